@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * param.h - configuration parameters as rows, and main.cf behind them.
+ *
+ * The owner of a parameter writes one row in its params.h:
+ *
+ *   #define SMTPD_PARAMS(P)                                                  \
+ *       P(SECS, timeout, "smtpd_timeout", "300s", 1, 86400, "One sentence.") \
+ *
+ *   struct smtpd_conf { SMTPD_PARAMS(PARAM_MEMBER) };
+ *   static const struct param rows[] = { SMTPD_PARAMS_ROWS };   see PARAM_ROW
+ *
+ * From it come the struct member, the loader, `postconf -d`, the manual page
+ * and the test that every default parses. Defaults are main.cf text: they may
+ * use $name and ${name?x:y}.
+ */
+#ifndef CONF_PARAM_H
+#define CONF_PARAM_H
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/buf.h"
+
+enum param_kind {
+    PARAM_BOOL,     /* yes, no */
+    PARAM_UINT,     /* decimal */
+    PARAM_SIZE,     /* bytes: decimal */
+    PARAM_SECS,     /* number with s, m, h, d, w; stored in seconds */
+    PARAM_STR,      /* text after expansion */
+    PARAM_RAW,      /* text before expansion: expanded per use ($recipient ...) */
+};
+#define PARAM_T_BOOL bool
+#define PARAM_T_UINT uint32_t
+#define PARAM_T_SIZE uint64_t
+#define PARAM_T_SECS uint32_t
+#define PARAM_T_STR const char *
+#define PARAM_T_RAW const char *
+#define PARAM_MEMBER(kind, member, name, def, min, max, doc) PARAM_T_##kind member;
+
+struct param {
+    const char *name;
+    enum param_kind kind;
+    size_t offset;          /* of the member in the owner's struct */
+    const char *def;        /* main.cf text */
+    uint64_t min, max;      /* UINT, SIZE, SECS; both 0 for the others */
+    const char *doc;        /* one sentence */
+};
+/* Use: #define ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct smtpd_conf, k, m, name, def, lo, hi, doc) */
+#define PARAM_ROW(type, kind, member, name, def, min, max, doc) { name, PARAM_##kind, offsetof(type, member), def, min, max, doc },
+struct param_table { const struct param *rows; size_t n; };
+
+struct config;
+
+/*
+ * Reads dir/main.cf (NULL and *err, with file and line, when it cannot be
+ * read or its syntax is wrong). Unknown names are kept: they are user-defined
+ * parameters that others may use as $name.
+ */
+struct config *config_load(const char *dir, struct err *err);
+void config_free(struct config *c);
+const char *config_dir(const struct config *c);
+/* A value that takes precedence over main.cf: a -o of master.cf, in its syntax "name=value". */
+int config_override(struct config *c, struct str assignment, struct err *err);
+/* Value as written (main.cf or -o), NULL if it is not set. */
+const char *config_raw(const struct config *c, const char *name);
+/* Expanded value, from main.cf or the default; NULL when the name is unknown; valid as long as c. -1 on bad expansion via *err: then NULL too. */
+const char *config_get(struct config *c, const char *name, struct err *err);
+/* Expand any text with $name as main.cf does. */
+int config_expand(struct config *c, struct str text, struct buf *out, struct err *err);
+/* Where a name was set, for messages: "/etc/postfix/main.cf, line 12"; "" if it was not. */
+const char *config_where(const struct config *c, const char *name);
+/*
+ * Fill the owner's struct. Strings live as long as c. A value that does not
+ * parse or is out of range: -1, and *err names parameter, file, line and what
+ * would be right.
+ */
+int config_fill(struct config *c, const struct param_table *table, void *conf, struct err *err);
+#endif

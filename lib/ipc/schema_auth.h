@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * schema_auth.h - authd's own channels. Login and submission processes speak
+ * Dovecot's auth protocol to it (lib/auth), over a channel of bytes, not frames.
+ */
+#ifndef IPC_SCHEMA_AUTH_H
+#define IPC_SCHEMA_AUTH_H
+
+#define IPC_MSG_AUTH_REQUEST(F, T)                                                 \
+    F(T, U64, auth_channel, 0, "peer_id of the process that authenticated")        \
+    F(T, U32, auth_request, 0, "its request id")                                   \
+    F(T, STR, cookie, 64, "one shot, within 10 s")
+
+#define IPC_MSG_AUTH_USER(F, T)                                                    \
+    F(T, BOOL, found, 0, "false = refused")                                        \
+    F(T, STR, user, 256, "canonical name")                                         \
+    F(T, U32, uid, 0, "of the mailbox")                                            \
+    F(T, U32, gid, 0, "of the mailbox")                                            \
+    F(T, STR, groups, 256, "system user whose groups apply, or empty")             \
+    F(T, STR, home, 1024, "home directory")                                        \
+    F(T, STR, mail, 1024, "mail location: maildir:PATH or mbox:PATH:INBOX=PATH")
+
+#define IPC_MSG_VERIFY(F, T)                                                       \
+    F(T, STR, backend, 64, "passdb of the configuration")                          \
+    F(T, STR, user, 256, "name to verify")                                         \
+    F(T, STR, password, 1024, "as the client gave it")                             \
+    F(T, STR, scheme, 64, "scheme of the verifier, or empty")                      \
+    F(T, STR, verifier, 2048, "stored hash, or empty: the back end knows")         \
+    F(T, STR, remote, 64, "client address")                                        \
+    F(T, STR, service, 64, "imap, pop3, smtp")
+
+#define IPC_MSG_VERDICT(F, T)                                                      \
+    F(T, U32, verdict, 0, "enum verdict")                                          \
+    F(T, STR, text, 400, "for the log")
+
+#define IPC_MSG_TOKEN_KEY(F, T)                                                    \
+    F(T, STR, key, 64, "MAC key of identity tokens, shared by authd and qmgr")     \
+    F(T, U32, serial, 0, "of the key")
+
+#define IPC_AUTH_MESSAGES(M)                                                       \
+    M(AUTH_REQUEST, auth_request, ROLE_BIT(SESSION), ROLE_BIT(AUTHD))              \
+    M(AUTH_USER, auth_user, ROLE_BIT(AUTHD), ROLE_BIT(SESSION))                    \
+    M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER))                           \
+    M(VERDICT, verdict, ROLE_BIT(WORKER), ROLE_BIT(AUTHD))                         \
+    M(TOKEN_KEY, token_key, ROLE_BIT(AUTHD), ROLE_BIT(QMGR))
+#endif

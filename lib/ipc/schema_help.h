@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC
+ * schema_help.h - helpers of the confined: broker, lookup, resolver. */
+#ifndef IPC_SCHEMA_HELP_H
+#define IPC_SCHEMA_HELP_H
+
+#define IPC_MSG_BROKER_CONNECT(F, T)                                               \
+    F(T, U32, endpoint, 0, "index into the endpoints that this service's configuration names")
+
+#define IPC_MSG_BROKER_CONNECTED(F, T)                                             \
+    F(T, U32, sys, 0, "0, or errno of the failure")                                \
+    F(T, FD, socket, 0, "connected, or none")
+
+#define IPC_MSG_TABLE_GET(F, T)                                                    \
+    F(T, U32, table, 0, "index into the tables that this service's configuration names") \
+    F(T, STR, key, 4096, "looked up as it is")
+
+#define IPC_MSG_TABLE_VALUE(F, T)                                                  \
+    F(T, U32, result, 0, "0 found, 1 not found, 2 temporary failure")              \
+    F(T, STR, value, 65536, "what was found, or why it failed")
+
+#define IPC_MSG_DNS_QUERY(F, T)                                                    \
+    F(T, STR, name, 256, "ASCII domain name")                                      \
+    F(T, U32, type, 0, "RR type: A, AAAA, MX, PTR, TXT, TLSA ...")
+
+#define IPC_MSG_DNS_ANSWER(F, T)                                                   \
+    F(T, U32, rcode, 0, "0 found, 3 no such name, 0 with n = 0 no data, 2 temporary failure") \
+    F(T, BOOL, secure, 0, "DNSSEC validated")                                      \
+    F(T, U32, ttl, 0, "seconds")                                                   \
+    F(T, STR, canonical, 256, "name the records belong to")                        \
+    F(T, U32, n, 0, "records")                                                     \
+    F(T, STR, records, 65536, "each: u16 length, rdata with names in dotted text (MX: u16 preference, name)")
+
+#define IPC_HELP_MESSAGES(M)                                                       \
+    M(BROKER_CONNECT, broker_connect, ROLES_ANY, ROLE_BIT(BROKER))                 \
+    M(BROKER_CONNECTED, broker_connected, ROLE_BIT(BROKER), ROLES_ANY)             \
+    M(TABLE_GET, table_get, ROLES_ANY, ROLE_BIT(LOOKUP))                           \
+    M(TABLE_VALUE, table_value, ROLE_BIT(LOOKUP), ROLES_ANY)                       \
+    M(DNS_QUERY, dns_query, ROLES_ANY, ROLE_BIT(RESOLVER))                         \
+    M(DNS_ANSWER, dns_answer, ROLE_BIT(RESOLVER), ROLES_ANY)
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * schema_login.h - the reading half: tls, login, session, hub.
+ *
+ * Implicit TLS: tls accepts, handshakes, and gives login one end of a
+ * socketpair (CLIENT). STARTTLS: login gives tls the socket (TLS_START) and
+ * gets the end of a socketpair back (CLIENT). After login: login gives the
+ * session zygote the stream and what was read ahead (SESSION_START).
+ */
+#ifndef IPC_SCHEMA_LOGIN_H
+#define IPC_SCHEMA_LOGIN_H
+
+#define IPC_MSG_CLIENT(F, T)                                                       \
+    F(T, U32, ticket, 0, "of the TLS_START that this answers, 0 = a new connection") \
+    F(T, STR, service, 64, "imap or pop3")                                         \
+    F(T, STR, remote, 64, "client address, numeric")                               \
+    F(T, STR, local, 64, "own address, numeric")                                   \
+    F(T, U32, remote_port, 0, "client port")                                       \
+    F(T, U32, local_port, 0, "own port")                                           \
+    F(T, STR, tls, 200, "protocol and cipher, empty = failed")                     \
+    F(T, FD, stream, 0, "plaintext side")
+
+#define IPC_MSG_TLS_START(F, T)                                                    \
+    F(T, U32, ticket, 0, "login's number, not 0")                                  \
+    F(T, STR, service, 64, "imap or pop3")                                         \
+    F(T, STR, remote, 64, "client address, numeric")                               \
+    F(T, STR, local, 64, "own address, numeric")                                   \
+    F(T, U32, remote_port, 0, "client port")                                       \
+    F(T, U32, local_port, 0, "own port")                                           \
+    F(T, FD, socket, 0, "client socket; nothing read ahead")
+
+#define IPC_MSG_SESSION_START(F, T)                                                \
+    F(T, U64, login_id, 0, "login's number, echoed in SESSION_STARTED")            \
+    F(T, STR, service, 64, "imap or pop3")                                         \
+    F(T, U64, auth_channel, 0, "peer_id of the login process as authd knows it")   \
+    F(T, U32, auth_request, 0, "id of the successful AUTH request")                \
+    F(T, STR, cookie, 64, "authd's for this request")                              \
+    F(T, STR, remote, 64, "client address")                                        \
+    F(T, STR, local, 64, "own address")                                            \
+    F(T, STR, session_id, 64, "for logs")                                          \
+    F(T, BOOL, tls, 0, "the client is behind TLS")                                 \
+    F(T, STR, tag, 512, "IMAP tag of the command that logged in")                  \
+    F(T, STR, read_ahead, 8192, "bytes already read from the client")              \
+    F(T, FD, stream, 0, "the client")
+
+#define IPC_MSG_SESSION_STARTED(F, T)                                              \
+    F(T, U64, login_id, 0, "of the request")                                       \
+    F(T, U32, pid, 0, "session process; 0 = refused")                              \
+    F(T, STR, text, 400, "why it was refused")
+
+#define IPC_LOGIN_MESSAGES(M)                                                      \
+    M(CLIENT, client, ROLE_BIT(TLS), ROLE_BIT(LOGIN))                              \
+    M(TLS_START, tls_start, ROLE_BIT(LOGIN), ROLE_BIT(TLS))                        \
+    M(SESSION_START, session_start, ROLE_BIT(LOGIN), ROLE_BIT(SESSION))            \
+    M(SESSION_STARTED, session_started, ROLE_BIT(SESSION), ROLE_BIT(LOGIN))
+#endif
