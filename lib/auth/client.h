@@ -21,7 +21,7 @@
 #ifndef AUTH_CLIENT_H
 #define AUTH_CLIENT_H
 #include "base/arena.h"
-#include "base/str.h"
+#include "base/buf.h"
 #include "event/fiber.h"
 
 enum auth_reply {
@@ -30,6 +30,9 @@ enum auth_reply {
     AUTH_TEMPFAIL,  /* authd away or its back end: 454 4.7.0. ex->reason: for the log */
     AUTH_CONTINUE,  /* ex->challenge: base64 for the client (334 CHALLENGE / "+ CHALLENGE"), may be empty */
 };
+
+/* Longest response that is passed on, in base64 (RFC 4954 §4 asks for 12,288 with its CRLF). Beyond it: AUTH_REFUSED without a question. */
+enum { AUTH_RESPONSE_MAX = 12286 };
 
 struct auth_params {
     const char *service;            /* "smtp", "imap", "pop3" */
@@ -54,8 +57,8 @@ struct auth_exchange {
     struct arena *arena;
     struct list node;
     struct cond cond;
-    enum auth_reply reply;
-    bool busy;
+    struct buf line;
+    bool answered;
     unsigned epoch;
 };
 
@@ -63,7 +66,7 @@ struct auth_exchange {
 struct auth_client *auth_client_new(void);
 /*
  * A stream to authd (from on_peer with ROLE_AUTHD); takes fd, replaces the one
- * before, whose requests in flight become AUTH_TEMPFAIL. own_pid goes into CPID.
+ * before, whose requests in flight become AUTH_TEMPFAIL.
  */
 void auth_client_attach(struct auth_client *c, int fd);
 void auth_client_free(struct auth_client *c);
@@ -91,7 +94,7 @@ void auth_abort(struct auth_exchange *ex);
 
 /*
  * WAITS. User name and password in one call (POP3 USER/PASS, IMAP LOGIN): PLAIN with
- * an initial response. A NUL in either is AUTH_REFUSED without a question.
+ * an initial response. A name or password that cannot be one (NUL, too long) is refused by authd like any wrong one.
  */
 enum auth_reply auth_password(struct auth_client *c, struct auth_exchange *ret_ex, struct str user, struct str password,
                               const struct auth_params *params, int64_t deadline, struct arena *arena);
