@@ -50,8 +50,10 @@ enum stream_kind {
     STREAM_LOGIN,       /* our imap-login and pop3-login: OK carries a cookie */
 };
 struct stream;
-/* Takes fd. on_closed is called when the stream ends by itself; the stream is gone then. */
+/* Takes fd. on_closed is called when the stream ends; the stream is gone then. */
 struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg);
+/* Ends it; on_closed is called. */
+void stream_close(struct stream *s);
 enum stream_kind stream_kind(const struct stream *s);
 uint64_t stream_peer(const struct stream *s);
 /* The client's minor protocol version. */

@@ -141,7 +141,7 @@ static void start(const struct daemon_ctx *d)
 
 static void on_peer(const struct ipc_peer *peer, int fd)
 {
-    switch ((enum role)peer->role) {
+    switch (peer->role) {
     case ROLE_SMTPD:
     case ROLE_LMTPD:
     case ROLE_SUBMITD: (void)stream_new(fd, STREAM_SMTP, peer->peer_id, NULL, NULL); return;
@@ -170,10 +170,10 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
     static uint64_t last_id = UINT64_C(1) << 32;
     struct visit v = { .closed = false };
     (void)peer, (void)local;
-    (void)stream_new(fd, STREAM_PUBLIC, ++last_id, on_visit_over, &v);
+    struct stream *s = stream_new(fd, STREAM_PUBLIC, ++last_id, on_visit_over, &v);
     while (!v.closed)
-        if (cond_wait(&v.over, FOREVER) == WAIT_CANCELLED)
-            break;
+        if (cond_wait(&v.over, FOREVER) == WAIT_CANCELLED && !v.closed)
+            stream_close(s);
 }
 
 static bool idle(void) { return state.n_requests == 0; }

@@ -27,7 +27,7 @@ enum stream_kind stream_kind(const struct stream *s) { return s->kind; }
 uint64_t stream_peer(const struct stream *s) { return s->peer_id; }
 uint32_t stream_minor(const struct stream *s) { return s->minor; }
 
-static void stream_free(struct stream *s)
+void stream_close(struct stream *s)
 {
     request_abandon_all(&s->requests);
     if (s->kind == STREAM_LOGIN)
@@ -134,7 +134,7 @@ static void on_ready(struct watch *w, uint32_t events)
 {
     struct stream *s = container_of(w, struct stream, watch);
     if (((events & EPOLLIN) != 0 && !read_some(s)) || ((events & EPOLLOUT) != 0 && !write_some(s)))
-        stream_free(s);
+        stream_close(s);
 }
 
 static void on_flush(struct deferred *d)
@@ -142,7 +142,7 @@ static void on_flush(struct deferred *d)
     struct stream *s = container_of(d, struct stream, flush);
     /* A client that does not read its answers is not worth keeping. */
     if (s->out.full || !write_some(s))
-        stream_free(s);
+        stream_close(s);
 }
 
 void stream_answer(struct stream *s, const struct auth_answer *answer)
