@@ -17,11 +17,13 @@
 #include "auth/passwd_file.h"
 #include "auth/penalty.h"
 #include "auth/token.h"
+#include "base/log.h"
 #include "daemon/daemon.h"
 #include "event/loop.h"
 #include "params.h"
 #include "proto/auth_proto.h"
 #include "proto/sasl.h"
+#include <unistd.h>
 
 enum { PASSDBS_MAX = 8, REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
 

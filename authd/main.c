@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "os/sandbox.h"
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ static int open_file(struct passdb *db, const char *path, struct err *err)
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_sys(err, ERR_CONFIG, "postern_passdb: %s", parent);
+    daemon_allow_path(parent, SANDBOX_READ);
     db->path = path;
     db->file = passwd_file_open(fd, path + slash + 1, path, err);
     return db->file == NULL ? err_prefix(err, "postern_passdb: passwd-file") : 0;
