@@ -50,6 +50,11 @@ struct param_table { const struct param *rows; size_t n; };
 
 struct config;
 
+/* All documented Postfix names with their defaults (params_postfix.h); member offsets and limits are 0. */
+struct param_table params_postfix(void);
+/* What $mail_version and the logs say: the Postfix version whose behaviour is kept. */
+#define POSTERN_MAIL_VERSION "3.10.0"
+
 /*
  * Reads dir/main.cf (NULL and *err, with file and line, when it cannot be
  * read or its syntax is wrong). Unknown names are kept: they are user-defined
@@ -57,13 +62,26 @@ struct config;
  */
 struct config *config_load(const char *dir, struct err *err);
 void config_free(struct config *c);
+/* As config_load, from text: for tests and fuzzers. name: of the file, for messages. */
+struct config *config_parse(const char *dir, const char *name, struct str text, struct err *err);
+/* Make more names and defaults known; config_fill does it for its table. The rows must outlive c. */
+void config_register(struct config *c, const struct param_table *table);
 const char *config_dir(const struct config *c);
-/* A value that takes precedence over main.cf: a -o of master.cf, in its syntax "name=value". */
+/* Lines of main.cf that were skipped although they look meant: texts for warnings, with file and line. NULL after the last. */
+const char *config_warning(const struct config *c, size_t i);
+/* Names that are set, in the order of main.cf (-o last); false at the end. *pos starts at 0. */
+bool config_each(const struct config *c, size_t *pos, const char **ret_name);
+/* A value that takes precedence over main.cf: a -o of master.cf, "name=value" or "{ name = value }". */
 int config_override(struct config *c, struct str assignment, struct err *err);
 /* Value as written (main.cf or -o), NULL if it is not set. */
 const char *config_raw(const struct config *c, const char *name);
+/* The default as written in its row (computed ones as they are here), NULL when the name is unknown. */
+const char *config_default(struct config *c, const char *name);
 /* Expanded value, from main.cf or the default; NULL when the name is unknown; valid as long as c. -1 on bad expansion via *err: then NULL too. */
 const char *config_get(struct config *c, const char *name, struct err *err);
+/* compatibility_level as a number (expand_level); compare with PARAM_LEVEL(3, 6). 0 when it does not parse. */
+uint64_t config_level(struct config *c);
+#define PARAM_LEVEL(major, minor) ((uint64_t)(major) << 40 | (uint64_t)(minor) << 20)
 /* Expand any text with $name as main.cf does. */
 int config_expand(struct config *c, struct str text, struct buf *out, struct err *err);
 /* Where a name was set, for messages: "/etc/postfix/main.cf, line 12"; "" if it was not. */

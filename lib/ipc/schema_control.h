@@ -19,7 +19,7 @@
 
 #define IPC_MSG_BUSY(F, T)                                                         \
     F(T, U32, sessions, 0, "sessions or jobs in work, for master's limits")        \
-    F(T, BOOL, full, 0, "takes no more connections for now")
+    F(T, BOOL, full, 0, "takes no more connections at this time")
 
 #define IPC_MSG_DRAIN(F, T)                                                        \
     F(T, U32, grace_seconds, 0, "stop accepting, finish what is running, exit")

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: ISC */
+#include "auth/account.h"
+#include "base/enc.h"
+#include "base/htab.h"
+#include "base/list.h"
+#include "base/num.h"
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sys/random.h>
+
+enum { KEY_SIZE = 32, MAC_SIZE = 32, ADDRESS_MAX = 64, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 8192 };
+
+struct account account_dup(struct arena *a, const struct account *from)
+{
+    struct account to = *from;
+    to.user = str_dup(a, from->user);
+    to.groups = str_dup(a, from->groups);
+    to.home = str_dup(a, from->home);
+    to.mail = str_dup(a, from->mail);
+    return to;
+}
+
+bool account_canonical(struct str user, struct str allowed_chars, struct arena *a, struct str *ret_user)
+{
+    if (user.n == 0 || user.n > 255)
+        return false;
+    for (size_t i = 0; i < user.n; i++)
+        if (str_chr(allowed_chars, user.p[i]) < 0)
+            return false;
+    *ret_user = str_lower(a, user);
+    return true;
+}
+
+/* A name that becomes part of a path must be one component of it. */
+static bool put_component(struct buf *out, struct str s)
+{
+    buf_add(out, s);
+    return s.n > 0 && s.p[0] != '.' && str_chr(s, '/') < 0 && str_chr(s, '\0') < 0;
+}
+
+bool account_expand(struct str pattern, struct str user, struct str home, struct buf *out)
+{
+    struct str local, domain;
+    (void)str_cut(user, '@', &local, &domain);
+    for (size_t i = 0; i < pattern.n; i++) {
+        bool path_start = i == 0 || pattern.p[i - 1] == ':' || pattern.p[i - 1] == '=';
+        if (pattern.p[i] == '~' && path_start && i + 1 < pattern.n && pattern.p[i + 1] == '/') {
+            buf_add(out, home);
+            continue;
+        }
+        if (pattern.p[i] != '%') {
+            buf_putc(out, pattern.p[i]);
+            continue;
+        }
+        bool ok = ++i < pattern.n;
+        switch (ok ? pattern.p[i] : '\0') {
+        case 'u': ok = put_component(out, user); break;
+        case 'n': ok = put_component(out, local); break;
+        case 'd': ok = put_component(out, domain); break;
+        case 'h': buf_add(out, home); break;
+        case '%': buf_putc(out, '%'); break;
+        default: ok = false; break;
+        }
+        if (!ok)
+            return false;
+    }
+    return !out->full;
+}
+
+struct cached {
+    struct list node;           /* by time, newest at the end */
+    struct arena arena;
+    struct account account;
+    uint8_t mac[MAC_SIZE];
+    char address[ADDRESS_MAX];
+    int64_t at;
+};
+
+struct auth_cache {
+    uint8_t key[KEY_SIZE];
+    size_t max;
+    int64_t ttl;
+    struct htab by_user;
+    struct list by_age;
+};
+
+struct auth_cache *auth_cache_new(size_t entries_max, int64_t ttl_ms)
+{
+    struct auth_cache *c = xcalloc(1, sizeof *c);
+    c->max = entries_max;
+    c->ttl = ttl_ms;
+    list_init(&c->by_age);
+    if (getrandom(c->key, sizeof c->key, 0) != (ssize_t)sizeof c->key)
+        c->ttl = 0;
+    return c;
+}
+
+static void drop_cached(struct auth_cache *c, struct cached *e)
+{
+    (void)htab_remove(&c->by_user, e->account.user);
+    list_remove(&e->node);
+    arena_done(&e->arena);
+    free(e);
+}
+
+void auth_cache_free(struct auth_cache *c)
+{
+    if (c == NULL)
+        return;
+    while (!list_is_empty(&c->by_age))
+        drop_cached(c, container_of(c->by_age.next, struct cached, node));
+    htab_done(&c->by_user);
+    free(c);
+}
+
+static void put_text(struct buf *b, struct str s)
+{
+    uint8_t be[8];
+    put_be64(be, s.n);
+    buf_put(b, be, sizeof be);
+    buf_add(b, s);
+}
+
+static void fast_hash(const struct auth_cache *c, struct str user, struct str password, struct str verifier, uint8_t mac[MAC_SIZE])
+{
+    struct buf b = buf_make(0);
+    unsigned n = MAC_SIZE;
+    put_text(&b, user);
+    put_text(&b, password);
+    put_text(&b, verifier);
+    const void *ok = HMAC(EVP_sha256(), c->key, KEY_SIZE, (const unsigned char *)buf_cstr(&b), b.n, mac, &n);
+    ASSERT(ok != NULL && n == MAC_SIZE);
+    secret_wipe(b.p, b.n);
+    buf_done(&b);
+}
+
+const struct account *auth_cache_get(struct auth_cache *c, struct str user, struct str password, struct str verifier, int64_t now)
+{
+    uint8_t mac[MAC_SIZE];
+    struct cached *e = htab_get(&c->by_user, user);
+    if (e == NULL || now - e->at >= c->ttl)
+        return NULL;
+    fast_hash(c, user, password, verifier, mac);
+    return secret_eq(str_make(mac, MAC_SIZE), str_make(e->mac, MAC_SIZE)) ? &e->account : NULL;
+}
+
+bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address)
+{
+    const struct cached *e = htab_get(&c->by_user, user);
+    return e != NULL && address.n > 0 && str_eqz(address, e->address);
+}
+
+void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
+                    const struct account *account, int64_t now)
+{
+    if (c->ttl == 0 || c->max == 0)
+        return;
+    struct cached *old = htab_get(&c->by_user, user);
+    struct cached *e = xcalloc(1, sizeof *e);
+    e->arena = arena_make(ACCOUNT_MAX);
+    e->arena.block_size = 512;
+    e->account = account_dup(&e->arena, account);
+    e->account.user = str_dup(&e->arena, user);
+    e->at = now;
+    if (!str_to_fixed(address, e->address, sizeof e->address))
+        e->address[0] = '\0';
+    fast_hash(c, user, password, verifier, e->mac);
+    if (old != NULL)
+        drop_cached(c, old);
+    else if (c->by_user.n >= c->max)
+        drop_cached(c, container_of(c->by_age.next, struct cached, node));
+    (void)htab_put(&c->by_user, e->account.user, e);
+    list_append(&c->by_age, &e->node);
+}
+
+struct pending {
+    struct list node;           /* by time, newest at the end */
+    struct arena arena;
+    struct account account;
+    uint64_t channel;
+    uint32_t request;
+    char cookie[HANDOVER_COOKIE_HEX];
+    int64_t at;
+};
+
+struct handover { struct list by_age; size_t n; };
+
+struct handover *handover_new(void)
+{
+    struct handover *h = xcalloc(1, sizeof *h);
+    list_init(&h->by_age);
+    return h;
+}
+
+static void drop_pending(struct handover *h, struct pending *p)
+{
+    list_remove(&p->node);
+    arena_done(&p->arena);
+    secret_wipe(p->cookie, sizeof p->cookie);
+    free(p);
+    h->n--;
+}
+
+void handover_free(struct handover *h)
+{
+    if (h == NULL)
+        return;
+    while (!list_is_empty(&h->by_age))
+        drop_pending(h, container_of(h->by_age.next, struct pending, node));
+    free(h);
+}
+
+static void expire(struct handover *h, int64_t now)
+{
+    LIST_EACH(it, &h->by_age) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (now - p->at < HANDOVER_MS)
+            return;
+        drop_pending(h, p);
+    }
+}
+
+bool handover_put(struct handover *h, uint64_t channel, uint32_t request, const struct account *account, int64_t now, struct buf *cookie)
+{
+    uint8_t raw[COOKIE_SIZE];
+    expire(h, now);
+    if (h->n >= HANDOVER_PENDING_MAX || getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        return false;
+    struct pending *p = xcalloc(1, sizeof *p);
+    struct buf hex = buf_make(0);
+    enc_hex(&hex, str_make(raw, sizeof raw));
+    p->arena = arena_make(ACCOUNT_MAX);
+    p->arena.block_size = 512;
+    p->account = account_dup(&p->arena, account);
+    p->channel = channel;
+    p->request = request;
+    p->at = now;
+    memcpy(p->cookie, hex.p, sizeof p->cookie);
+    list_append(&h->by_age, &p->node);
+    h->n++;
+    buf_add(cookie, buf_str(&hex));
+    buf_done(&hex);
+    return true;
+}
+
+bool handover_take(struct handover *h, uint64_t channel, uint32_t request, struct str cookie, int64_t now, struct arena *a, struct account *ret)
+{
+    bool found = false;
+    expire(h, now);
+    LIST_EACH(it, &h->by_age) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (p->channel != channel || p->request != request)
+            continue;
+        found = secret_eq(str_make(p->cookie, sizeof p->cookie), cookie);
+        if (found)
+            *ret = account_dup(a, &p->account);
+        drop_pending(h, p);
+        break;
+    }
+    return found;
+}
+
+void handover_forget(struct handover *h, uint64_t channel)
+{
+    LIST_EACH(it, &h->by_age) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (p->channel == channel)
+            drop_pending(h, p);
+    }
+}
+
+size_t handover_pending(const struct handover *h) { return h->n; }

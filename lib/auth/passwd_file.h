@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * passwd_file.h - Dovecot's passwd-file: user:password:uid:gid:gecos:home:shell:extra
+ *
+ * extra: key=value separated by spaces; known are userdb_mail/mail, userdb_uid,
+ * userdb_gid, userdb_home, allow_nets (addresses and networks that may log
+ * in), nologin, nopassword (the entry then lets nobody in: there is no login
+ * without a password here). Unknown keys are kept out. Trailing fields may be
+ * missing. '#' at the start of a line is a comment. A line that does not parse
+ * is skipped and counted: one bad line must not lock everybody out.
+ *
+ * The file is read whole; passwd_file_refresh() reads it again when its
+ * identity, size or time have changed.
+ */
+#ifndef AUTH_PASSWD_FILE_H
+#define AUTH_PASSWD_FILE_H
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct passwd_entry {
+    struct str user, password;      /* password with its {SCHEME}; "" = nobody gets in */
+    bool has_uid, has_gid, nologin;
+    uint32_t uid, gid;
+    struct str home, mail;          /* "" if absent */
+    struct str allow_nets;          /* "" = everywhere */
+};
+
+struct passwd_file;
+/* dir_fd and name: where to read from, now and later; the path is for messages. Takes dir_fd. Reads once. */
+struct passwd_file *passwd_file_open(int dir_fd, const char *name, const char *path, struct err *err);
+void passwd_file_free(struct passwd_file *f);
+/*
+ * Reads it again if it has changed. -1 and *err when it cannot be read: the entries
+ * stay as they were. 1: it was read again; 0: as before.
+ */
+int passwd_file_refresh(struct passwd_file *f, struct err *err);
+/* NULL: no such user. Valid until the next refresh. */
+const struct passwd_entry *passwd_file_find(const struct passwd_file *f, struct str user);
+size_t passwd_file_count(const struct passwd_file *f);
+/* Lines of the last reading that did not parse, and the number of the first (from 1). */
+size_t passwd_file_bad_lines(const struct passwd_file *f, size_t *ret_first);
+/* Some slow verifier of the file, for the check of a user who does not exist; "" if there is none. */
+struct str passwd_file_slow_sample(const struct passwd_file *f);
+
+/* One line (without LF); strings point into it. False: not an entry. Pure. */
+bool passwd_line_parse(struct str line, struct passwd_entry *ret);
+/* Does the list (comma or space separated; ADDRESS or ADDRESS/BITS) hold this address? An empty list holds all. Pure. */
+bool allow_nets_match(struct str list, struct str address);
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: ISC */
+#include "intake/message.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+#include "intake/trace.h"
+#include "proto/qrec.h"
+
+enum { FILE_BLOCK = 64 << 10, ENVELOPE_MAX = 4 << 20, ROUTES_MAX = 2 << 20, LOG_LINE = 1000 };
+
+int intake_open(struct intake *in, const struct intake_conf *conf, const struct resolve_conf *rconf, struct config *config, struct err *err)
+{
+    in->conf = conf;
+    in->rconf = rconf;
+    in->resolve = resolve_open(rconf, config, err);
+    if (in->resolve == NULL)
+        return -1;
+    in->expand = expand_open(conf, rconf, in->resolve, config, err);
+    in->header_checks = map_list_open(conf->header_checks, MAP_NO_FOLD, config, err);
+    return in->expand == NULL || in->header_checks == NULL ? -1 : 0;
+}
+
+void intake_close(struct intake *in)
+{
+    expand_close(in->expand);
+    resolve_close(in->resolve);
+    if (in->header_checks != NULL)
+        map_list_free(in->header_checks);
+}
+
+void intake_log(const struct intake *in, const char *program, const char *fmt, ...)
+{
+    char line[LOG_LINE];
+    va_list ap;
+    if (in->log == NULL)
+        return;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n > 0)
+        in->log(program, str_make(line, MIN((size_t)n, sizeof line - 1)));
+}
+
+static bool fail(struct intake_msg *m, unsigned code, const char *dsn, const char *text)
+{
+    if (m->failed.code == 0) {
+        m->failed.code = code;
+        (void)str_to_fixed(str_from(dsn), m->failed.dsn, sizeof m->failed.dsn);
+        (void)str_to_fixed(str_from(text), m->failed.text, sizeof m->failed.text);
+    }
+    return false;
+}
+
+bool intake_begin(struct intake_msg *m, struct intake *in, struct arena *a, uint64_t arrival_us, int64_t deadline)
+{
+    struct queue_reply why;
+    *m = (struct intake_msg){ .in = in, .arena = a, .arrival_us = arrival_us, .fd = -1,
+        .envelope.limit = ENVELOPE_MAX, .rcpts.limit = ENVELOPE_MAX, .routes.limit = ROUTES_MAX };
+    if (!queue_client_is_open(in->queue, &why) && queue_client_is_connected(in->queue))
+        return fail(m, why.code, why.dsn, why.text);
+    if (!queue_client_take_id(in->queue, deadline, m->id))
+        return fail(m, 451, "4.3.0", "Error: queue file write error");
+    return true;
+}
+
+void intake_attr(struct intake_msg *m, const char *name, struct str value)
+{
+    qrec_put_attr(&m->attrs, name, value);
+}
+
+enum expand_result intake_sender(struct intake_msg *m, struct str address, enum smtp_ret ret, struct str envid, struct err *err)
+{
+    char number[2] = { (char)('0' + (int)ret), '\0' };
+    enum expand_result r = expand_sender(m->in->expand, address, m->arena, &m->sender, err);
+    if (r != EXPAND_OK)
+        return r;
+    qrec_put(&m->envelope, QREC_SENDER, m->sender);
+    if (m->in->conf->content_filter[0] != '\0')
+        qrec_putz(&m->envelope, QREC_FILTER, m->in->conf->content_filter);
+    if (ret != SMTP_RET_NONE)
+        qrec_putz(&m->envelope, QREC_DSN_RET, number);
+    if (envid.n > 0)
+        qrec_put(&m->envelope, QREC_DSN_ENVID, envid);
+    return EXPAND_OK;
+}
+
+static void put_rcpt(struct intake_msg *m, struct str address, struct str orig, unsigned notify, struct str orcpt, const struct resolved *where)
+{
+    if (orcpt.n > 0)
+        qrec_put(&m->rcpts, QREC_DSN_ORCPT, orcpt);
+    if (notify != 0)
+        qrec_putf(&m->rcpts, QREC_DSN_NOTIFY, "%u", notify);
+    if (!str_eq(orig, address))
+        qrec_put(&m->rcpts, QREC_ORIG, orig);
+    qrec_put(&m->rcpts, QREC_RCPT, address);
+    buf_add(&m->routes, where->transport);
+    buf_putc(&m->routes, '\0');
+    buf_add(&m->routes, where->nexthop);
+    buf_putc(&m->routes, '\0');
+    m->n_rcpt++;
+}
+
+static bool seen(const struct intake_msg *m, struct str address)
+{
+    for (size_t i = 0; i < m->seen.addrs.n; i++)
+        if (str_ieq(m->seen.addrs.p[i], address))
+            return true;
+    return false;
+}
+
+/* Everything in list, once each. */
+static enum expand_result put_all(struct intake_msg *m, const struct expand_list *list, struct str orig, unsigned notify, struct str orcpt, struct err *err)
+{
+    for (size_t i = 0; i < list->addrs.n; i++) {
+        struct resolved where;
+        if (seen(m, list->addrs.p[i]))
+            continue;
+        if (resolve_address(m->in->resolve, m->sender, list->addrs.p[i], m->arena, &where, err) == RESOLVE_TEMP)
+            return EXPAND_TEMP;
+        put_rcpt(m, where.recipient, orig, notify, orcpt, &where);
+        vec_push(&m->seen.addrs, list->addrs.p[i]);
+    }
+    return m->rcpts.full || m->routes.full ? EXPAND_TOO_MANY : EXPAND_OK;
+}
+
+static void free_list(void *list)
+{
+    vec_done(&((struct expand_list *)list)->addrs);
+}
+
+enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, struct err *err)
+{
+    struct expand_list list = { 0 };
+    struct cleanup undo;
+    cleanup_push(&undo, free_list, &list);
+    enum expand_result r = expand_recipient(m->in->expand, address, m->arena, &list, err);
+    if (r == EXPAND_OK)
+        r = put_all(m, &list, address, notify, orcpt, err);
+    if (r == EXPAND_OK) {
+        list.addrs.n = 0;
+        r = expand_bcc(m->in->expand, m->sender, address, m->arena, &list, err);
+        if (r == EXPAND_OK)
+            r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), err);
+    }
+    cleanup_pop(&undo, true);
+    return r;
+}
+
+void intake_prepend(struct intake_msg *m, struct str field)
+{
+    m->prepend = str_printf(m->arena, "%.*s%.*s\n", STR_FMT(m->prepend), STR_FMT(field));
+}
+
+/* ---- content ---- */
+
+static void add_from(struct intake_msg *m, struct buf *b)
+{
+    buf_puts(b, "From: ");
+    if (m->from_name.n > 0)
+        buf_printf(b, "%.*s <", STR_FMT(m->from_name));
+    if (m->sender.n == 0)
+        buf_printf(b, "MAILER-DAEMON@%s", m->in->rconf->myorigin);
+    smtp_address_put(b, m->sender);
+    if (m->from_name.n > 0)
+        buf_putc(b, '>');
+}
+
+/* RFC 6409 §8: what a submission may lack. Also says which message this is, as cleanup does. */
+static void on_header_end(void *arg)
+{
+    struct intake_msg *m = arg;
+    struct header_pass *h = &m->header;
+    struct buf b = buf_make(0);
+    bool resent = h->has_resent_from || h->has_resent_date || h->has_resent_message_id;
+    bool fix = m->fix_headers || m->in->conf->add_missing_headers;
+    if (fix && !h->has_message_id && !resent) {
+        buf_puts(&b, "Message-ID: ");
+        trace_message_id(&b, (int64_t)(m->arrival_us / 1000000), m->id, m->in->rconf->myhostname);
+        (void)str_to_fixed(str_skip(buf_str(&b), 12), h->message_id, sizeof h->message_id);
+        header_pass_add(h, buf_str(&b));
+        buf_reset(&b);
+    }
+    if (fix && !h->has_date && !resent) {
+        buf_puts(&b, "Date: ");
+        trace_date(&b, (int64_t)(m->arrival_us / 1000000));
+        header_pass_add(h, buf_str(&b));
+        buf_reset(&b);
+    }
+    if (fix && !h->has_from && !resent) {
+        add_from(m, &b);
+        header_pass_add(h, buf_str(&b));
+        buf_reset(&b);
+    }
+    if (!h->has_to && m->in->conf->undisclosed_header[0] != '\0')
+        header_pass_add(h, str_from(m->in->conf->undisclosed_header));
+    buf_done(&b);
+    intake_log(m->in, "postfix/cleanup", "%s: message-id=%s", m->id, h->message_id[0] != '\0' ? h->message_id : "<>");
+}
+
+bool intake_start_content(struct intake_msg *m, struct str received)
+{
+    const struct intake_conf *c = m->in->conf;
+    struct expand_list list = { 0 };
+    struct err err = { 0 };
+    struct cleanup undo;
+    cleanup_push(&undo, free_list, &list);
+    enum expand_result r = expand_bcc(m->in->expand, m->sender, STR(""), m->arena, &list, &err);
+    if (r == EXPAND_OK)
+        r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), &err);
+    cleanup_pop(&undo, true);
+    if (r != EXPAND_OK)
+        return fail(m, 451, "4.3.0", "Error: queue file write error");
+    m->header = (struct header_pass){ .out = &m->content, .size_max = c->header_size_limit, .fields_max = c->header_count_limit,
+                                      .hops_max = c->hopcount_limit, .on_end = on_header_end, .arg = m };
+    m->content_started = true;
+    if (m->prepend.n > 0)
+        header_pass_add(&m->header, str_head(m->prepend, m->prepend.n - 1));
+    header_pass_add(&m->header, received);
+    return true;
+}
+
+void intake_line(struct intake_msg *m, struct str line, bool ends)
+{
+    uint64_t limit = m->in->conf->message_size_limit;
+    m->size += line.n + ends;
+    if (m->failed.code != 0)
+        return;
+    if (limit > 0 && m->size > limit) {
+        (void)fail(m, 552, "5.3.4", "Error: message file too big");
+        buf_reset(&m->content);
+        return;
+    }
+    header_pass_line(&m->header, line, ends);
+    if (m->header.fault == HEADER_LOOP)
+        (void)fail(m, 554, "5.4.0", "Error: too many hops");
+    else if (m->header.fault == HEADER_TOO_MANY)
+        (void)fail(m, 552, "5.3.4", "Error: too many header fields");
+}
+
+/* The envelope as one range: attributes, sender, recipients. */
+static struct str whole_envelope(struct intake_msg *m)
+{
+    buf_add(&m->attrs, buf_str(&m->envelope));
+    buf_add(&m->attrs, buf_str(&m->rcpts));
+    return buf_str(&m->attrs);
+}
+
+static bool write_content(struct intake_msg *m)
+{
+    struct str rest = buf_str(&m->content);
+    while (rest.n > 0) {
+        ssize_t n = write(m->fd, rest.p, rest.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return errno == ENOSPC ? fail(m, 452, "4.3.1", "Error: insufficient system storage")
+                                   : fail(m, 451, "4.3.0", "Error: queue file write error");
+        rest = str_skip(rest, (size_t)n);
+        m->written += (uint64_t)n;
+    }
+    buf_reset(&m->content);
+    return true;
+}
+
+static bool open_file(struct intake_msg *m, int64_t deadline)
+{
+    const struct ipc_msg_open msg = {
+        .queue_id = str_from(m->id), .arrival_us = m->arrival_us, .flags = m->flags, .token = m->token,
+        .n_rcpt = m->n_rcpt, .envelope = whole_envelope(m), .routes = buf_str(&m->routes),
+    };
+    struct queue_reply why;
+    if (!queue_client_open(m->in->queue, &msg, deadline, m->arena, &m->fd, &m->epoch, &why))
+        return fail(m, why.code, why.dsn, why.text);
+    return true;
+}
+
+void intake_flow(struct intake_msg *m, int64_t deadline)
+{
+    if (m->failed.code != 0 || m->discard)
+        return;
+    if (m->fd < 0 && m->content.n <= m->in->conf->inline_limit)
+        return;
+    if (m->fd >= 0 && m->content.n < FILE_BLOCK)
+        return;
+    if (m->fd >= 0 || open_file(m, deadline))
+        (void)write_content(m);
+}
+
+static void release(struct intake_msg *m)
+{
+    if (m->fd >= 0)
+        (void)close(m->fd);
+    m->fd = -1;
+    buf_done(&m->attrs);
+    buf_done(&m->envelope);
+    buf_done(&m->rcpts);
+    buf_done(&m->routes);
+    buf_done(&m->content);
+    vec_done(&m->seen.addrs);
+    header_pass_done(&m->header);
+}
+
+static bool commit_file(struct intake_msg *m, int64_t deadline, struct queue_reply *why)
+{
+    if (!write_content(m)) {
+        *why = m->failed;
+        return false;
+    }
+    (void)close(m->fd);
+    m->fd = -1;
+    const struct ipc_msg_commit msg = { .queue_id = str_from(m->id), .records_size = m->written, .content_size = m->header.size };
+    return queue_client_commit(m->in->queue, m->epoch, &msg, deadline, m->arena, why);
+}
+
+static bool commit_inline(struct intake_msg *m, int64_t deadline, struct queue_reply *why)
+{
+    const struct ipc_msg_submit msg = {
+        .queue_id = str_from(m->id), .arrival_us = m->arrival_us, .flags = m->flags, .token = m->token, .n_rcpt = m->n_rcpt,
+        .envelope = whole_envelope(m), .routes = buf_str(&m->routes), .content = buf_str(&m->content),
+    };
+    return queue_client_submit(m->in->queue, &msg, deadline, m->arena, why);
+}
+
+bool intake_commit(struct intake_msg *m, int64_t deadline)
+{
+    struct queue_reply why = { 0 };
+    if (m->failed.code == 0)
+        header_pass_end(&m->header);
+    if (m->failed.code == 0 && m->content.n > m->in->conf->inline_limit)
+        intake_flow(m, deadline);
+    if (m->failed.code != 0 || m->discard) {
+        intake_abandon(m);
+        return m->failed.code == 0;
+    }
+    bool ok = m->fd >= 0 ? commit_file(m, deadline, &why) : commit_inline(m, deadline, &why);
+    if (!ok)
+        (void)fail(m, why.code, why.dsn, why.text);
+    m->id[0] = '\0';
+    release(m);
+    return ok;
+}
+
+void intake_abandon(struct intake_msg *m)
+{
+    if (m->in == NULL)
+        return;
+    bool opened = m->fd >= 0;
+    release(m);
+    if (m->id[0] == '\0')
+        return;
+    if (opened)
+        queue_client_abort(m->in->queue, m->epoch, m->id);
+    else
+        queue_client_drop_id(m->in->queue, m->id);
+    m->id[0] = '\0';
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: ISC */
+#include "auth/account.h"
+#include "auth/penalty.h"
+#include "tap.h"
+
+#define S(lit) STR_INIT(lit)
+static const struct { const char *name; struct str pattern, user, home; const char *out; } expansions[] = {
+    { "a tilde is the home", S("maildir:~/Maildir"), S("u"), S("/home/u"), "maildir:/home/u/Maildir" },
+    { "a tilde after = is the home", S("mbox:~/mail:INBOX=~/in"), S("u"), S("/h"), "mbox:/h/mail:INBOX=/h/in" },
+    { "a tilde elsewhere is itself", S("maildir:/a~/b"), S("u"), S("/h"), "maildir:/a~/b" },
+    { "user, local part and domain", S("maildir:/v/%d/%n/%u"), S("u@d.test"), S(""), "maildir:/v/d.test/u/u@d.test" },
+    { "home and percent", S("maildir:%h/%%"), S("u"), S("/h"), "maildir:/h/%" },
+    { "a domain that is missing is refused", S("maildir:/v/%d/%n"), S("u"), S(""), NULL },
+    { "a name with a slash is refused", S("maildir:/v/%u"), S("a/../b"), S(""), NULL },
+    { "a name of dots is refused", S("maildir:/v/%n"), S("..@d"), S(""), NULL },
+    { "an unknown letter is refused", S("maildir:/v/%x"), S("u"), S(""), NULL },
+    { "a percent at the end is refused", S("maildir:/v/%"), S("u"), S(""), NULL },
+};
+
+static void test_expand(void)
+{
+    for (size_t i = 0; i < N_ELEMS(expansions); i++) {
+        struct buf b = buf_make(4096);
+        bool ok = account_expand(expansions[i].pattern, expansions[i].user, expansions[i].home, &b);
+        OK(ok == (expansions[i].out != NULL) && (!ok || str_eqz(buf_str(&b), expansions[i].out)), expansions[i].name);
+        buf_done(&b);
+    }
+    struct arena a = arena_make(4096);
+    struct str u;
+    OK(account_canonical(STR("Alice"), STR("Aliceabc"), &a, &u) && str_eqz(u, "alice"), "a name is folded to lower case");
+    OK(!account_canonical(STR("al ice"), STR("alice"), &a, &u) && !account_canonical(STR(""), STR("a"), &a, &u), "characters that are not allowed are refused");
+    arena_done(&a);
+}
+
+static const struct account alice = { .user = S("alice"), .has_ids = true, .uid = 1000, .gid = 100, .groups = S(""), .home = S("/h/alice"), .mail = S("maildir:/h/alice/M") };
+static const struct account bob = { .user = S("bob"), .has_ids = true, .uid = 1001, .gid = 100, .groups = S(""), .home = S("/h/bob"), .mail = S("maildir:/h/bob/M") };
+
+static void test_cache(void)
+{
+    struct auth_cache *c = auth_cache_new(2, 1000);
+    const struct str pw = STR("secret"), hash = STR("$6$x"), ip = STR("192.0.2.1");
+    auth_cache_put(c, alice.user, pw, hash, ip, &alice, 0);
+    const struct account *got = auth_cache_get(c, alice.user, pw, hash, 999);
+    OK(got != NULL && got->uid == 1000 && str_eq(got->home, alice.home), "a password that was right is known");
+    OK(auth_cache_get(c, alice.user, pw, hash, 1000) == NULL, "an entry that is too old is not used");
+    OK(auth_cache_get(c, alice.user, STR("secres"), hash, 1) == NULL, "another password is not known");
+    OK(auth_cache_get(c, bob.user, pw, hash, 1) == NULL, "another user with the same password is not known");
+    OK(auth_cache_get(c, alice.user, pw, STR("$6$y"), 1) == NULL, "after the verifier has changed, the old password is not known");
+    OK(auth_cache_knows(c, alice.user, ip) && !auth_cache_knows(c, alice.user, STR("192.0.2.2")), "the address of the last login is known");
+    auth_cache_put(c, bob.user, pw, hash, ip, &bob, 1);
+    auth_cache_put(c, STR("carol"), pw, hash, ip, &bob, 2);
+    OK(auth_cache_get(c, alice.user, pw, hash, 3) == NULL && auth_cache_get(c, bob.user, pw, hash, 3) != NULL, "the cache is bounded: the oldest goes");
+    auth_cache_free(c);
+    c = auth_cache_new(2, 0);
+    auth_cache_put(c, alice.user, pw, hash, ip, &alice, 0);
+    OK(auth_cache_get(c, alice.user, pw, hash, 0) == NULL, "with a lifetime of 0 nothing is kept");
+    auth_cache_free(c);
+}
+
+static void test_handover(void)
+{
+    struct handover *h = handover_new();
+    struct arena a = arena_make(1 << 16);
+    struct buf k1 = buf_make(0), k2 = buf_make(0);
+    struct account got;
+    OK(handover_put(h, 7, 1, &alice, 0, &k1) && k1.n == HANDOVER_COOKIE_HEX, "a login gets a cookie");
+    OK(handover_put(h, 7, 2, &bob, 0, &k2) && !str_eq(buf_str(&k1), buf_str(&k2)), "another login gets another");
+    OK(!handover_take(h, 8, 1, buf_str(&k1), 1, &a, &got), "another channel's number opens nothing");
+    OK(handover_take(h, 7, 1, buf_str(&k1), 1, &a, &got) && str_eqz(got.user, "alice") && got.uid == 1000, "the cookie opens its login");
+    OK(!handover_take(h, 7, 1, buf_str(&k1), 1, &a, &got), "a cookie used again opens nothing");
+    OK(!handover_take(h, 7, 2, buf_str(&k1), 1, &a, &got), "another login's cookie opens nothing");
+    OK(!handover_take(h, 7, 2, buf_str(&k2), 1, &a, &got), "and a wrong try has used the entry up");
+    buf_reset(&k1);
+    (void)handover_put(h, 7, 3, &alice, 0, &k1);
+    OK(!handover_take(h, 7, 3, buf_str(&k1), HANDOVER_MS, &a, &got) && handover_pending(h) == 0, "after ten seconds a cookie opens nothing");
+    buf_reset(&k1);
+    (void)handover_put(h, 7, 4, &alice, 0, &k1);
+    handover_forget(h, 7);
+    OK(!handover_take(h, 7, 4, buf_str(&k1), 1, &a, &got), "when the login process is gone, its logins are");
+    handover_free(h);
+    buf_done(&k1);
+    buf_done(&k2);
+    arena_done(&a);
+}
+
+static void test_penalty(void)
+{
+    struct penalty *p = penalty_new();
+    const struct str a = STR("192.0.2.1"), b = STR("192.0.2.2");
+    OK(penalty_get(p, a, 0, 15000) == 0, "an address that did nothing waits for nothing");
+    penalty_failed(p, a, 1, 0);
+    int64_t one = penalty_get(p, a, 1, 15000);
+    penalty_failed(p, a, 1, 0);
+    OK(one > 0 && penalty_get(p, a, 1, 15000) == one, "the same wrong password again does not raise the level");
+    for (uint64_t i = 2; i < 9; i++)
+        penalty_failed(p, a, i, 0);
+    OK(penalty_get(p, a, 1, 15000) == 13000 && penalty_get(p, a, 1, 3500) == 3500, "the wait grows to its end, and to the caller's cap");
+    OK(penalty_get(p, b, 1, 15000) == 0, "another address does not wait");
+    OK(penalty_get(p, STR("::ffff:192.0.2.1"), 1, 15000) == 13000, "an IPv4 address in IPv6 clothes is the same");
+    penalty_failed(p, STR("2001:db8::1"), 1, 1);
+    OK(penalty_get(p, STR("2001:db8::2"), 1, 15000) > 0 && penalty_get(p, STR("2001:db8:0:1::2"), 1, 15000) == 0, "IPv6 counts by /64");
+    penalty_passed(p, a);
+    OK(penalty_get(p, a, 1, 15000) == 0, "a right password clears it");
+    OK(penalty_get(p, STR("2001:db8::2"), PENALTY_QUIET_MS + 1, 15000) == 0 && penalty_count(p) == 0, "it is forgotten after a quiet minute");
+    penalty_failed(p, STR("not an address"), 1, 0);
+    OK(penalty_count(p) == 0, "text that is no address is not counted");
+    penalty_free(p);
+}
+
+int main(void)
+{
+    test_expand();
+    test_cache();
+    test_handover();
+    test_penalty();
+    return tap_done();
+}
