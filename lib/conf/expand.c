@@ -4,7 +4,7 @@
 
 struct expansion {
     const struct expand_source *src;
-    unsigned depth;
+    unsigned depth, steps;
     struct err *err;
 };
 
@@ -224,6 +224,8 @@ static int expand(struct expansion *x, struct str text, struct buf *out)
 {
     if (x->depth >= EXPAND_DEPTH_MAX)
         return err_set(x->err, ERR_LIMIT, "$name within $name more than %d deep: does a parameter refer to itself?", EXPAND_DEPTH_MAX);
+    if (++x->steps > EXPAND_STEPS_MAX)
+        return err_set(x->err, ERR_LIMIT, "more than %d $names in one value", EXPAND_STEPS_MAX);
     x->depth++;
     int rc = 0;
     while (rc == 0 && text.n > 0) {

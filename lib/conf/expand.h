@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { EXPAND_DEPTH_MAX = 64, EXPAND_SIZE_MAX = 1 << 20 };
+enum { EXPAND_DEPTH_MAX = 64, EXPAND_STEPS_MAX = 10000, EXPAND_SIZE_MAX = 1 << 20 };
 
 struct expand_source {
     /* The raw value of a name; false when it is not defined: it counts as empty. */

@@ -94,11 +94,10 @@ bool lex_name_value(struct str line, struct str *ret_name, struct str *ret_value
 static size_t word_length(struct str s, const char *seps)
 {
     size_t depth = 0, n = 0;
-    bool braced = s.p[0] == '{';
     for (; n < s.n; n++) {
-        if (braced && s.p[n] == '{')
+        if (s.p[n] == '{')
             depth++;
-        else if (braced && s.p[n] == '}' && depth > 0)
+        else if (s.p[n] == '}' && depth > 0)
             depth--;
         else if (depth == 0 && s.p[n] != '\0' && strchr(seps, s.p[n]) != NULL)
             break;

@@ -34,9 +34,9 @@ void lex_done(struct lexer *lx);
  */
 bool lex_name_value(struct str line, struct str *ret_name, struct str *ret_value, const char **ret_why);
 /*
- * The next word of *rest, white space (or bytes of seps) apart; a word that
- * starts with '{' runs to its matching '}', braces included. False at the end.
- * An unbalanced brace takes all that is left.
+ * The next word of *rest, apart by bytes of seps; within { } they do not
+ * separate: "a { b c } type:{ {d}, {e} }" is three words, braces included.
+ * False at the end. An unbalanced brace takes all that is left.
  */
 bool lex_word(struct str *rest, const char *seps, struct str *ret_word);
 /* "{ text }" -> "text"; any other word is left as it is. False when a brace is not closed or something follows it. */

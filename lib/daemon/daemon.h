@@ -11,14 +11,28 @@
  *   start -> loop -> drain.
  *
  * Options, given by master:  -r role -n service -t inet|unix -c config_dir
- * -g generation [-o name=value ...]. Inherited descriptors: 3 = control socket,
- * 4 = log socket, 5... = listeners (their number in -l N).
+ * -g generation -m max_clients [-v] [-o name=value ...]. Inherited descriptors:
+ * 3 = control socket, 4 = log socket, 5... = listeners (their number in -l N).
+ *
+ * Working directory: "/" of the empty root, the queue directory, or maildrop,
+ * by the role's row in role_table.h; in a private instance nothing is chrooted,
+ * so a role names its files relative to ".".
+ *
+ * Peers: a channel to each process that the table allows comes through
+ * on_peer; when the peer dies, so does the channel (its on_closed), and its
+ * successor is introduced anew. A peer of an older generation than another one
+ * of the same service is finishing: it shall get no new work.
+ *
+ * A process that forks (session zygotes): the child calls loop_init() first,
+ * then closes what it does not need; channels of the parent are left alone
+ * (chan_free would be wrong there only before loop_init()).
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 #include "base/err.h"
 #include "conf/param.h"
 #include "ipc/chan.h"
+#include <sys/socket.h>
 
 struct daemon_ctx {
     enum role role;
@@ -26,7 +40,8 @@ struct daemon_ctx {
     const char *config_dir;
     unsigned generation;
     bool private_instance;      /* started by a user other than root: no uid change, no chroot */
-    const struct config *config;/* main.cf with this service's -o applied (conf/param.h) */
+    struct config *config;      /* main.cf with this service's -o applied (conf/param.h) */
+    const char *queue_directory;
 };
 
 struct role_ops {
@@ -51,6 +66,22 @@ struct role_ops {
 
 /* Never returns to main's caller with work left; the return value is the exit status. */
 int daemon_main(int argc, char **argv, const char *program, const struct role_ops *roles, size_t n_roles);
+/* Landlock: a path that this role may use beyond its row; only in before_drop. access: SANDBOX_READ | ... */
+void daemon_allow_path(const char *path, unsigned access);
+/* Listeners that are not stream sockets are left to the role: descriptor of the i-th one, -1 beyond the last. */
+int daemon_listener(unsigned i);
+/* Stop (true) or go on accepting, beyond what max_clients does. */
+void daemon_rest(bool rest);
+/* Clients whose on_client has not returned. */
+size_t daemon_clients(void);
+/* True after DRAIN, SIGTERM or the loss of master. */
+bool daemon_is_draining(void);
+/*
+ * WAITS. A connected socket to an endpoint that this service's configuration
+ * names ("unix:private/policy", "inet:127.0.0.1:10023"; lib/daemon/endpoint.h),
+ * made by the broker. -1 and *err.
+ */
+int daemon_connect(const char *endpoint, int64_t deadline, struct err *err);
 /* Ask master for a process of that role (it introduces the peer, through on_peer). */
 void daemon_need(enum role role);
 /* A chan with the peer's identity set. */

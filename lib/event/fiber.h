@@ -14,7 +14,7 @@
  *
  * Cancelling sets a flag: every later wait returns WAIT_CANCELLED at once and
  * the code unwinds by itself. fiber_abort() is the exception, for exhausted
- * memory: back to the base of the fiber, cleanups run in reverse order.
+ * memory: nothing of the code above runs again, cleanups run in reverse order.
  */
 #ifndef EVENT_FIBER_H
 #define EVENT_FIBER_H
@@ -38,7 +38,7 @@ void fiber_set_deadline(struct fiber *f, int64_t deadline);
 void fiber_cancel(struct fiber *f);
 bool fiber_is_cancelled(void);
 size_t fiber_count(void);
-/* Called on the base of an aborted fiber, before its cleanups: say 421/BYE/-ERR. */
+/* Called on an aborted fiber before its cleanups: say 421/BYE/-ERR. */
 void fiber_on_abort(void (*fn)(void *arg, const char *why), void *arg);
 _Noreturn void fiber_abort(const char *why);
 

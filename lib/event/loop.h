@@ -30,7 +30,7 @@ void timer_cancel(struct timer *t);
 
 /* Events are EPOLLIN / EPOLLOUT (level triggered); errors are reported as whatever was asked for. */
 struct watch { int fd; uint32_t events; void (*fn)(struct watch *w, uint32_t events); };
-/* The struct must stay until watch_stop(). events may be changed by calling again. */
+/* The struct must be zeroed before its first use and stay until watch_stop(). events may be changed by calling again. */
 void watch_start(struct watch *w, int fd, uint32_t events, void (*fn)(struct watch *w, uint32_t events));
 void watch_stop(struct watch *w);
 
@@ -38,6 +38,14 @@ void watch_stop(struct watch *w);
 struct deferred { struct list node; void (*fn)(struct deferred *d); };
 /* No effect if it is queued already. A zeroed struct is ready for use. */
 void loop_defer(struct deferred *d, void (*fn)(struct deferred *d));
+/* Take it back: needed before the struct is freed. No effect when it is not queued. */
+void loop_defer_cancel(struct deferred *d);
+
+/*
+ * Longest time over 100 ms that one callback or fiber has kept the loop since
+ * the last call, and its name. False: there was none. The program logs it.
+ */
+bool loop_take_lag(int64_t *ret_ms, const char **ret_name);
 
 /* Signals are blocked and arrive here, on the loop, as calls. */
 void loop_on_signal(int signo, void (*fn)(int signo));

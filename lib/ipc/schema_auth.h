@@ -29,9 +29,22 @@
     F(T, STR, remote, 64, "client address")                                        \
     F(T, STR, service, 64, "imap, pop3, smtp")
 
+enum verdict {
+    VERDICT_MATCH = 1,      /* the password is right, and the account may be used */
+    VERDICT_MISMATCH = 2,
+    VERDICT_UNKNOWN = 3,    /* no such user */
+    VERDICT_DISABLED = 4,   /* the password is right, the account may not be used */
+    VERDICT_EXPIRED = 5,
+    VERDICT_TEMPFAIL = 6,   /* the back end did not say */
+};
+
 #define IPC_MSG_VERDICT(F, T)                                                      \
     F(T, U32, verdict, 0, "enum verdict")                                          \
-    F(T, STR, text, 400, "for the log")
+    F(T, STR, text, 400, "for the log")                                            \
+    F(T, BOOL, has_ids, 0, "the back end knows the system user: the fields below") \
+    F(T, U32, uid, 0, "of the system user")                                        \
+    F(T, U32, gid, 0, "primary group")                                             \
+    F(T, STR, home, 1024, "home directory")
 
 #define IPC_MSG_TOKEN_KEY(F, T)                                                    \
     F(T, STR, key, 64, "MAC key of identity tokens, shared by authd and qmgr")     \

@@ -4,7 +4,8 @@
 #define IPC_SCHEMA_HELP_H
 
 #define IPC_MSG_BROKER_CONNECT(F, T)                                               \
-    F(T, U32, endpoint, 0, "index into the endpoints that this service's configuration names")
+    F(T, U32, endpoint, 0, "index into the endpoints that this service's configuration names") \
+    F(T, U32, check, 0, "CRC-32C of its text: both must have read the same configuration")
 
 #define IPC_MSG_BROKER_CONNECTED(F, T)                                             \
     F(T, U32, sys, 0, "0, or errno of the failure")                                \

@@ -4,8 +4,12 @@
  *
  * Tables are opened before the privilege drop ("type:name", also in lists
  * "type:a, type:b") and looked up later. A lookup that cannot be answered now
- * is MAP_TEMP and never "not found": the caller defers. Types that need the
- * broker, the lookup role, or a thread (regexp, pcre) wait for it: map_get WAITS.
+ * is MAP_TEMP and never "not found": the caller defers. Types that need a
+ * thread (regexp, pcre), a lock (lmdb) wait for it: map_get WAITS. proxy:X is
+ * X, opened by whoever may read it. An unknown or unavailable type is refused
+ * at open with what to do instead. hash and btree are served from FILE.lmdb,
+ * made from FILE when it is missing or older; where that cannot be written,
+ * from memory. unix:passwd.byname is a copy of the system's files as of now.
  */
 #ifndef MAP_MAP_H
 #define MAP_MAP_H
@@ -28,6 +32,10 @@ struct map *map_open(struct str spec, unsigned flags, struct config *config, str
 void map_free(struct map *m);
 /* "hash:/etc/aliases": for logs. */
 const char *map_name(const struct map *m);
+/* Whole keys (hash, static ...) as against patterns (regexp, cidr ...), which are never asked about parts of an address. */
+bool map_has_fixed_keys(const struct map *m);
+/* The types that this build serves, for postconf -m: NULL after the last. */
+const char *map_type_name(size_t i);
 /* WAITS for some types. The value is copied into the arena. On MAP_TEMP *err says why. */
 enum map_result map_get(struct map *m, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 
@@ -36,6 +44,9 @@ struct map_list *map_list_open(const char *specs, unsigned flags, struct config 
 void map_list_free(struct map_list *l);
 bool map_list_is_empty(const struct map_list *l);
 enum map_result map_list_get(struct map_list *l, struct str key, struct arena *a, struct str *ret_value, struct err *err);
+
+/* As map_list_get, for a key that is a part of an address or a parent domain: tables of patterns are passed over. */
+enum map_result map_list_get_part(struct map_list *l, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 
 /*
  * An address as Postfix looks it up: user+ext@domain, user@domain, [user+ext,
@@ -52,5 +63,12 @@ void match_list_free(struct match_list *l);
 enum map_result match_list_string(struct match_list *l, struct str s, struct err *err);
 /* Numeric address, as text (IPv4 or IPv6, no brackets). */
 enum map_result match_list_addr(struct match_list *l, struct str addr, struct err *err);
-enum match_flags { MATCH_PARENTS = 16 };
+/* Without MATCH_PARENTS, ".example.org" matches what is below it; with MATCH_STRINGS nothing but the whole string does (mydestination). */
+enum match_flags { MATCH_PARENTS = 16, MATCH_STRINGS = 32 };
+/*
+ * The part of a local part before its extension: "user+ext" -> "user", and
+ * "+ext" as ret_ext. False when there is none, or the name is one that is never
+ * split (postmaster, mailer-daemon, double-bounce).
+ */
+bool map_split_extension(struct str local, const char *recipient_delimiter, struct str *ret_user, struct str *ret_ext);
 #endif

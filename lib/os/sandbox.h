@@ -20,9 +20,8 @@ enum sandbox_class {
     SANDBOX_NONE,       /* no filter: what it starts must not be confined */
     SANDBOX_NET,        /* inherited sockets only; no path, no new socket */
     SANDBOX_CLIENT,     /* NET, and connections of its own over IPv4 and IPv6 */
-    SANDBOX_BROKER,     /* CLIENT, and UNIX sockets by path */
     SANDBOX_FILES,      /* NET, and files (below the Landlock paths) */
-    SANDBOX_LOOKUP,     /* FILES, and CLIENT and UNIX sockets: what NSS and database clients do */
+    SANDBOX_LOOKUP,     /* FILES, and CLIENT and UNIX sockets: what NSS, database clients and the broker do */
     SANDBOX_WORKER,     /* LOOKUP, and starting helper programs (PAM's unix_chkpwd) */
     SANDBOX_FORKER,     /* FILES, and fork, change of ids, entering a narrower class: session zygotes */
     SANDBOX_CLASSES,

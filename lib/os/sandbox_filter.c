@@ -49,9 +49,9 @@ static const char forker[] = "fork vfork wait4 waitid kill setresuid setresgid s
 static const struct { const char *calls; unsigned classes; uint32_t action; } rows[] = {
 #define IN(c) (1u << SANDBOX_##c)
     { basic, ~0u, SCMP_ACT_ALLOW },
-    { paths, IN(NET) | IN(CLIENT) | IN(BROKER), SCMP_ACT_ERRNO(EACCES) },
+    { paths, IN(NET) | IN(CLIENT), SCMP_ACT_ERRNO(EACCES) },
     { files, IN(FILES) | IN(LOOKUP) | IN(WORKER) | IN(FORKER), SCMP_ACT_ALLOW },
-    { "connect bind", IN(CLIENT) | IN(BROKER) | IN(LOOKUP) | IN(WORKER), SCMP_ACT_ALLOW },
+    { "connect bind", IN(CLIENT) | IN(LOOKUP) | IN(WORKER), SCMP_ACT_ALLOW },
     /* A log line to a socket that vanished must not end a process: an error is enough. */
     { "connect bind listen socket socketpair", IN(NET) | IN(FILES), SCMP_ACT_ERRNO(EACCES) },
     { "ioctl", IN(LOOKUP) | IN(WORKER), SCMP_ACT_ALLOW },
@@ -79,7 +79,7 @@ static int add_calls(scmp_filter_ctx ctx, uint32_t action, const char *names)
 static int add_sockets(scmp_filter_ctx ctx, enum sandbox_class class)
 {
     static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK };
-    size_t n = class == SANDBOX_CLIENT ? 2 : class == SANDBOX_BROKER ? 3 : class == SANDBOX_LOOKUP || class == SANDBOX_WORKER ? 4 : 0;
+    size_t n = class == SANDBOX_CLIENT ? 2 : class == SANDBOX_LOOKUP || class == SANDBOX_WORKER ? 4 : 0;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
@@ -94,7 +94,7 @@ static int add_sockets(scmp_filter_ctx ctx, enum sandbox_class class)
 static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class)
 {
     bool own_code = class == SANDBOX_LOOKUP || class == SANDBOX_WORKER;    /* they load modules: NSS, PAM */
-    bool no_files = class == SANDBOX_NET || class == SANDBOX_CLIENT || class == SANDBOX_BROKER;
+    bool no_files = class == SANDBOX_NET || class == SANDBOX_CLIENT;
     uint64_t self = (uint64_t)getpid();
     int rc = 0;
     if (own_code) {

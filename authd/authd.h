@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * authd.h - the parts of authd and how they hang together.
+ *
+ *   stream.c   a client of the auth protocol: lines in, lines out, its requests
+ *   request.c  one AUTH from its first line to its answer
+ *   check.c    user name and password to a verdict: cache, passwd-file, worker
+ *   pool.c     the auth workers and the queue before them
+ *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
+ *
+ * All of it runs on the loop; nothing here waits. A request that waits (for a
+ * penalty, a worker, the delay of a failure) is a struct on a timer.
+ */
+#ifndef AUTHD_AUTHD_H
+#define AUTHD_AUTHD_H
+#include "auth/account.h"
+#include "auth/passwd_file.h"
+#include "auth/penalty.h"
+#include "auth/token.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "event/loop.h"
+#include "params.h"
+#include "proto/auth_proto.h"
+#include "proto/sasl.h"
+#include <unistd.h>
+
+enum { PASSDBS_MAX = 8, REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
+
+struct passdb { bool is_pam; struct passwd_file *file; const char *path; bool complained; };
+
+/* The process's state: one of it. */
+struct authd {
+    struct authd_conf conf;
+    bool private_instance;
+    struct passdb passdbs[PASSDBS_MAX];
+    size_t n_passdbs;
+    const char *mechs[SASL_MECHS][2];
+    size_t n_mechs;
+    struct auth_cache *cache;
+    struct penalty *penalty;
+    struct handover *handover;
+    struct token_keys keys;
+    size_t n_requests;          /* in work, all streams */
+};
+struct authd *authd(void);
+
+/* stream.c */
+enum stream_kind {
+    STREAM_PUBLIC,      /* private/auth: a Postfix or Exim next door */
+    STREAM_SMTP,        /* our smtpd and submitd: OK carries a token */
+    STREAM_LOGIN,       /* our imap-login and pop3-login: OK carries a cookie */
+};
+struct stream;
+/* Takes fd. on_closed is called when the stream ends; the stream is gone then. */
+struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg);
+/* Ends it; on_closed is called. */
+void stream_close(struct stream *s);
+enum stream_kind stream_kind(const struct stream *s);
+uint64_t stream_peer(const struct stream *s);
+/* The client's minor protocol version. */
+uint32_t stream_minor(const struct stream *s);
+void stream_answer(struct stream *s, const struct auth_answer *answer);
+
+/* request.c: requests belong to a stream's list until they are answered */
+struct request;
+struct request_list { struct list requests; size_t n; };
+void request_start(struct stream *s, struct request_list *all, const struct auth_cmd *cmd);
+/* False: no such request. */
+bool request_continue(struct request_list *all, uint32_t id, struct str data);
+void request_cancel(struct request_list *all, uint32_t id);
+bool request_exists(const struct request_list *all, uint32_t id);
+/* The client is gone. */
+void request_abandon_all(struct request_list *all);
+
+/* check.c */
+struct check {
+    struct arena *arena;
+    struct str user, password, remote, service, session;    /* user: canonical */
+    void (*done)(struct check *c, enum verdict verdict);
+    struct account account;     /* after VERDICT_MATCH */
+    /* private */
+    size_t at;                  /* passdb being asked */
+    enum verdict worst;
+    struct str verifier;
+    struct pool_job *job;
+};
+/* done() is called, maybe before this returns. */
+void check_start(struct check *c);
+/* done() will not be called any more. */
+void check_cancel(struct check *c);
+
+/* pool.c */
+struct pool_job {
+    struct list node;
+    struct ipc_verify ask;
+    /* answer: NULL when no worker could say. The job is over and may be reused or freed. */
+    void (*done)(struct pool_job *job, const struct ipc_verdict *answer);
+    void *arg;
+    bool in_work;
+};
+/* False: the queue is full. The strings of ask stay valid until done() or cancel. */
+bool pool_submit(struct pool_job *job);
+void pool_cancel(struct pool_job *job);
+void pool_add_worker(const struct ipc_peer *peer, int fd);
+/* Have a worker ready before the first one is needed. */
+void pool_warm(void);
+
+/* session.c */
+void session_peer(const struct ipc_peer *peer, int fd);
+void qmgr_peer(const struct ipc_peer *peer, int fd);
+/* Makes the first key and renews it. False: no randomness. */
+bool keys_start(void);
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * request.c - one AUTH, from its first line to its answer.
+ *
+ *   DIALOGUE  --message complete-->  PENALTY  --timer-->  CHECKING  --verdict-->  answered
+ *      |                                                      |
+ *      +--malformed--> HELD <-------------- refused ----------+     HELD --timer--> answered
+ *
+ * A failure is logged and counted when it is known, and answered when its time
+ * has come: the same bytes at the same time, whatever was wrong.
+ */
+#include "authd.h"
+#include "base/enc.h"
+#include "base/htab.h"
+#include <sys/random.h>
+
+/* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
+enum { PENALTY_CAP_SMTP_MS = 3500, PENALTY_CAP_MS = 13000, REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+
+enum state { DIALOGUE, PENALTY, CHECKING, HELD };
+
+struct request {
+    struct list node;
+    struct stream *stream;
+    struct request_list *all;
+    uint32_t id;
+    enum state state;
+    struct arena arena;
+    struct timer timer;
+    int64_t started;            /* when the message was complete */
+    struct sasl_server sasl;
+    struct auth_cmd cmd;        /* strings in the arena */
+    struct check check;
+    struct str code;            /* HELD: what FAIL will say */
+};
+
+static struct request *find(const struct request_list *all, uint32_t id)
+{
+    LIST_EACH(it, &all->requests) {
+        struct request *r = container_of(it, struct request, node);
+        if (r->id == id)
+            return r;
+    }
+    return NULL;
+}
+
+bool request_exists(const struct request_list *all, uint32_t id) { return find(all, id) != NULL; }
+
+/* The slice points into our own arena: writing there is ours to do. */
+static void wipe_str(struct str s)
+{
+    void *p;
+    memcpy(&p, &s.p, sizeof p);
+    if (s.n > 0)
+        secret_wipe(p, s.n);
+}
+
+static void request_free(struct request *r)
+{
+    timer_cancel(&r->timer);
+    if (r->state == CHECKING)
+        check_cancel(&r->check);
+    list_remove(&r->node);
+    r->all->n--;
+    authd()->n_requests--;
+    wipe_str(r->sasl.password);
+    arena_done(&r->arena);
+    free(r);
+}
+
+static void answer(struct request *r, struct auth_answer a)
+{
+    a.id = r->id;
+    stream_answer(r->stream, &a);
+    request_free(r);
+}
+
+static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != STREAM_LOGIN || str_eqz(r->cmd.service, "smtp"); }
+
+static void on_held(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = r->code });
+}
+
+/* The delay of a failure: +-10 %, so that nothing can be read from its length. */
+static int64_t failure_delay(const struct request *r)
+{
+    uint16_t noise = 0;
+    int64_t ms = (int64_t)authd()->conf.failure_delay * 1000;
+    (void)getrandom(&noise, sizeof noise, 0);
+    ms += ms * (noise % 201 - 100) / 1000;
+    return is_smtp(r) ? MIN(ms, DELAY_CAP_SMTP_MS) : ms;
+}
+
+static void hold(struct request *r, struct str code)
+{
+    r->state = HELD;
+    r->code = code;
+    timer_set(&r->timer, MAX(r->started + failure_delay(r), loop_now()), on_held);
+}
+
+static int64_t penalty_of(const struct request *r)
+{
+    if (r->cmd.no_penalty || auth_cache_knows(authd()->cache, r->check.user, r->cmd.remote))
+        return 0;
+    return penalty_get(authd()->penalty, r->cmd.remote, loop_now(), is_smtp(r) ? PENALTY_CAP_SMTP_MS : PENALTY_CAP_MS);
+}
+
+static void count_failure(struct request *r)
+{
+    struct buf mark = buf_make(0);
+    if (r->cmd.no_penalty)
+        return;
+    buf_add(&mark, r->check.user);
+    buf_putc(&mark, '\0');
+    buf_add(&mark, r->sasl.password);
+    penalty_failed(authd()->penalty, r->cmd.remote, htab_hash(buf_str(&mark)), loop_now());
+    secret_wipe(mark.p, mark.n);
+    buf_done(&mark);
+}
+
+static void refused(struct request *r, struct str code)
+{
+    count_failure(r);
+    hold(r, code);
+}
+
+static void granted(struct request *r)
+{
+    struct buf token = buf_make(0), cookie = buf_make(0);
+    const struct account *who = &r->check.account;
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = who->user };
+    penalty_passed(authd()->penalty, r->cmd.remote);
+    if (stream_kind(r->stream) == STREAM_SMTP) {
+        struct token_claim claim = { .user = who->user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
+        token_make(&authd()->keys.keys[0], &claim, clock_wall_ms() / 1000 + TOKEN_LIFETIME_SECONDS, &token);
+        ok.token = buf_str(&token);
+    }
+    if (stream_kind(r->stream) == STREAM_LOGIN) {
+        if (!handover_put(authd()->handover, stream_peer(r->stream), r->id, who, loop_now(), &cookie))
+            ok = (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("temp_fail") };
+        else
+            ok.cookie = buf_str(&cookie);
+    }
+    answer(r, ok);
+    secret_wipe(cookie.p, cookie.n);
+    buf_done(&token);
+    buf_done(&cookie);
+}
+
+static void on_checked(struct check *c, enum verdict verdict)
+{
+    struct request *r = container_of(c, struct request, check);
+    r->state = DIALOGUE;        /* nothing to cancel any more */
+    switch (verdict) {
+    case VERDICT_MATCH: granted(r); return;
+    case VERDICT_MISMATCH:
+    case VERDICT_UNKNOWN: refused(r, STR("")); return;
+    case VERDICT_DISABLED: refused(r, STR("user_disabled")); return;
+    case VERDICT_EXPIRED: refused(r, STR("pass_expired")); return;
+    case VERDICT_TEMPFAIL: break;
+    }
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = STR("temp_fail") });
+}
+
+static void on_penalty_over(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    r->state = CHECKING;
+    r->started = loop_now();
+    check_start(&r->check);
+}
+
+/* Name and password are here. */
+static void complete(struct request *r)
+{
+    r->started = loop_now();
+    r->check = (struct check){ .arena = &r->arena, .user = STR(""), .password = r->sasl.password, .remote = r->cmd.remote,
+                               .service = r->cmd.service, .session = r->cmd.session, .done = on_checked };
+    if (!account_canonical(r->sasl.user, str_from(authd()->conf.username_chars), &r->arena, &r->check.user)) {
+        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): Username contains disallowed characters", STR_FMT(r->cmd.remote));
+        refused(r, STR(""));
+        return;
+    }
+    int64_t wait = penalty_of(r);
+    r->state = PENALTY;
+    if (wait == 0)
+        on_penalty_over(&r->timer);
+    else
+        timer_set(&r->timer, loop_now() + wait, on_penalty_over);
+}
+
+static void on_timeout(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .reason = STR("Authentication request timed out") });
+}
+
+static void step(struct request *r, const struct str *message)
+{
+    struct str challenge = STR("");
+    struct buf text = buf_make(0);
+    switch (sasl_server_step(&r->sasl, message, &r->arena, &challenge)) {
+    case SASL_CONTINUE:
+        enc_base64(&text, challenge);
+        stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&text) });
+        timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
+        break;
+    case SASL_DONE:
+        timer_cancel(&r->timer);
+        complete(r);
+        break;
+    case SASL_FAILED:
+        timer_cancel(&r->timer);
+        r->started = loop_now();
+        r->check.user = STR("");
+        refused(r, STR(""));
+        break;
+    }
+    buf_done(&text);
+}
+
+/* A single "=" is an empty message. One bad text ends this exchange, not the connection. */
+static void step_base64(struct request *r, struct str text)
+{
+    struct buf raw = buf_make(AUTH_LINE_MAX);
+    if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = STR("Invalid base64 data") });
+    } else {
+        struct str message = buf_str(&raw);
+        step(r, &message);
+    }
+    secret_wipe(raw.p, raw.n);
+    buf_done(&raw);
+}
+
+static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
+{
+    r->cmd = *cmd;
+    r->cmd.resp = STR("");
+    r->cmd.mech = STR("");
+    r->cmd.service = str_dup(&r->arena, cmd->service);
+    r->cmd.remote = str_dup(&r->arena, cmd->remote);
+    r->cmd.local = str_dup(&r->arena, cmd->local);
+    r->cmd.session = str_dup(&r->arena, cmd->session);
+    r->cmd.remote_port = r->cmd.local_port = STR("");
+}
+
+static bool is_offered(enum sasl_mech mech)
+{
+    for (size_t i = 0; i < authd()->n_mechs; i++)
+        if (mech != SASL_MECHS && strcmp(authd()->mechs[i][0], sasl_mech_name(mech)) == 0)
+            return true;
+    return false;
+}
+
+static void refuse_at_once(struct stream *s, uint32_t id, struct str code)
+{
+    stream_answer(s, &(struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .id = id, .code = code });
+}
+
+void request_start(struct stream *s, struct request_list *all, const struct auth_cmd *cmd)
+{
+    enum sasl_mech mech = sasl_mech_by_name(cmd->mech);
+    if (!is_offered(mech)) {
+        refuse_at_once(s, cmd->id, STR("auth_mech_invalid"));
+        return;
+    }
+    if (all->n >= REQUESTS_PER_STREAM_MAX) {
+        refuse_at_once(s, cmd->id, STR("temp_fail"));
+        return;
+    }
+    struct request *r = xcalloc(1, sizeof *r);
+    r->stream = s;
+    r->all = all;
+    r->id = cmd->id;
+    r->arena = arena_make(REQUEST_ARENA_MAX);
+    r->arena.block_size = 1024;
+    r->sasl.mech = mech;
+    r->sasl.user = r->sasl.password = STR("");
+    copy_cmd(r, cmd);
+    list_append(&all->requests, &r->node);
+    all->n++;
+    authd()->n_requests++;
+    /* Before 1.2 an empty resp= means that there is none: Exim always sends one. */
+    if (cmd->has_resp && (cmd->resp.n > 0 || stream_minor(s) >= 2))
+        step_base64(r, cmd->resp);
+    else
+        step(r, NULL);
+}
+
+bool request_continue(struct request_list *all, uint32_t id, struct str data)
+{
+    struct request *r = find(all, id);
+    if (r == NULL)
+        return false;
+    if (r->state == DIALOGUE)
+        step_base64(r, data);
+    else
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .reason = STR("Unexpected continuation") });
+    return true;
+}
+
+void request_cancel(struct request_list *all, uint32_t id)
+{
+    struct request *r = find(all, id);
+    if (r != NULL)
+        request_free(r);
+}
+
+void request_abandon_all(struct request_list *all)
+{
+    LIST_EACH(it, &all->requests)
+        request_free(container_of(it, struct request, node));
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *     auth-worker - checks what blocks: PAM and slow password hashes
+ *
+ * DESCRIPTION
+ *     Answers authd's VERIFY questions, one at a time. authd starts as many as
+ *     it needs, up to postern_auth_worker_limit, and lets one go that does not
+ *     answer in time.
+ *
+ * SECURITY
+ *     Runs as authd's user with group shadow and no capability, for PAM's sake
+ *     with files readable. It talks to authd only. The PAM service is
+ *     "dovecot", the terminal "dovecot", the remote host the client's address;
+ *     the account is checked always, sessions are not opened.
+ *
+ * DIAGNOSTICS
+ *     None of its own: authd logs the verdict.
+ */
+#include "base/enc.h"
+#include "daemon/daemon.h"
+#include "params.h"
+#include "worker.h"
+#include <unistd.h>
+
+enum { ARENA_MAX = 256 << 10 };
+
+static struct { struct auth_worker_conf conf; } self;
+
+#define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct auth_worker_conf, kind, member, name, def, lo, hi, doc)
+static const struct param rows[] = { AUTH_WORKER_PARAMS(ROW) };
+static const struct param_table params = { rows, N_ELEMS(rows) };
+
+static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
+{
+    struct arena arena = arena_make(ARENA_MAX);
+    struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .home = STR("") };
+    if (str_eqz(ask->backend, "hash"))
+        verify_hash(ask, &arena, &v);
+    else if (str_eqz(ask->backend, "pam"))
+        verify_pam(self.conf.pam_service, ask, &arena, &v);
+    else
+        v.text = STR("unknown back end");
+    (void)chan_send(c, IPC_VERDICT, id, &v);
+    arena_done(&arena);
+}
+
+static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    if (type == IPC_VERIFY)
+        verify(c, id, msg);
+}
+
+/* authd let us go, or is gone. */
+static void on_closed(struct chan *c)
+{
+    chan_free(c);
+    daemon_drain();
+}
+
+static void on_peer(const struct ipc_peer *peer, int fd)
+{
+    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
+    if (peer->role == ROLE_AUTHD)
+        (void)daemon_chan(peer, fd, &ops, NULL);
+    else
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct role_ops roles[] = {
+        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer },
+    };
+    return daemon_main(argc, argv, "auth-worker", roles, N_ELEMS(roles));
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+#include "map/source.h"
+
+void source_init(struct source *s, const char *name, struct str text, bool aliases)
+{
+    *s = (struct source){ .lexer = lex_make(text), .name = name, .aliases = aliases };
+}
+
+void source_done(struct source *s)
+{
+    lex_done(&s->lexer);
+    buf_done(&s->key);
+    buf_done(&s->value);
+}
+
+static enum source_result bad(struct source *s, const char *why)
+{
+    (void)snprintf(s->warning, sizeof s->warning, "%s, line %u: %s", s->name, s->line, why);
+    return SOURCE_BAD;
+}
+
+/* A quoted key at the start of *s, without its quotes; false when it is not closed. */
+static bool take_quoted(struct str *s, struct buf *out)
+{
+    for (size_t i = 1; i < s->n; i++) {
+        char c = s->p[i];
+        if (c == '"') {
+            *s = str_skip(*s, i + 1);
+            return true;
+        }
+        if (c == '\\' && i + 1 < s->n)
+            c = s->p[++i];
+        buf_putc(out, c);
+    }
+    return false;
+}
+
+static enum source_result next_pair(struct source *s, struct str line)
+{
+    struct str rest = line;
+    if (rest.p[0] == '"') {
+        if (!take_quoted(&rest, &s->key))
+            return bad(s, "the quote of the key is not closed");
+    } else {
+        size_t n = 0;
+        while (n < rest.n && !ascii_is_space(rest.p[n]))
+            n++;
+        buf_add(&s->key, str_head(rest, n));
+        rest = str_skip(rest, n);
+    }
+    rest = str_trim(rest);
+    if (s->key.n == 0 || rest.n == 0)
+        return bad(s, "expected format: key whitespace value");
+    buf_add(&s->value, rest);
+    if (s->key.p[s->key.n - 1] == ':')
+        (void)snprintf(s->warning, sizeof s->warning, "%s, line %u: record is in \"key: value\" format; is this an alias file?", s->name, s->line);
+    return SOURCE_ENTRY;
+}
+
+/* The position of the colon that ends an unquoted alias name. */
+static ptrdiff_t alias_colon(struct str line)
+{
+    return str_chr(line, ':');
+}
+
+static enum source_result next_alias(struct source *s, struct str line)
+{
+    struct str rest = line;
+    if (rest.p[0] == '"') {
+        if (!take_quoted(&rest, &s->key))
+            return bad(s, "the quote of the name is not closed");
+        rest = str_trim(rest);
+    } else {
+        ptrdiff_t at = alias_colon(rest);
+        struct str name = str_trim(str_head(rest, at < 0 ? rest.n : (size_t)at));
+        buf_add(&s->key, name);
+        rest = str_skip(rest, at < 0 ? rest.n : (size_t)at);
+    }
+    if (rest.n == 0 || rest.p[0] != ':')
+        return bad(s, "need name:value pair");
+    rest = str_trim(str_skip(rest, 1));
+    if (s->key.n == 0 || rest.n == 0)
+        return bad(s, "need name:value pair");
+    if (str_chr(buf_str(&s->key), '\n') >= 0)
+        return bad(s, "name contains a newline");
+    buf_add(&s->value, rest);
+    return SOURCE_ENTRY;
+}
+
+enum source_result source_next(struct source *s, struct source_entry *ret)
+{
+    struct lex_line line;
+    s->warning[0] = '\0';
+    if (!lex_next(&s->lexer, &line))
+        return SOURCE_END;
+    s->line = line.first;
+    buf_reset(&s->key);
+    buf_reset(&s->value);
+    if (line.orphan)
+        return bad(s, "logical line must not start with white space");
+    enum source_result r = s->aliases ? next_alias(s, line.text) : next_pair(s, line.text);
+    if (r == SOURCE_ENTRY)
+        *ret = (struct source_entry){ buf_str(&s->key), buf_str(&s->value), s->line };
+    return r;
+}
+
+static bool ends_target(char c)
+{
+    return c == ',' || ascii_is_space(c);
+}
+
+/*
+ * Targets are apart by commas; white space alone also ends one, as long as
+ * what follows is not part of an RFC 822 phrase, which aliases do not have.
+ */
+bool source_next_target(struct str *rest, struct buf *ret_target, bool *ret_bad)
+{
+    struct str s = *rest;
+    *ret_bad = false;
+    buf_reset(ret_target);
+    while (s.n > 0 && ends_target(s.p[0]))
+        s = str_skip(s, 1);
+    if (s.n == 0 || s.p[0] == '#') {
+        *rest = str_head(s, 0);
+        return false;
+    }
+    size_t i = 0;
+    bool whole = s.p[0] == '"', quoted = false;
+    for (; i < s.n && (quoted || !ends_target(s.p[i])); i++) {
+        char c = s.p[i];
+        if (c == '"')
+            quoted = !quoted;
+        if (c == '\\' && quoted && i + 1 < s.n) {
+            if (!whole)
+                buf_putc(ret_target, c);
+            buf_putc(ret_target, s.p[++i]);
+        } else if (c != '"' || !whole) {
+            buf_putc(ret_target, c);
+        }
+        if (whole && !quoted && i + 1 < s.n && s.p[i + 1] == '@') {     /* "a b"@example.org: a quoted local part keeps its quotes */
+            buf_reset(ret_target);
+            buf_add(ret_target, str_head(s, i + 1));
+            whole = false;
+        }
+    }
+    *ret_bad = quoted;
+    *rest = str_skip(s, i);
+    return !quoted;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+#include "proto/charset.h"
+#include "base/enc.h"
+#include "base/num.h"
+#include "base/utf8.h"
+#include "proto/mime.h"
+#include <errno.h>
+#include <iconv.h>
+
+enum { CHARSET_NAME_MAX = 64, REPLACEMENT = 0xfffd };
+
+static bool is_utf8_name(struct str name)
+{
+    return name.n == 0 || str_ieqz(name, "utf-8") || str_ieqz(name, "utf8") || str_ieqz(name, "us-ascii") ||
+           str_ieqz(name, "ascii");
+}
+
+static bool is_latin1_name(struct str name)
+{
+    return str_ieqz(name, "iso-8859-1") || str_ieqz(name, "latin1");
+}
+
+static void put_valid_utf8(struct buf *out, struct str text)
+{
+    uint32_t code;
+    while (text.n > 0)
+        if (utf8_next(&text, &code)) {
+            utf8_put(out, code);
+        } else {
+            utf8_put(out, REPLACEMENT);
+            text = str_skip(text, 1);
+        }
+}
+
+static void put_latin1(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        utf8_put(out, (uint8_t)text.p[i]);
+}
+
+/* (iconv_t)-1 when unknown. Names hold nothing that iconv would take for an option. */
+static iconv_t open_converter(struct str charset)
+{
+    char name[CHARSET_NAME_MAX];
+    if (!str_to_fixed(charset, name, sizeof name))
+        return (iconv_t)-1;
+    for (size_t i = 0; i < charset.n; i++)
+        if (!ascii_is_alnum(name[i]) && strchr("-_.:", name[i]) == NULL)
+            return (iconv_t)-1;
+    return iconv_open("UTF-8", name);
+}
+
+bool charset_is_known(struct str charset)
+{
+    if (is_utf8_name(charset) || is_latin1_name(charset))
+        return true;
+    iconv_t cd = open_converter(charset);
+    if (cd == (iconv_t)-1)
+        return false;
+    iconv_close(cd);
+    return true;
+}
+
+static void convert(struct buf *out, iconv_t cd, struct str text)
+{
+    char chunk[1024];
+    char *from = (char *)(uintptr_t)text.p;
+    size_t left = text.n;
+    while (left > 0) {
+        char *to = chunk;
+        size_t room = sizeof chunk;
+        size_t got = iconv(cd, &from, &left, &to, &room);
+        buf_put(out, chunk, sizeof chunk - room);
+        if (got == (size_t)-1 && errno != E2BIG) {
+            utf8_put(out, REPLACEMENT);
+            from++;
+            left--;
+        }
+    }
+}
+
+bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
+{
+    if (is_utf8_name(charset)) {
+        put_valid_utf8(out, text);
+        return true;
+    }
+    if (is_latin1_name(charset)) {
+        put_latin1(out, text);
+        return true;
+    }
+    iconv_t cd = open_converter(charset);
+    if (cd == (iconv_t)-1) {
+        put_valid_utf8(out, text);
+        return false;
+    }
+    convert(out, cd, text);
+    iconv_close(cd);
+    return true;
+}
+
+/* RFC 2047 §4.2 */
+static void decode_q(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        uint64_t byte;
+        if (s.p[i] == '=' && i + 2 < s.n && num_parse_hex(str_make(s.p + i + 1, 2), 255, &byte)) {
+            buf_putc(out, (char)byte);
+            i += 2;
+        } else {
+            buf_putc(out, s.p[i] == '_' ? ' ' : s.p[i]);
+        }
+    }
+}
+
+struct word { struct str charset, text; char encoding; size_t len; };
+
+/* "=?charset?e?text?=" at the start of s. */
+static bool take_word(struct str s, struct word *ret)
+{
+    enum { WORD_MAX = 400 };       /* RFC 2047 §2 says 75; what people send is longer */
+    struct str head, rest = str_skip(str_head(s, WORD_MAX), 2);
+    if (!str_cut(rest, '?', &ret->charset, &rest) || ret->charset.n == 0 || rest.n < 2 || rest.p[1] != '?')
+        return false;
+    ret->encoding = ascii_lower(rest.p[0]);
+    ptrdiff_t end = str_find(str_skip(rest, 2), STR("?="));
+    if (end < 0 || (ret->encoding != 'q' && ret->encoding != 'b'))
+        return false;
+    ret->text = str_make(rest.p + 2, (size_t)end);
+    ret->len = (size_t)(ret->text.p + ret->text.n + 2 - s.p);
+    (void)str_cut(ret->charset, '*', &head, &rest);     /* RFC 2231 §5: a language may follow */
+    ret->charset = head;
+    return true;
+}
+
+static void put_word(struct buf *out, const struct word *w)
+{
+    struct buf bytes = buf_make(0);
+    if (w->encoding == 'b')
+        mime_decode(&bytes, MIME_BASE64, w->text);
+    else
+        decode_q(&bytes, w->text);
+    (void)charset_to_utf8(out, w->charset, buf_str(&bytes));
+    buf_done(&bytes);
+}
+
+void charset_decode_header(struct buf *out, struct str value)
+{
+    bool after_word = false;
+    while (value.n > 0) {
+        size_t n = 0;
+        while (n < value.n && ascii_is_space(value.p[n]))
+            n++;
+        struct str gap = str_head(value, n);
+        value = str_skip(value, n);
+        struct word w;
+        bool word = value.n > 2 && value.p[0] == '=' && value.p[1] == '?' && take_word(value, &w);
+        if (!(word && after_word))          /* RFC 2047 §6.2: space between two encoded words is nothing */
+            for (size_t i = 0; i < gap.n; i++)
+                if (gap.p[i] != '\r' && gap.p[i] != '\n')
+                    buf_putc(out, gap.p[i]);
+        if (word) {
+            put_word(out, &w);
+            value = str_skip(value, w.len);
+        } else {
+            for (n = 0; n < value.n && !ascii_is_space(value.p[n]); n++)
+                if (n > 0 && value.p[n] == '=' && n + 1 < value.n && value.p[n + 1] == '?')
+                    break;
+            put_valid_utf8(out, str_head(value, n));
+            value = str_skip(value, n);
+        }
+        after_word = word;
+    }
+}
+
+/* Simple case mappings by block; pairs of neighbours where upper case is even or odd. */
+static uint32_t lower(uint32_t c)
+{
+    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3ab && c != 0x3a2) || (c >= 0x410 && c <= 0x42f))
+        return c + 32;
+    if ((c >= 0x100 && c <= 0x137) || (c >= 0x14a && c <= 0x177) || (c >= 0x1e00 && c <= 0x1e95) ||
+        (c >= 0x1ea0 && c <= 0x1eff) || (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) ||
+        (c >= 0x4d0 && c <= 0x52f) || (c >= 0x1de && c <= 0x1ef) || (c >= 0x1f8 && c <= 0x21f) ||
+        (c >= 0x222 && c <= 0x233))
+        return c == 0x130 ? 'i' : c | 1;
+    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e) || (c >= 0x1cd && c <= 0x1dc) ||
+        (c >= 0x4c1 && c <= 0x4ce))
+        return (c & 1) != 0 ? c + 1 : c;
+    if (c >= 0x400 && c <= 0x40f)
+        return c + 80;
+    if (c >= 0x531 && c <= 0x556)
+        return c + 48;
+    switch (c) {
+    case 0x178: return 0xff;
+    case 0x386: return 0x3ac;
+    case 0x388: case 0x389: case 0x38a: return c + 37;
+    case 0x38c: return 0x3cc;
+    case 0x38e: case 0x38f: return c + 63;
+    case 0x3c2: return 0x3c3;       /* final sigma */
+    case 0x1e9e: return 0xdf;
+    default: return c;
+    }
+}
+
+void charset_fold(struct buf *out, struct str text)
+{
+    bool space = false;
+    while (text.n > 0) {
+        uint8_t c = (uint8_t)text.p[0];
+        if (c < 0x80) {
+            bool here = ascii_is_space((char)c);
+            if (!here || !space)
+                buf_putc(out, here ? ' ' : ascii_lower((char)c));
+            space = here;
+            text = str_skip(text, 1);
+            continue;
+        }
+        uint32_t code;
+        space = false;
+        if (!utf8_next(&text, &code)) {
+            code = REPLACEMENT;
+            text = str_skip(text, 1);
+        }
+        utf8_put(out, lower(code));
+    }
+}
