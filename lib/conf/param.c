@@ -131,6 +131,12 @@ void config_free(struct config *c)
     free(c);
 }
 
+const char *config_dir_choose(const char *option)
+{
+    const char *env = secure_getenv("MAIL_CONFIG");
+    return option != NULL ? option : env != NULL && *env != '\0' ? env : "/etc/postfix";
+}
+
 const char *config_dir(const struct config *c)
 {
     return c->dir;
