@@ -17,6 +17,23 @@ struct config_item *config_item(const struct config *c, struct str name)
     return htab_get(&c->items, name);
 }
 
+/* The row of one of Postfix's names; they are in order. */
+static const struct param *postfix_row(struct str name)
+{
+    size_t low = 0, high = N_ELEMS(postfix_rows);
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int cmp = str_cmp(str_from(postfix_rows[mid].name), name);
+        if (cmp == 0)
+            return &postfix_rows[mid];
+        if (cmp < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
 static struct config_item *item_make(struct config *c, struct str name)
 {
     struct config_item *item = config_item(c, name);
@@ -26,6 +43,8 @@ static struct config_item *item_make(struct config *c, struct str name)
     item->key = str_dup(&c->arena, name);
     item->name = str_to_cstr(&c->arena, name);
     item->where = "";
+    const struct param *row = postfix_row(name);
+    item->def = row == NULL ? NULL : row->def;
     (void)htab_put(&c->items, item->key, item);
     return item;
 }
@@ -76,8 +95,6 @@ struct config *config_parse(const char *dir, const char *name, struct str text, 
     c->arena.block_size = 65536;
     c->dir = str_printf(&c->arena, "%s", dir).p;
     c->file = str_printf(&c->arena, "%s", name).p;
-    struct param_table known = params_postfix();
-    config_register(c, &known);
     struct lexer lx = lex_make(text);
     struct lex_line line;
     int rc = text.n > 0 && memchr(text.p, 0, text.n) != NULL ? err_set(err, ERR_CONFIG, "%s: a NUL byte in a text file", name) : 0;
@@ -112,6 +129,12 @@ void config_free(struct config *c)
     vec_done(&c->warnings);
     arena_done(&c->arena);
     free(c);
+}
+
+const char *config_dir_choose(const char *option)
+{
+    const char *env = secure_getenv("MAIL_CONFIG");
+    return option != NULL ? option : env != NULL && *env != '\0' ? env : "/etc/postfix";
 }
 
 const char *config_dir(const struct config *c)
@@ -159,9 +182,16 @@ const char *config_where(const struct config *c, const char *name)
     return item == NULL ? "" : item->where;
 }
 
+/* An item for a name that is set or has a row; NULL for any other. */
+static struct config_item *item_known(struct config *c, struct str name)
+{
+    struct config_item *item = config_item(c, name);
+    return item != NULL || postfix_row(name) == NULL ? item : item_make(c, name);
+}
+
 static const char *unexpanded(struct config *c, struct str name)
 {
-    const struct config_item *item = config_item(c, name);
+    const struct config_item *item = item_known(c, name);
     if (item == NULL)
         return NULL;
     if (item->raw != NULL)
@@ -172,7 +202,7 @@ static const char *unexpanded(struct config *c, struct str name)
 
 const char *config_default(struct config *c, const char *name)
 {
-    const struct config_item *item = config_item(c, str_from(name));
+    const struct config_item *item = item_known(c, str_from(name));
     if (item == NULL || item->def == NULL)
         return NULL;
     const char *computed = config_computed(c, str_from(name));
@@ -196,8 +226,8 @@ int config_expand(struct config *c, struct str text, struct buf *out, struct err
 
 const char *config_get(struct config *c, const char *name, struct err *err)
 {
-    struct config_item *item = config_item(c, str_from(name));
     const char *text = unexpanded(c, str_from(name));
+    struct config_item *item = config_item(c, str_from(name));
     if (text == NULL)
         return NULL;
     if (item->expanded != NULL)

@@ -62,6 +62,8 @@ struct param_table params_postfix(void);
  */
 struct config *config_load(const char *dir, struct err *err);
 void config_free(struct config *c);
+/* The directory that a tool uses: its -c option, else MAIL_CONFIG of the environment (not in a set-id program), else /etc/postfix. */
+const char *config_dir_choose(const char *option);
 /* As config_load, from text: for tests and fuzzers. name: of the file, for messages. */
 struct config *config_parse(const char *dir, const char *name, struct str text, struct err *err);
 /* Make more names and defaults known; config_fill does it for its table. The rows must outlive c. */

@@ -31,4 +31,6 @@ int map_build(const struct build *b, const char *name, struct str text, const ch
 /* Is spec's table among alias_maps or alias_database, and so its source in aliases(5) form? */
 struct config;
 bool map_is_alias_table(struct config *config, const char *path);
+/* lmdb_map_size. */
+uint64_t map_lmdb_size(struct config *config);
 #endif

@@ -23,7 +23,7 @@ static void indexed_close(struct map *m)
 
 static const struct map_ops indexed_ops = { .get = indexed_get, .close = indexed_close, .fixed_keys = true };
 
-static uint64_t map_lmdb_size(struct config *config)
+uint64_t map_lmdb_size(struct config *config)
 {
     struct err err;
     uint64_t size = 16 << 20;

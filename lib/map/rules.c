@@ -46,16 +46,17 @@ static int compile_line(struct compiler *c, struct str text, unsigned line, stru
     if (c->pattern(c->map, &text, &rule, err) < 0)
         return -1;
     text = str_trim(text);
+    rule.result = str_dup(&c->map->arena, text);
+    rule.otherwise = c->rules->list.n + 1;
+    vec_push(&c->rules->list, rule);        /* from here on the table owns the pattern */
     if (rule.kind == RULE_MATCH && text.n == 0)
         return err_set(err, ERR_CONFIG, "no result after the pattern");
     if (rule.kind == RULE_IF && text.n > 0)
         return err_set(err, ERR_CONFIG, "unexpected text after the pattern of an if");
-    rule.result = str_dup(&c->map->arena, text);
     if (rule.kind == RULE_IF && c->depth == IF_DEPTH_MAX)
         return err_set(err, ERR_CONFIG, "more than %d if within each other", IF_DEPTH_MAX);
     if (rule.kind == RULE_IF)
-        c->open[c->depth++] = c->rules->list.n;
-    vec_push(&c->rules->list, rule);
+        c->open[c->depth++] = c->rules->list.n - 1;
     return 0;
 }
 

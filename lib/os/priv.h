@@ -35,7 +35,8 @@ struct priv_plan {
 int priv_drop(const struct priv_plan *plan, struct err *err);
 /*
  * A process that waited as root becomes a user for good: groups, gid, uid,
- * no capabilities, proof. Refuses uid 0 and gid 0. starts_programs: as above.
+ * no capabilities, proof. Refuses uid 0 and gid 0. starts_programs: no
+ * no_new_privs, since what it starts for the user may be setuid.
  */
 int priv_become(uid_t uid, gid_t gid, const gid_t *groups, size_t n_groups, bool starts_programs, struct err *err);
 #endif

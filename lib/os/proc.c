@@ -19,7 +19,7 @@ static _Noreturn void become_program(const struct proc_plan *plan, int null_fd)
     size_t n = MIN(plan->n_fds, N_ELEMS(high));
     for (size_t i = 0; i < n; i++)
         high[i] = fcntl(plan->fds[i], F_DUPFD_CLOEXEC, SPARE);
-    bool ok = dup2(null_fd, 0) == 0 && dup2(null_fd, 1) == 1;
+    bool ok = dup2(null_fd, 0) == 0 && dup2(plan->std_out >= 0 ? plan->std_out : null_fd, 1) == 1;
     for (size_t i = 0; i < n; i++)
         ok = ok && high[i] >= 0 && dup2(high[i], FIRST_FD + (int)i) >= 0;
     ok = ok && close_range(FIRST_FD + (unsigned)n, ~0u, 0) == 0;
@@ -27,6 +27,7 @@ static _Noreturn void become_program(const struct proc_plan *plan, int null_fd)
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
+    (void)setpgid(0, 0);
     if (ok)
         (void)execve(plan->path, plan->argv, plan->env);
     _exit(127);

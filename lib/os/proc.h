@@ -3,8 +3,9 @@
  * proc.h - starting a program with exactly the descriptors it shall have.
  *
  * The child gets standard input and output on /dev/null, standard error as it
- * is, and fds[i] as descriptor 3 + i; everything else is closed. Its
- * environment is what is given. Nothing is inherited by accident.
+ * is, and fds[i] as descriptor 3 + i; everything else is closed. It leads a
+ * process group of its own. Its environment is what is given. Nothing is
+ * inherited by accident.
  */
 #ifndef OS_PROC_H
 #define OS_PROC_H
@@ -17,6 +18,7 @@ struct proc_plan {
     char *const *argv, *const *env;
     const int *fds;
     size_t n_fds;
+    int std_out;                /* -1 = /dev/null */
 };
 
 /* The pid, or -1 and *err. A child that cannot execute exits with status 127. */

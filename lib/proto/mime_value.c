@@ -89,7 +89,7 @@ static void take_param(struct mime_value *v, struct str *s)
     } else {
         take_bare(&v->text, s);
     }
-    /* The buffer may still move: for now the slice is an offset. */
+    /* The buffer may still move, so the slice holds an offset until the end. */
     v->params[v->n_params++] = (struct mime_param){ name, { NULL, v->text.n - from } };
 }
 

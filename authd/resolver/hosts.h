@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * hosts.h - answers from a file, before DNS is asked.
+ *
+ *   192.0.2.1     mail.example.org  mail      as in hosts(5)
+ *   example.org   MX  10 mail.example.org     any type of rr_type_by_name()
+ *   gone.example  NXDOMAIN                    no such name
+ *   slow.example  TEMP                        a temporary failure
+ *
+ * A name that is in the file is answered from it alone: a type that it has no
+ * line for has no data.
+ */
+#ifndef RESOLVER_HOSTS_H
+#define RESOLVER_HOSTS_H
+#include "base/buf.h"
+#include "base/err.h"
+
+struct hosts;
+enum { RCODE_OK = 0, RCODE_TEMP = 2, RCODE_NXDOMAIN = 3 };
+
+/* -1 and *err with file and line. "" is an empty table. */
+struct hosts *hosts_load(const char *path, struct err *err);
+struct hosts *hosts_parse(const char *path, struct str text, struct err *err);
+void hosts_free(struct hosts *h);
+/* False: the name is not in the file. Appends the records to *out. */
+bool hosts_answer(const struct hosts *h, struct str name, unsigned type, struct buf *out, uint32_t *ret_rcode, uint32_t *ret_n);
+#endif

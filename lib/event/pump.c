@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/pump.h"
+#include "base/buf.h"
+#include "event/tls_session.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CHUNK = 16384, ROUNDS = 4 };
+
+struct pump {
+    int tls_fd, plain_fd;
+    struct tls *tls;
+    struct watch on_tls, on_plain;
+    struct buf to_plain, to_tls;        /* only what the other side did not take */
+    struct timer handshake_timer;
+    struct deferred again;
+    const struct pump_ops *ops;
+    void *user;
+    uint64_t bytes_in, bytes_out;
+    int64_t last_active;
+    bool secure, closed;
+    bool tls_eof, plain_eof;            /* nothing more will come from there */
+    bool plain_told;                    /* of the end of the TLS side */
+    bool read_wants_out, write_wants_in;/* TLS may write to read, and read to write */
+};
+
+/* Shared by all pumps: what stays in it is copied before the callback returns. */
+static char chunk[CHUNK];
+
+static void step(struct pump *p);
+
+static void tls_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_tls)); }
+static void plain_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_plain)); }
+static void again_event(struct deferred *d) { step(container_of(d, struct pump, again)); }
+
+static void stop(struct pump *p, const struct err *err)
+{
+    if (p->closed)
+        return;
+    p->closed = true;
+    watch_stop(&p->on_tls);
+    watch_stop(&p->on_plain);
+    timer_cancel(&p->handshake_timer);
+    loop_defer_cancel(&p->again);
+    p->ops->on_closed(p, p->user, err);
+}
+
+static void too_slow(struct timer *t)
+{
+    struct err err;
+    (void)err_set(&err, ERR_TEMP, "TLS handshake timed out");
+    stop(container_of(t, struct pump, handshake_timer), &err);
+}
+
+struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user)
+{
+    const int one = 1;
+    struct pump *p = calloc(1, sizeof *p);
+    struct tls *t = p == NULL ? NULL : tls_new(ctx, tls_fd, NULL);
+    if (t == NULL) {
+        free(p);
+        (void)close(tls_fd);
+        (void)close(plain_fd);
+        return NULL;
+    }
+    (void)setsockopt(tls_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
+    timer_set(&p->handshake_timer, handshake_deadline, too_slow);
+    watch_start(&p->on_tls, tls_fd, EPOLLIN, tls_event);
+    return p;
+}
+
+void pump_free(struct pump *p)
+{
+    if (p == NULL)
+        return;
+    watch_stop(&p->on_tls);
+    watch_stop(&p->on_plain);
+    timer_cancel(&p->handshake_timer);
+    loop_defer_cancel(&p->again);
+    tls_free(p->tls);
+    (void)close(p->tls_fd);
+    (void)close(p->plain_fd);
+    buf_done(&p->to_plain);
+    buf_done(&p->to_tls);
+    free(p);
+}
+
+int64_t pump_last_active(const struct pump *p) { return p->last_active; }
+uint64_t pump_bytes_in(const struct pump *p) { return p->bytes_in; }
+uint64_t pump_bytes_out(const struct pump *p) { return p->bytes_out; }
+
+/* False: that side is gone. What it does not take is kept for later. */
+static bool give_plain(struct pump *p, struct str s)
+{
+    while (s.n > 0) {
+        ssize_t n = send(p->plain_fd, s.p, s.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return false;
+        if (n < 0)
+            break;
+        s = str_skip(s, (size_t)n);
+    }
+    buf_add(&p->to_plain, s);
+    return true;
+}
+
+static bool give_tls(struct pump *p, struct str s)
+{
+    p->write_wants_in = false;
+    while (s.n > 0) {
+        size_t n = 0;
+        enum tls_io got = tls_write(p->tls, s.p, s.n, &n);
+        if (got == TLS_CLOSED || got == TLS_FAILED)
+            return false;
+        p->write_wants_in = got == TLS_WANT_READ;
+        if (got != TLS_DONE)
+            break;
+        s = str_skip(s, n);
+    }
+    buf_add(&p->to_tls, s);
+    return true;
+}
+
+/* Try what was left over before. True also when the side still does not take it. */
+static bool retry(struct pump *p, struct buf *left, bool (*give)(struct pump *p, struct str s))
+{
+    if (left->n == 0)
+        return true;
+    struct buf old = *left;
+    *left = buf_make(0);
+    bool ok = give(p, buf_str(&old));
+    buf_done(&old);
+    return ok;
+}
+
+/* More may be waiting inside OpenSSL, where epoll does not see it. */
+static bool from_tls(struct pump *p, bool *ret_more)
+{
+    *ret_more = false;
+    for (int i = 0; i < ROUNDS && !p->tls_eof && p->to_plain.n == 0; i++) {
+        size_t n = 0;
+        enum tls_io got = tls_read(p->tls, chunk, sizeof chunk, &n);
+        p->read_wants_out = got == TLS_WANT_WRITE;
+        if (got == TLS_CLOSED || got == TLS_FAILED)
+            p->tls_eof = true;
+        if (got != TLS_DONE)
+            return true;
+        p->bytes_in += n;
+        p->last_active = loop_now();
+        if (!give_plain(p, str_make(chunk, n)))
+            return false;
+        if (n < sizeof chunk && !tls_has_pending(p->tls))
+            return true;
+    }
+    *ret_more = p->to_plain.n == 0 && !p->tls_eof;
+    return true;
+}
+
+static bool from_plain(struct pump *p)
+{
+    for (int i = 0; i < ROUNDS && !p->plain_eof && p->to_tls.n == 0; i++) {
+        ssize_t n = recv(p->plain_fd, chunk, sizeof chunk, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
+            p->plain_eof = true;
+        if (n <= 0)
+            return true;
+        p->bytes_out += (uint64_t)n;
+        p->last_active = loop_now();
+        if (!give_tls(p, str_make(chunk, (size_t)n)))
+            return false;
+        if ((size_t)n < sizeof chunk)
+            return true;
+    }
+    return true;
+}
+
+static bool handshake_done(struct pump *p)
+{
+    struct err err;
+    switch (tls_handshake(p->tls, &err)) {
+    case TLS_WANT_READ: watch_start(&p->on_tls, p->tls_fd, EPOLLIN, tls_event); return false;
+    case TLS_WANT_WRITE: watch_start(&p->on_tls, p->tls_fd, EPOLLOUT, tls_event); return false;
+    case TLS_CLOSED: case TLS_FAILED: stop(p, &err); return false;
+    case TLS_DONE: break;
+    }
+    p->secure = true;
+    timer_cancel(&p->handshake_timer);
+    return true;
+}
+
+/* Watch exactly what the next step needs. */
+static void rewatch(struct pump *p)
+{
+    bool tls_in = (!p->tls_eof && p->to_plain.n == 0) || p->write_wants_in;
+    bool tls_out = (p->to_tls.n > 0 && !p->write_wants_in) || p->read_wants_out;
+    bool plain_in = !p->plain_eof && p->to_tls.n == 0, plain_out = p->to_plain.n > 0;
+    uint32_t t = (tls_in ? (uint32_t)EPOLLIN : 0) | (tls_out ? (uint32_t)EPOLLOUT : 0);
+    uint32_t q = (plain_in ? (uint32_t)EPOLLIN : 0) | (plain_out ? (uint32_t)EPOLLOUT : 0);
+    if (t != 0)
+        watch_start(&p->on_tls, p->tls_fd, t, tls_event);
+    else
+        watch_stop(&p->on_tls);
+    if (q != 0)
+        watch_start(&p->on_plain, p->plain_fd, q, plain_event);
+    else
+        watch_stop(&p->on_plain);
+}
+
+static void carry(struct pump *p)
+{
+    bool more = false;
+    bool ok = retry(p, &p->to_plain, give_plain) && retry(p, &p->to_tls, give_tls) && from_tls(p, &more) && from_plain(p);
+    if (ok && p->tls_eof && p->to_plain.n == 0 && !p->plain_told) {
+        p->plain_told = true;
+        (void)shutdown(p->plain_fd, SHUT_WR);
+    }
+    if (!ok || (p->plain_eof && p->to_tls.n == 0)) {
+        stop(p, NULL);
+        return;
+    }
+    rewatch(p);
+    if (more)
+        loop_defer(&p->again, again_event);
+}
+
+static void step(struct pump *p)
+{
+    if (p->secure) {
+        carry(p);
+    } else if (handshake_done(p)) {
+        /* The rest follows at the end of the turn: the callback may free the pump. */
+        loop_defer(&p->again, again_event);
+        watch_stop(&p->on_tls);
+        p->ops->on_secure(p, p->user, tls_session_info(p->tls));
+    }
+}

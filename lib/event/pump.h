@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * pump.h - TLS on one side, plain text on the other, bytes carried between
+ * them, thousands of times in one process.
+ *
+ * A pump is no fiber and owns no buffers while nothing moves: an idle one
+ * costs its OpenSSL session. It parses nothing. When one side ends, what is
+ * under way is delivered, the other side is told, and the pump closes when
+ * both are done or one fails. A side that does not take its data stops the
+ * other from being read.
+ */
+#ifndef EVENT_PUMP_H
+#define EVENT_PUMP_H
+#include "base/err.h"
+#include "event/loop.h"
+#include "event/tls.h"
+
+struct pump;
+struct pump_ops {
+    /* The handshake is over. No byte has been carried yet. May call pump_free. */
+    void (*on_secure)(struct pump *p, void *user, const struct tls_info *info);
+    /* Once, last; the caller still calls pump_free, now or later. err: why the handshake failed, NULL after an ordinary end. */
+    void (*on_closed)(struct pump *p, void *user, const struct err *err);
+};
+
+/* Takes both descriptors (nonblocking). TLS server side on tls_fd. NULL: no memory; then both are closed. */
+struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user);
+/* Closes both sides. NULL is fine. */
+void pump_free(struct pump *p);
+/* Monotonic time of the last byte in either direction. */
+int64_t pump_last_active(const struct pump *p);
+uint64_t pump_bytes_in(const struct pump *p);
+uint64_t pump_bytes_out(const struct pump *p);
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: ISC */
+#include "event/tls.h"
+#include "base/arena.h"
+#include "event/tls_session.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+struct tls_ctx {
+    SSL_CTX *ctx;
+    bool is_server, verify;
+    unsigned char alpn[32];     /* wire form: length and name */
+    unsigned alpn_len;
+};
+
+struct tls {
+    SSL *ssl;
+    const struct tls_ctx *ctx;
+    struct tls_info *info;      /* made when somebody asks */
+    char name[256];
+    bool failed;
+};
+
+/* AEAD with forward secrecy; TLS 1.3's own suites are that anyway. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define CIPHERS_OLD "ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT:@SECLEVEL=0"
+
+static int ssl_err(struct err *err, enum err_kind kind, const char *what)
+{
+    char text[200] = "unknown TLS error";
+    unsigned long code = ERR_peek_error();
+    if (code != 0)
+        ERR_error_string_n(code, text, sizeof text);
+    ERR_clear_error();
+    return err_set(err, kind, "%s: %s", what, text);
+}
+
+static const struct { const char *name; int version; } versions[] = {
+    { "TLSv1", TLS1_VERSION }, { "TLSv1.1", TLS1_1_VERSION }, { "TLSv1.2", TLS1_2_VERSION }, { "TLSv1.3", TLS1_3_VERSION },
+};
+
+static int set_versions(SSL_CTX *ctx, const char *least, struct err *err)
+{
+    const char *name = least == NULL ? "TLSv1.2" : least;
+    for (size_t i = 0; i < N_ELEMS(versions); i++) {
+        if (strcmp(versions[i].name, name) != 0)
+            continue;
+        bool old = versions[i].version < TLS1_2_VERSION;
+        if (SSL_CTX_set_min_proto_version(ctx, versions[i].version) != 1 ||
+            SSL_CTX_set_cipher_list(ctx, old ? CIPHERS_OLD : CIPHERS) != 1)
+            return ssl_err(err, ERR_CONFIG, name);
+        return 0;
+    }
+    return err_set(err, ERR_CONFIG, "unknown TLS protocol version \"%s\"; use TLSv1.2 or TLSv1.3", name);
+}
+
+static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
+{
+    if (key == NULL || *key == '\0')
+        key = cert;
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
+        (void)ssl_err(err, ERR_CONFIG, cert);
+        return err_prefix(err, "cannot load the certificate chain");
+    }
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
+        (void)ssl_err(err, ERR_CONFIG, key);
+        return err_prefix(err, "cannot load the private key");
+    }
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return ssl_err(err, ERR_CONFIG, key);
+    return 0;
+}
+
+static int set_alpn(struct tls_ctx *t, const char *name, struct err *err)
+{
+    size_t n = name == NULL ? 0 : strlen(name);
+    if (n == 0)
+        return 0;
+    if (n >= sizeof t->alpn)
+        return err_set(err, ERR_CONFIG, "ALPN name is too long: %s", name);
+    t->alpn[0] = (unsigned char)n;
+    memcpy(t->alpn + 1, name, n);
+    t->alpn_len = (unsigned)n + 1;
+    return 0;
+}
+
+/* A client that offers only other protocols was meant for another server (RFC 7301 section 3.2, ALPACA). */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+{
+    const struct tls_ctx *t = arg;
+    (void)ssl;
+    for (unsigned at = 0; at < in_len && at + 1u + in[at] <= in_len; at += 1u + in[at]) {
+        if (in[at] + 1u != t->alpn_len || memcmp(in + at + 1, t->alpn + 1, in[at]) != 0)
+            continue;
+        *out = in + at + 1;
+        *out_len = in[at];
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static struct tls_ctx *ctx_new(bool is_server, struct err *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    if (ctx == NULL) {
+        (void)ssl_err(err, ERR_TEMP, "cannot make a TLS context");
+        return NULL;
+    }
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
+    struct tls_ctx *t = xcalloc(1, sizeof *t);
+    t->ctx = ctx;
+    t->is_server = is_server;
+    return t;
+}
+
+static int accept_any_cert(int ok, X509_STORE_CTX *store) { (void)ok; (void)store; return 1; }
+
+static int ask_for_cert(SSL_CTX *ctx, const char *ca_file, struct err *err)
+{
+    if (ca_file != NULL && *ca_file != '\0') {
+        STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca_file);
+        if (names == NULL || SSL_CTX_load_verify_locations(ctx, ca_file, NULL) != 1)
+            return ssl_err(err, ERR_CONFIG, ca_file);
+        SSL_CTX_set_client_CA_list(ctx, names);
+    }
+    /* What the result is worth, the caller decides. */
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_any_cert);
+    return 0;
+}
+
+static int fill_server(struct tls_ctx *t, const struct tls_server_conf *conf, struct err *err)
+{
+    const char *service = conf->service == NULL ? "" : conf->service;
+    unsigned char id[SSL_MAX_SID_CTX_LENGTH] = { 0 };
+    memcpy(id, service, MIN(strlen(service), sizeof id));
+    /* The ticket key is the context's own random one; the id keeps tickets apart even if it is shared. */
+    if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1)
+        return ssl_err(err, ERR_TEMP, "session id context");
+    (void)SSL_CTX_set_num_tickets(t->ctx, 1);
+    if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0 ||
+        set_alpn(t, conf->alpn, err) < 0)
+        return -1;
+    if (t->alpn_len > 0)
+        SSL_CTX_set_alpn_select_cb(t->ctx, select_alpn, t);
+    return conf->ask_client_cert ? ask_for_cert(t->ctx, conf->ca_file, err) : 0;
+}
+
+static struct tls_ctx *or_free(struct tls_ctx *t, int result)
+{
+    ERR_clear_error();
+    if (result == 0)
+        return t;
+    tls_ctx_free(t);
+    return NULL;
+}
+
+struct tls_ctx *tls_server_ctx(const struct tls_server_conf *conf, struct err *err)
+{
+    if (conf->cert_file == NULL || *conf->cert_file == '\0') {
+        (void)err_set(err, ERR_CONFIG, "TLS needs a certificate file");
+        return NULL;
+    }
+    struct tls_ctx *t = ctx_new(true, err);
+    return t == NULL ? NULL : or_free(t, fill_server(t, conf, err));
+}
+
+static int load_roots(SSL_CTX *ctx, const struct tls_client_conf *conf, struct err *err)
+{
+    bool file = conf->ca_file != NULL && *conf->ca_file != '\0', path = conf->ca_path != NULL && *conf->ca_path != '\0';
+    if (!file && !path)
+        return 0;
+    if (SSL_CTX_load_verify_locations(ctx, file ? conf->ca_file : NULL, path ? conf->ca_path : NULL) == 1)
+        return 0;
+    return ssl_err(err, ERR_CONFIG, file ? conf->ca_file : conf->ca_path);
+}
+
+static int fill_client(struct tls_ctx *t, const struct tls_client_conf *conf, struct err *err)
+{
+    t->verify = conf->verify;
+    if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_roots(t->ctx, conf, err) < 0 || set_alpn(t, conf->alpn, err) < 0)
+        return -1;
+    if (conf->cert_file != NULL && *conf->cert_file != '\0' && load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0)
+        return -1;
+    if (t->alpn_len > 0 && SSL_CTX_set_alpn_protos(t->ctx, t->alpn, t->alpn_len) != 0)
+        return ssl_err(err, ERR_TEMP, "ALPN");
+    SSL_CTX_set_verify(t->ctx, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    return 0;
+}
+
+struct tls_ctx *tls_client_ctx(const struct tls_client_conf *conf, struct err *err)
+{
+    struct tls_ctx *t = ctx_new(false, err);
+    return t == NULL ? NULL : or_free(t, fill_client(t, conf, err));
+}
+
+void tls_ctx_free(struct tls_ctx *t)
+{
+    if (t == NULL)
+        return;
+    SSL_CTX_free(t->ctx);
+    free(t);
+}
+
+/* ---- sessions ---- */
+
+static bool is_address(const char *name)
+{
+    unsigned char b[16];
+    return inet_pton(AF_INET, name, b) == 1 || inet_pton(AF_INET6, name, b) == 1;
+}
+
+static bool set_name(struct tls *t, const char *name)
+{
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
+    if (is_address(name))
+        return !t->ctx->verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name) == 1;
+    if (SSL_set_tlsext_host_name(t->ssl, name) != 1)
+        return false;
+    return !t->ctx->verify || SSL_set1_host(t->ssl, name) == 1;
+}
+
+struct tls *tls_new(struct tls_ctx *ctx, int fd, const char *name)
+{
+    struct tls *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->ctx = ctx;
+    t->ssl = SSL_new(ctx->ctx);
+    if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 || (name != NULL && !ctx->is_server && !set_name(t, name))) {
+        ERR_clear_error();
+        SSL_free(t->ssl);
+        free(t);
+        return NULL;
+    }
+    if (ctx->is_server)
+        SSL_set_accept_state(t->ssl);
+    else
+        SSL_set_connect_state(t->ssl);
+    return t;
+}
+
+void tls_free(struct tls *t)
+{
+    if (t == NULL)
+        return;
+    ERR_clear_error();
+    if (!t->failed && SSL_is_init_finished(t->ssl))
+        (void)SSL_shutdown(t->ssl);
+    ERR_clear_error();
+    SSL_free(t->ssl);
+    free(t->info);
+    free(t);
+}
+
+static enum tls_io outcome(struct tls *t, int rc)
+{
+    switch (SSL_get_error(t->ssl, rc)) {
+    case SSL_ERROR_WANT_READ: return TLS_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return TLS_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return TLS_CLOSED;
+    case SSL_ERROR_SYSCALL: t->failed = true; return TLS_CLOSED;
+    default: t->failed = true; return TLS_FAILED;
+    }
+}
+
+static enum tls_io explain(struct tls *t, struct err *err)
+{
+    long verified = SSL_get_verify_result(t->ssl);
+    if (t->ctx->verify && verified != X509_V_OK) {
+        (void)err_set(err, ERR_TEMP, "certificate verification failed: %s", X509_verify_cert_error_string(verified));
+        ERR_clear_error();
+        return TLS_FAILED;
+    }
+    if (ERR_peek_error() == 0 || ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        ERR_clear_error();
+        (void)err_set(err, ERR_TEMP, "lost connection");
+        return TLS_CLOSED;
+    }
+    (void)ssl_err(err, ERR_PROTO, "TLS library problem");
+    return TLS_FAILED;
+}
+
+enum tls_io tls_handshake(struct tls *t, struct err *err)
+{
+    ERR_clear_error();
+    int rc = SSL_do_handshake(t->ssl);
+    if (rc == 1)
+        return TLS_DONE;
+    enum tls_io got = outcome(t, rc);
+    return got == TLS_WANT_READ || got == TLS_WANT_WRITE ? got : explain(t, err);
+}
+
+enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
+{
+    ERR_clear_error();
+    int rc = SSL_read_ex(t->ssl, p, n, ret_n);
+    return rc == 1 ? TLS_DONE : outcome(t, rc);
+}
+
+enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
+{
+    ERR_clear_error();
+    int rc = SSL_write_ex(t->ssl, p, n, ret_n);
+    return rc == 1 ? TLS_DONE : outcome(t, rc);
+}
+
+bool tls_has_pending(const struct tls *t) { return SSL_has_pending(t->ssl) == 1; }
+
+/* ---- what was negotiated, in the words of Postfix's log line ---- */
+
+static void describe_key(EVP_PKEY *key, const char *rsa, const char *ec, char *ret, size_t cap)
+{
+    char group[64] = "";
+    size_t n;
+    if (key == NULL)
+        return;
+    if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) {
+        (void)snprintf(ret, cap, "%s (%d bits)", rsa, EVP_PKEY_get_bits(key));
+    } else if (EVP_PKEY_is_a(key, "EC")) {
+        (void)EVP_PKEY_get_group_name(key, group, sizeof group, &n);
+        (void)snprintf(ret, cap, "%s (%.20s)", ec, group);
+    } else {
+        const char *name = EVP_PKEY_get0_type_name(key);
+        (void)snprintf(ret, cap, "%s", name == NULL ? "" : strcmp(name, "ED25519") == 0 ? "Ed25519" : name);
+    }
+}
+
+static void describe_13(struct tls *t, struct tls_info *i)
+{
+    EVP_PKEY *key = NULL;
+    X509 *cert = t->ctx->is_server ? SSL_get_certificate(t->ssl) : SSL_get0_peer_certificate(t->ssl);
+    int nid = NID_undef;
+    if (SSL_get_peer_tmp_key(t->ssl, &key) != 0)
+        describe_key(key, "", "ECDHE", i->key_exchange, sizeof i->key_exchange);
+    EVP_PKEY_free(key);
+    if (cert == NULL || i->resumed)
+        return;
+    describe_key(X509_get0_pubkey(cert), "RSA-PSS", "ECDSA", i->signature, sizeof i->signature);
+    bool ok = t->ctx->is_server ? SSL_get_signature_nid(t->ssl, &nid) != 0 : SSL_get_peer_signature_nid(t->ssl, &nid) != 0;
+    if (ok && nid != NID_undef)
+        (void)snprintf(i->digest, sizeof i->digest, "%s", OBJ_nid2sn(nid));
+}
+
+static struct tls_info *describe(struct tls *t)
+{
+    struct tls_info *i = xcalloc(1, sizeof *i);
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
+    const char *sni = t->ctx->is_server ? SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) : t->name;
+    (void)snprintf(i->protocol, sizeof i->protocol, "%s", SSL_get_version(t->ssl));
+    if (cipher != NULL) {
+        (void)snprintf(i->cipher, sizeof i->cipher, "%s", SSL_CIPHER_get_name(cipher));
+        i->bits = SSL_CIPHER_get_bits(cipher, &i->alg_bits);
+    }
+    (void)snprintf(i->sni, sizeof i->sni, "%s", sni == NULL ? "" : sni);
+    i->resumed = SSL_session_reused(t->ssl) == 1;
+    i->peer_has_cert = SSL_get0_peer_certificate(t->ssl) != NULL;
+    i->peer_verified = i->peer_has_cert && SSL_get_verify_result(t->ssl) == X509_V_OK;
+    if (SSL_version(t->ssl) >= TLS1_3_VERSION)
+        describe_13(t, i);
+    ERR_clear_error();
+    return i;
+}
+
+const struct tls_info *tls_session_info(struct tls *t)
+{
+    if (t->info == NULL)
+        t->info = describe(t);
+    return t->info;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * internal.h - between the files of this library.
+ */
+#ifndef LOGIN_INTERNAL_H
+#define LOGIN_INTERNAL_H
+#include "daemon/daemon.h"
+#include "login/login.h"
+
+/* The process's state: one of it. */
+struct login_state {
+    struct login_conf conf;
+    const struct login_protocol *protocol;
+    struct auth_client *auth;
+    size_t n_streams;           /* clients from tls-proxy */
+};
+struct login_state *login_state(void);
+
+/* peers.c: channels to tls-proxy and to session zygotes, newest first */
+struct peer_list;
+void login_add_tls(const struct ipc_peer *peer, int fd);
+void login_add_session(const struct ipc_peer *peer, int fd);
+bool login_has_tls(void);
+/* NULL: there is none. */
+struct chan *login_session_chan(void);
+/*
+ * WAITS. Sends the socket to tls-proxy; the plaintext side, or -1. *ret_tls:
+ * protocol and cipher, into cap bytes.
+ */
+int login_tls_exchange(struct login_client *c, int fd, int64_t deadline, char *ret_tls, size_t cap);
+
+/* client.c */
+void login_run(struct login_client *c);
+/* Takes fd; on a fiber of its own. False: no room, fd is closed. */
+bool login_start_stream(const struct ipc_client *from, int fd);
+
+/* log.c */
+void login_log_success(const struct login_client *c, struct str user, const char *method, uint32_t pid);
+void login_log_failure(const struct login_client *c, struct str user, const char *method, const char *what);
+void login_log_end(struct login_client *c);
+#endif

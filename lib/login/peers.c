@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/log.h"
+#include "internal.h"
+#include <unistd.h>
+
+struct peer { struct list node; struct chan *chan; };
+
+/* A client that waits for tls-proxy; lives on its fiber's stack. */
+struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; char tls[200]; };
+
+static struct { struct list tls, sessions, waits; uint32_t ticket; bool ready; } self;
+
+static void init(void)
+{
+    if (self.ready)
+        return;
+    list_init(&self.tls);
+    list_init(&self.sessions);
+    list_init(&self.waits);
+    self.ready = true;
+}
+
+static struct chan *newest(struct list *all)
+{
+    init();
+    return list_is_empty(all) ? NULL : container_of(all->next, struct peer, node)->chan;
+}
+
+struct chan *login_session_chan(void) { return newest(&self.sessions); }
+bool login_has_tls(void) { return newest(&self.tls) != NULL; }
+
+static void wake(struct tls_wait *w)
+{
+    list_remove(&w->node);
+    w->answered = true;
+    cond_signal(&w->done);
+}
+
+static void on_closed(struct chan *c)
+{
+    struct peer *p = chan_user(c);
+    LIST_EACH(it, &self.waits) {
+        struct tls_wait *w = container_of(it, struct tls_wait, node);
+        if (w->chan == c)
+            wake(w);
+    }
+    list_remove(&p->node);
+    chan_free(c);
+    free(p);
+}
+
+static void answer_wait(struct ipc_client *m)
+{
+    LIST_EACH(it, &self.waits) {
+        struct tls_wait *w = container_of(it, struct tls_wait, node);
+        if (w->ticket != m->ticket)
+            continue;
+        if (m->tls.n > 0) {
+            w->fd = chan_take_fd(&m->stream);
+            (void)snprintf(w->tls, sizeof w->tls, "%.*s", STR_FMT(m->tls));
+        }
+        wake(w);
+        return;
+    }
+}
+
+static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    (void)c, (void)id;
+    struct ipc_client *m = msg;
+    if (type != IPC_CLIENT)
+        return;
+    if (m->ticket != 0)
+        answer_wait(m);
+    else if (m->stream >= 0 && m->tls.n > 0)
+        (void)login_start_stream(m, chan_take_fd(&m->stream));
+}
+
+static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
+
+static void add(struct list *all, const struct ipc_peer *peer, int fd)
+{
+    init();
+    struct peer *p = xcalloc(1, sizeof *p);
+    list_init(&p->node);
+    p->chan = daemon_chan(peer, fd, &ops, p);
+    list_prepend(all, &p->node);
+}
+
+void login_add_tls(const struct ipc_peer *peer, int fd) { add(&self.tls, peer, fd); }
+
+/* Only the sessions of our own protocol are of use; the service's name tells ("pop3...", "imap..."). */
+void login_add_session(const struct ipc_peer *peer, int fd)
+{
+    if (str_find(peer->service, str_from(login_state()->protocol->service)) >= 0)
+        add(&self.sessions, peer, fd);
+    else
+        close(fd);
+}
+
+static void forget_wait(void *arg)
+{
+    struct tls_wait *w = arg;
+    list_remove(&w->node);
+    if (w->fd >= 0)
+        close(w->fd);
+}
+
+int login_tls_exchange(struct login_client *c, int fd, int64_t deadline, char *ret_tls, size_t cap)
+{
+    struct tls_wait w = { .fd = -1, .chan = newest(&self.tls) };
+    struct cleanup cleanup;
+    if (w.chan == NULL)
+        return -1;
+    self.ticket = self.ticket == UINT32_MAX ? 1 : self.ticket + 1;
+    w.ticket = self.ticket;
+    struct ipc_tls_start m = { .ticket = w.ticket, .service = str_from(c->protocol->service), .remote = str_from(c->remote), .local = str_from(c->local),
+                               .remote_port = c->remote_port, .local_port = c->local_port, .socket = fd };
+    if (!chan_send(w.chan, IPC_TLS_START, 0, &m))
+        return -1;
+    list_append(&self.waits, &w.node);
+    cleanup_push(&cleanup, forget_wait, &w);
+    while (!w.answered)
+        if (cond_wait(&w.done, deadline) != WAIT_OK)
+            break;
+    int stream = w.fd;
+    w.fd = -1;
+    (void)snprintf(ret_tls, cap, "%s", w.tls);
+    cleanup_pop(&cleanup, true);
+    return stream;
+}

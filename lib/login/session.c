@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * session.c - what the zygote does as root: frames in and out, counting, fork.
+ * What the child does is in become.c.
+ */
+#include "login/session.h"
+#include "base/htab.h"
+#include "base/log.h"
+#include "become.h"
+#include "event/loop.h"
+#include "login/params.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ASK_MS = 8000, PENDING_ARENA = 32 << 10 };
+
+/* A login between SESSION_START and authd's answer. */
+struct pending {
+    struct list node;
+    struct arena arena;
+    struct session_login login;
+    struct chan *from;          /* NULL: that process is gone */
+    uint32_t id, ask_id;
+    uint64_t login_id;
+    struct timer timer;
+};
+
+struct child { struct list node; pid_t pid; uint64_t who; };
+
+static struct {
+    const struct session_ops *ops;
+    const struct daemon_ctx *daemon;
+    struct session_conf conf;
+    struct chan *authd;
+    struct list pending, children;
+    size_t n_children;
+} zygote;
+
+#define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct session_conf, kind, member, name, def, lo, hi, doc)
+static const struct param rows[] = { SESSION_PARAMS(ROW) };
+
+static void answer(struct pending *p, pid_t pid, const char *why)
+{
+    struct ipc_session_started m = { .login_id = p->login_id, .pid = (uint32_t)pid, .text = str_from(why) };
+    if (p->from != NULL)
+        (void)chan_send(p->from, IPC_SESSION_STARTED, p->id, &m);
+    timer_cancel(&p->timer);
+    list_remove(&p->node);
+    close(p->login.fd);
+    arena_done(&p->arena);
+    free(p);
+}
+
+static void on_late(struct timer *t) { answer(container_of(t, struct pending, timer), 0, "authd does not answer"); }
+
+static uint64_t who_hash(const struct session_login *l)
+{
+    struct buf b = buf_make(0);
+    buf_printf(&b, "%s %s", l->user, l->remote);
+    uint64_t h = htab_hash(buf_str(&b));
+    buf_done(&b);
+    return h;
+}
+
+static const char *over_limit(uint64_t who)
+{
+    size_t same = 0;
+    if (zygote.n_children >= zygote.conf.max_sessions)
+        return "postern_session_limit reached";
+    LIST_EACH(it, &zygote.children)
+        same += container_of(it, struct child, node)->who == who;
+    return zygote.conf.max_per_user_ip > 0 && same >= zygote.conf.max_per_user_ip
+        ? "Maximum number of connections from user+IP exceeded (mail_max_userip_connections)" : NULL;
+}
+
+static void start_session(struct pending *p, const struct ipc_auth_user *u)
+{
+    struct session_user user = { .uid = u->uid, .gid = u->gid };
+    p->login.user = str_to_cstr(&p->arena, u->user);
+    p->login.home = str_to_cstr(&p->arena, u->home);
+    p->login.mail = str_to_cstr(&p->arena, u->mail);
+    user.groups = str_to_cstr(&p->arena, u->groups);
+    if (p->login.user == NULL || p->login.home == NULL || p->login.mail == NULL || user.groups == NULL) {
+        answer(p, 0, "authd's answer holds a NUL");
+        return;
+    }
+    uint64_t who = who_hash(&p->login);
+    const char *why = over_limit(who);
+    pid_t pid = why != NULL ? 0 : fork();
+    if (pid == 0 && why == NULL)
+        session_become_and_run(zygote.ops, &p->login, &user);
+    if (pid <= 0) {
+        answer(p, 0, why != NULL ? why : "fork failed");
+        return;
+    }
+    struct child *c = xcalloc(1, sizeof *c);
+    c->pid = pid;
+    c->who = who;
+    list_append(&zygote.children, &c->node);
+    zygote.n_children++;
+    answer(p, pid, "");
+}
+
+static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    const struct ipc_auth_user *u = msg;
+    (void)c;
+    if (type != IPC_AUTH_USER)
+        return;
+    LIST_EACH(it, &zygote.pending) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (p->ask_id != id)
+            continue;
+        if (u->found)
+            start_session(p, u);
+        else
+            answer(p, 0, "authd refused");
+        return;
+    }
+}
+
+static void on_authd_closed(struct chan *c)
+{
+    if (zygote.authd == c)
+        zygote.authd = NULL;
+    chan_free(c);
+}
+
+/* Everything is copied: the frame is gone when authd has answered. */
+static bool copy_start(struct pending *p, struct ipc_session_start *m)
+{
+    struct session_login *l = &p->login;
+    l->remote = str_to_cstr(&p->arena, m->remote);
+    l->local = str_to_cstr(&p->arena, m->local);
+    l->session_id = str_to_cstr(&p->arena, m->session_id);
+    l->tls = m->tls;
+    l->tag = str_dup(&p->arena, m->tag);
+    l->read_ahead = str_dup(&p->arena, m->read_ahead);
+    l->daemon = zygote.daemon;
+    return l->remote != NULL && l->local != NULL && l->session_id != NULL;
+}
+
+/* A file or a listening socket as "client" must not become one. */
+static bool is_stream_socket(int fd)
+{
+    int type = 0, listening = 0;
+    socklen_t n = sizeof type, m = sizeof listening;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m) == 0 && listening == 0;
+}
+
+static void take_start(struct chan *c, uint32_t id, struct ipc_session_start *m)
+{
+    struct pending *p = xcalloc(1, sizeof *p);
+    p->arena = arena_make(PENDING_ARENA);
+    p->arena.block_size = 512;
+    p->from = c;
+    p->id = id;
+    p->login_id = m->login_id;
+    p->login.fd = chan_take_fd(&m->stream);
+    list_append(&zygote.pending, &p->node);
+    if (p->login.fd < 0 || !is_stream_socket(p->login.fd) || !copy_start(p, m) || !str_eqz(m->service, zygote.ops->service)) {
+        answer(p, 0, "not a connection of this service");
+        return;
+    }
+    if (zygote.authd == NULL) {
+        answer(p, 0, "no connection to authd");
+        return;
+    }
+    struct ipc_auth_request ask = { .auth_channel = m->auth_channel, .auth_request = m->auth_request, .cookie = m->cookie };
+    p->ask_id = chan_next_id(zygote.authd);
+    if (chan_send(zygote.authd, IPC_AUTH_REQUEST, p->ask_id, &ask))
+        timer_set(&p->timer, clock_mono_ms() + ASK_MS, on_late);
+    else
+        answer(p, 0, "no connection to authd");
+}
+
+static void on_login(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    if (type == IPC_SESSION_START)
+        take_start(c, id, msg);
+}
+
+static void on_login_closed(struct chan *c)
+{
+    LIST_EACH(it, &zygote.pending) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (p->from == c)
+            p->from = NULL;
+    }
+    chan_free(c);
+}
+
+static void on_peer(const struct ipc_peer *peer, int fd)
+{
+    static const struct chan_ops login = { .on_message = on_login, .on_closed = on_login_closed };
+    static const struct chan_ops auth = { .on_message = on_authd, .on_closed = on_authd_closed };
+    if (peer->role == ROLE_LOGIN)
+        (void)daemon_chan(peer, fd, &login, NULL);
+    else if (peer->role == ROLE_AUTHD)
+        zygote.authd = daemon_chan(peer, fd, &auth, NULL);
+    else
+        close(fd);
+}
+
+static void forget_child(pid_t pid, int status)
+{
+    LIST_EACH(it, &zygote.children) {
+        struct child *c = container_of(it, struct child, node);
+        if (c->pid != pid)
+            continue;
+        if (WIFSIGNALED(status))
+            log_warning("%s session %d killed by signal %d", zygote.ops->service, (int)pid, WTERMSIG(status));
+        list_remove(&c->node);
+        zygote.n_children--;
+        free(c);
+        return;
+    }
+}
+
+static void on_sigchld(int signo)
+{
+    int status;
+    pid_t pid;
+    (void)signo;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        forget_child(pid, status);
+}
+
+static int before_drop(const struct daemon_ctx *d, struct err *err)
+{
+    struct param_table own = { rows, N_ELEMS(rows) };
+    config_register(d->config, &own);
+    return config_fill(d->config, &own, &zygote.conf, err);
+}
+
+static void start(const struct daemon_ctx *d)
+{
+    zygote.daemon = d;
+    loop_on_signal(SIGCHLD, on_sigchld);
+}
+
+static bool idle(void) { return list_is_empty(&zygote.pending); }
+
+int session_zygote_main(int argc, char **argv, const char *program, const struct session_ops *ops)
+{
+    struct role_ops role = { .role = ROLE_SESSION, .params = ops->params, .conf = ops->conf, .before_drop = before_drop, .start = start,
+                             .on_peer = on_peer, .idle = idle };
+    zygote.ops = ops;
+    list_init(&zygote.pending);
+    list_init(&zygote.children);
+    return daemon_main(argc, argv, program, &role, 1);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * session.h - the session zygote: a process that waits as root, forks once per
+ * login, and whose child becomes the user before it reads a client byte.
+ *
+ *   login    --SESSION_START{stream, cookie, ...}-->  zygote
+ *   zygote   --AUTH_REQUEST{channel, id, cookie}--->  authd
+ *   zygote   <--AUTH_USER{user, uid, gid, home, mail}-- authd
+ *   zygote   fork: groups, gid, uid for good; every descriptor but the client's
+ *            and the log's closed; Landlock to home and mail; seccomp; run()
+ *   login    <--SESSION_STARTED{pid}--------------- zygote
+ *
+ * The zygote parses no byte of a client and opens no mailbox. It has one
+ * thread, and touches little memory: what it holds before the fork, every
+ * session holds too.
+ */
+#ifndef LOGIN_SESSION_H
+#define LOGIN_SESSION_H
+#include "conf/param.h"
+#include "daemon/daemon.h"
+
+/* Who logged in, and how; valid for the whole life of the session process. */
+struct session_login {
+    int fd;                     /* the client's stream: nonblocking; run() takes it */
+    const char *user;           /* canonical name */
+    const char *home;           /* "" if there is none */
+    const char *mail;           /* location: maildir:PATH or mbox:PATH:INBOX=PATH */
+    const char *remote, *local; /* numeric addresses */
+    const char *session_id;
+    bool tls;
+    struct str tag;             /* IMAP: of the command that logged in, to be answered by run(); POP3: empty */
+    struct str read_ahead;      /* what the client sent after that command: comes before what is read from fd */
+    const struct daemon_ctx *daemon;
+};
+
+struct session_ops {
+    const char *service;        /* "imap", "pop3": others are refused */
+    const struct param_table *params;
+    void *conf;                 /* filled before anything is started */
+    /*
+     * In the child, on a fiber, as the user, confined (files below home and mail
+     * only; no new socket, no exec). The process ends when it returns. SIGTERM
+     * cancels the fiber. Has the log under its own identity:
+     * log_as("dovecot", level, "imap(user)<pid><session>: ...").
+     */
+    void (*run)(const struct session_login *login);
+};
+
+int session_zygote_main(int argc, char **argv, const char *program, const struct session_ops *ops);
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "os/local.h"
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int open_at(const char *path, struct sockaddr_un *ret, struct err *err)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    size_t n = strlen(path);
+    if (n >= sizeof a.sun_path)
+        return err_set(err, ERR_CONFIG, "%s: path of a socket is longer than %zu bytes", path, sizeof a.sun_path - 1);
+    memcpy(a.sun_path, path, n);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_sys(err, ERR_TEMP, "socket for %s", path);
+    *ret = a;
+    return fd;
+}
+
+static int fail(int fd, struct err *err, const char *what, const char *path)
+{
+    (void)err_sys(err, ERR_TEMP, "%s %s", what, path);
+    (void)close(fd);
+    return -1;
+}
+
+int local_listen(const char *path, mode_t mode, int backlog, struct err *err)
+{
+    struct sockaddr_un a;
+    struct stat st;
+    int fd = open_at(path, &a, err);
+    if (fd < 0)
+        return -1;
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        (void)unlink(path);
+    if (bind(fd, (const struct sockaddr *)(const void *)&a, sizeof a) < 0)
+        return fail(fd, err, "bind", path);
+    if (chmod(path, mode) < 0)
+        return fail(fd, err, "chmod", path);
+    return listen(fd, backlog) < 0 ? fail(fd, err, "listen on", path) : fd;
+}
+
+int local_connect(const char *path, struct err *err)
+{
+    struct sockaddr_un a;
+    int fd = open_at(path, &a, err);
+    if (fd < 0)
+        return -1;
+    return connect(fd, (const struct sockaddr *)(const void *)&a, sizeof a) < 0 ? fail(fd, err, "connect to", path) : fd;
+}
+
+int local_pair(int ret_fds[2], struct err *err)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+        return err_sys(err, ERR_TEMP, "socketpair");
+    ret_fds[0] = fds[0];
+    ret_fds[1] = fds[1];
+    return 0;
+}
+
+bool local_peer(int fd, uid_t *ret_uid, gid_t *ret_gid, pid_t *ret_pid)
+{
+    struct ucred c;
+    socklen_t n = sizeof c;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) < 0)
+        return false;
+    *ret_uid = c.uid;
+    *ret_gid = c.gid;
+    *ret_pid = c.pid;
+    return true;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Bringing the array in line with the folder. Everything here that changes
+ * files happens under dovecot-uidlist.lock.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "os/clock.h"
+#include "store/private.h"
+
+/* A directory that changed this recently may change again without its time moving. */
+enum { RACY_NS = 50000000 };
+
+/* --- what the folder looks like from outside ------------------------------- */
+
+static void state_of(int dir, const char *name, bool trust_recent, struct file_state *ret)
+{
+    struct stat st;
+    *ret = (struct file_state){ 0 };
+    if (fstatat(dir, name, &st, 0) < 0)
+        return;
+    int64_t mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    if (!trust_recent && clock_wall_us() * 1000 - mtime < RACY_NS)
+        return;
+    *ret = (struct file_state){ st.st_ino, mtime, S_ISDIR(st.st_mode) ? 0 : (uint64_t)st.st_size };
+}
+
+static void folder_state(struct box *b, bool trust_recent, struct disk_state *ret)
+{
+    state_of(b->dir, "cur", trust_recent, &ret->cur);
+    state_of(b->dir, "new", trust_recent, &ret->new);
+    state_of(b->dir, "dovecot-uidlist", true, &ret->list);
+}
+
+void scan_state(struct box *b, struct disk_state *ret) { folder_state(b, true, ret); }
+void scan_state_fresh(struct box *b, struct disk_state *ret) { folder_state(b, false, ret); }
+
+bool folder_is_empty(int dir, const char *name)
+{
+    int fd = fs_open_dir(dir, name);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL)
+        return false;
+    const struct dirent *e = readdir(d);
+    while (e != NULL && e->d_name[0] == '.')
+        e = readdir(d);
+    closedir(d);
+    return e == NULL;
+}
+
+static bool state_eq(const struct file_state *a, const struct file_state *b)
+{
+    return a->ino != 0 && a->ino == b->ino && a->mtime_ns == b->mtime_ns && a->size == b->size;
+}
+
+bool scan_state_eq(const struct disk_state *a, const struct disk_state *b)
+{
+    return state_eq(&a->cur, &b->cur) && state_eq(&a->new, &b->new) && state_eq(&a->list, &b->list);
+}
+
+int box_lock(struct box *b, struct err *err)
+{
+    if (b->lock.held)
+        return 0;
+    return dotlock_take(&b->lock, b->dir, "dovecot-uidlist.lock", b->store->lock_seconds, err);
+}
+
+void box_unlock(struct box *b) { dotlock_drop(&b->lock); }
+
+/* --- names in new/ and cur/ -------------------------------------------------- */
+
+struct found {
+    struct maildir_name name;
+    char *text;
+    bool in_new, taken;
+    bool recent;        /* was in new/ before this scan */
+};
+struct names { VEC(struct found *) all; struct htab by_base; };
+
+static void names_done(struct names *n)
+{
+    for (size_t i = 0; i < n->all.n; i++) {
+        free(n->all.p[i]->text);
+        free(n->all.p[i]);
+    }
+    vec_done(&n->all);
+    htab_done(&n->by_base);
+}
+
+/* The same base twice (a copy by hand): the one in cur/ that was seen first counts. */
+static void names_add(struct names *n, const char *file, bool in_new, bool recent)
+{
+    struct maildir_name name;
+    if (!maildir_name_parse(str_from(file), &name) || htab_get(&n->by_base, name.base) != NULL)
+        return;
+    struct found *f = xcalloc(1, sizeof(*f));
+    f->text = xstrdup(file);
+    f->in_new = in_new;
+    f->recent = recent;
+    maildir_name_parse(str_from(f->text), &f->name);
+    htab_put(&n->by_base, f->name.base, f);
+    vec_push(&n->all, f);
+}
+
+static int each_file(struct box *b, const char *sub, void (*fn)(struct box *b, struct names *n, const char *file), struct names *n, struct err *err)
+{
+    int fd = fs_open_dir(b->dir, sub);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (d == NULL)
+        return err_sys(err, ERR_TEMP, "open %s/%s/%s", b->store->root, b->subdir, sub);
+    struct dirent *e;
+    while (errno = 0, (e = readdir(d)) != NULL)
+        if (e->d_name[0] != '.')
+            fn(b, n, e->d_name);
+    int result = errno == 0 ? 0 : err_sys(err, ERR_TEMP, "read %s/%s/%s", b->store->root, b->subdir, sub);
+    closedir(d);
+    return result;
+}
+
+static void take_cur(struct box *b, struct names *n, const char *file)
+{
+    (void)b;
+    names_add(n, file, false, false);
+}
+
+/* new/ -> cur/, unless the mailbox is only looked at. A file that cannot be moved is shown where it is. */
+static void take_new(struct box *b, struct names *n, const char *file)
+{
+    struct buf from = buf_make(600), to = buf_make(600);
+    struct maildir_name name;
+    if (b->read_only || !maildir_name_parse(str_from(file), &name)) {
+        names_add(n, file, true, true);
+    } else {
+        buf_printf(&from, "new/%s", file);
+        buf_printf(&to, "cur/%.*s:2,", STR_FMT(name.base));
+        if (str_chr(str_from(file), ':') >= 0) {
+            buf_reset(&to);
+            buf_printf(&to, "cur/%s", file);
+        }
+        bool moved = renameat(b->dir, buf_cstr(&from), b->dir, buf_cstr(&to)) == 0;
+        if (moved || errno != ENOENT)
+            names_add(n, moved ? buf_cstr(&to) + 4 : file, !moved, true);
+    }
+    buf_done(&from);
+    buf_done(&to);
+}
+
+/* --- merging ----------------------------------------------------------------- */
+
+static void effective(const struct entry *e, const struct maildir_name *n, uint8_t *ret_flags, uint32_t *ret_keywords)
+{
+    *ret_flags = (uint8_t)((n->flags | e->add) & ~e->remove);
+    *ret_keywords = (n->keywords | e->keywords_add) & ~e->keywords_remove;
+}
+
+static void sizes_from_name(struct entry *e, const struct maildir_name *n)
+{
+    if (e->size == SIZE_UNKNOWN && n->has_size)
+        e->size = n->size;
+    if (e->vsize == SIZE_UNKNOWN && n->has_vsize)
+        e->vsize = n->vsize;
+}
+
+static void merge_known(struct box *b, struct entry *e, const struct found *f, uint64_t *modseq)
+{
+    struct box_msg *m = &b->msgs.p[e->index];
+    uint8_t flags;
+    uint32_t keywords;
+    effective(e, &f->name, &flags, &keywords);
+    e->mark = b->scan;
+    if (f->recent)
+        m->flags |= FLAG_RECENT;
+    if (strcmp(e->name, f->text) != 0 || e->in_new != f->in_new) {
+        entry_set_name(b, e, str_from(f->text), f->in_new);
+        e->dirty = true;
+    }
+    if (flags == (m->flags & FLAGS_STORED) && keywords == m->keywords)
+        return;
+    if (*modseq == 0)
+        *modseq = box_next_modseq(b);
+    m->flags = (uint8_t)((m->flags & FLAG_RECENT) | flags);
+    m->keywords = keywords;
+    m->modseq = *modseq;
+    e->dirty = e->changed = true;
+}
+
+static void merge_new(struct box *b, uint32_t uid, struct found *f, struct str ext, uint64_t modseq)
+{
+    struct entry *e = box_add_entry(b, uid, str_from(f->text), f->in_new, ext);
+    struct box_msg *m = &b->msgs.p[e->index];
+    m->flags = (uint8_t)(f->name.flags | (f->recent ? FLAG_RECENT : 0));
+    m->keywords = f->name.keywords;
+    m->modseq = modseq;
+    e->mark = b->scan;
+    e->dirty = true;
+    sizes_from_name(e, &f->name);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct found *x = *(struct found *const *)a, *y = *(struct found *const *)b;
+    struct str sx, sy, rest;
+    str_cut(x->name.base, '.', &sx, &rest);
+    str_cut(y->name.base, '.', &sy, &rest);
+    if (sx.n != sy.n)
+        return sx.n < sy.n ? -1 : 1;    /* seconds: the longer number is the later one */
+    return str_cmp(x->name.base, y->name.base);
+}
+
+/* Known by UID list: update or add. Names that the list has are taken. */
+static void merge_listed(struct box *b, struct names *names, struct uidlist_file *list, uint64_t *modseq)
+{
+    for (size_t i = 0; i < list->lines.n; i++) {
+        const struct uidlist_entry *l = &list->lines.p[i];
+        struct found *f = htab_get(&names->by_base, l->base);
+        struct entry *e = htab_get(&b->by_base, l->base);
+        if (f == NULL || f->taken)
+            continue;
+        if (e != NULL && b->msgs.p[e->index].uid == l->uid && !b->msgs.p[e->index].gone) {
+            f->taken = true;
+            entry_set_ext(e, l->ext);
+            merge_known(b, e, f, modseq);
+        } else if (e == NULL && (b->msgs.n == 0 || b->msgs.p[b->msgs.n - 1].uid < l->uid)) {
+            f->taken = true;
+            if (*modseq == 0)
+                *modseq = box_next_modseq(b);
+            merge_new(b, l->uid, f, l->ext, *modseq);
+        }
+    }
+}
+
+/* Names that the list does not have, in order of arrival, get the next UIDs. The list is synced before anyone sees them. */
+static int assign_uids(struct box *b, struct names *names, struct uidlist_file *list, uint64_t *modseq, struct err *err)
+{
+    VEC(struct found *) fresh = { 0 };
+    struct buf lines = buf_make(0);
+    for (size_t i = 0; i < names->all.n; i++)
+        if (!names->all.p[i]->taken && htab_get(&b->by_base, names->all.p[i]->name.base) == NULL)
+            vec_push(&fresh, names->all.p[i]);
+    if (fresh.n > 0)
+        qsort(fresh.p, fresh.n, sizeof(fresh.p[0]), by_time);
+    uint32_t uid = list->head.uidnext;
+    int result = UINT32_MAX - uid > fresh.n ? 0 : err_set(err, ERR_LIMIT, "%s/%s: no UIDs are left", b->store->root, b->subdir);
+    for (size_t i = 0; i < fresh.n; i++)
+        uidlist_put_line(&lines, &(struct uidlist_line){ uid + (uint32_t)i, STR(""), fresh.p[i]->name.base });
+    if (result == 0 && fresh.n > 0)
+        result = uidlist_append(b->dir, buf_str(&lines), err);
+    if (result == 0 && fresh.n > 0 && *modseq == 0)
+        *modseq = box_next_modseq(b);
+    for (size_t i = 0; i < fresh.n && result == 0; i++)
+        merge_new(b, uid + (uint32_t)i, fresh.p[i], STR(""), *modseq);
+    if (result == 0)
+        list->head.uidnext += (uint32_t)fresh.n;
+    vec_done(&fresh);
+    buf_done(&lines);
+    return result;
+}
+
+static bool any_missing(const struct box *b)
+{
+    for (size_t i = 0; i < b->ents.n; i++)
+        if (b->ents.p[i]->mark != b->scan && !b->msgs.p[i].gone)
+            return true;
+    return false;
+}
+
+static void mark_gone(struct box *b)
+{
+    uint64_t modseq = 0;
+    for (size_t i = 0; i < b->ents.n; i++) {
+        struct entry *e = b->ents.p[i];
+        if (e->mark == b->scan || b->msgs.p[i].gone)
+            continue;
+        if (modseq == 0)
+            modseq = box_next_modseq(b);
+        b->msgs.p[i].gone = true;
+        b->msgs.p[i].modseq = modseq;
+        e->dirty = true;
+    }
+}
+
+/* cur's state is taken before it is read, but after our own moves into it. */
+static int read_names(struct box *b, struct names *n, struct disk_state *ret_before, struct err *err)
+{
+    folder_state(b, false, ret_before);
+    if (each_file(b, "new", take_new, n, err) < 0)
+        return -1;
+    if (n->all.n > 0 && !b->read_only) {
+        struct disk_state moved;
+        folder_state(b, true, &moved);
+        ret_before->cur = moved.cur;
+        ret_before->new.ino = 0;    /* look again: something may have come while we moved */
+    }
+    return each_file(b, "cur", take_cur, n, err);
+}
+
+/*
+ * A file that another program renames while the directory is read may be missed:
+ * only what is missing twice has gone.
+ */
+static int look_again(struct box *b, struct uidlist_file *list, uint64_t *modseq, struct err *err)
+{
+    struct names again = { 0 };
+    struct disk_state unused;
+    int result = read_names(b, &again, &unused, err);
+    if (result == 0) {
+        merge_listed(b, &again, list, modseq);
+        mark_gone(b);
+    }
+    names_done(&again);
+    return result;
+}
+
+static void take_head(struct box *b, const struct uidlist_file *list)
+{
+    free(b->list_other);
+    b->list_other = str_to_heap(list->head.other);
+    b->list = list->head;
+    b->list.other = str_from(b->list_other);
+    b->head.uidvalidity = list->head.uidvalidity;
+    b->head.uidnext = MAX(b->head.uidnext, list->head.uidnext);
+    memcpy(b->head.guid, list->head.guid, sizeof(b->head.guid));
+}
+
+/* Dead lines stay in the list until they are a quarter of it. */
+static int maybe_rewrite(struct box *b, struct uidlist_file *list, struct err *err)
+{
+    size_t live = 0;
+    for (size_t i = 0; i < list->lines.n; i++) {
+        const struct entry *e = htab_get(&b->by_base, list->lines.p[i].base);
+        if (e != NULL && b->msgs.p[e->index].uid == list->lines.p[i].uid && !b->msgs.p[e->index].gone)
+            list->lines.p[live++] = list->lines.p[i];
+    }
+    bool worth = list->lines.n > live + 16 && live * 4 < list->lines.n * 3;
+    if (!worth && !list->damaged && list->head.version == 3)
+        return 0;
+    list->lines.n = live;
+    list->head.version = 3;
+    return uidlist_replace(b->dir, list, err);
+}
+
+static int merge_all(struct box *b, struct names *names, struct uidlist_file *list, struct err *err)
+{
+    uint64_t modseq = 0;
+    b->scan++;
+    merge_listed(b, names, list, &modseq);
+    if (any_missing(b) && look_again(b, list, &modseq, err) < 0)
+        return -1;
+    /* The list must hold its lines in memory until here; new ones are appended to the file only. */
+    size_t before = b->msgs.n;
+    if (assign_uids(b, names, list, &modseq, err) < 0)
+        return -1;
+    bool appended = b->msgs.n > before;
+    return appended ? 0 : maybe_rewrite(b, list, err);
+}
+
+/* The UID list was replaced: nothing of what we know is true any more. */
+static int check_validity(struct box *b, const struct uidlist_file *list, struct err *err)
+{
+    if (b->head.uidvalidity == 0 || b->head.uidvalidity == list->head.uidvalidity)
+        return 0;
+    if (b->shown > 0)
+        return err_set(err, ERR_TEMP, "%s/%s: UIDVALIDITY has changed", b->store->root, b->subdir);
+    box_forget(b);
+    return 0;
+}
+
+static void scan_done(struct box *b, const struct disk_state *before)
+{
+    scan_state(b, &b->disk);
+    b->disk.cur = before->cur;
+    b->disk.new = before->new;
+    b->row_dirty = true;
+}
+
+int scan_folder(struct box *b, struct err *err)
+{
+    struct uidlist_file list;
+    struct names names = { 0 };
+    struct disk_state before;
+    if (keywords_read(b, err) < 0 || uidlist_load_or_make(b->store, b->dir, &list, err) < 0)
+        return -1;
+    int result = check_validity(b, &list, err);
+    if (result == 0)
+        result = read_names(b, &names, &before, err);
+    if (result == 0)
+        result = merge_all(b, &names, &list, err);
+    if (result == 0) {
+        take_head(b, &list);
+        scan_done(b, &before);
+    }
+    names_done(&names);
+    uidlist_done(&list);
+    return result;
+}
+
+int scan_new(struct box *b, struct err *err)
+{
+    struct uidlist_file list = { .head = b->list };
+    struct names names = { 0 };
+    struct disk_state before;
+    uint64_t modseq = 0;
+    list.head.uidnext = b->head.uidnext;
+    folder_state(b, false, &before);
+    int result = each_file(b, "new", take_new, &names, err);
+    if (result == 0 && names.all.n > 0)
+        result = assign_uids(b, &names, &list, &modseq, err);
+    if (result == 0 && names.all.n > 0) {
+        b->list.uidnext = b->head.uidnext = list.head.uidnext;
+        scan_state(b, &b->disk);
+        before.new.ino = 0;
+        b->row_dirty = true;
+    }
+    b->disk.new = before.new;
+    names_done(&names);
+    return result;
+}

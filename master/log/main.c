@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *     logd - writes everyone's log lines
+ *
+ * DESCRIPTION
+ *     Every process of the suite sends its lines to one socket that master
+ *     made. logd writes them to maillog_file, as Postfix's postlogd does
+ *     ("Nov 22 18:00:00 host postfix/smtpd[123]: text"), or to the system's
+ *     log socket when maillog_file is empty. A new generation opens the file
+ *     anew, so "postfix reload" after a rotation is enough. /dev/stdout works
+ *     when master runs in the foreground.
+ *
+ * SECURITY
+ *     Own user, empty root, no new descriptors: what it writes to is opened
+ *     before the drop. The process id in a line is the kernel's word about
+ *     the sender, not the sender's. A line is one line: what could break it
+ *     was replaced by the sender, and is replaced here again.
+ *
+ * DIAGNOSTICS
+ *     A line that cannot be written (full disk) is counted; the count is
+ *     written with the next one that can.
+ */
+#include "base/buf.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "params.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 32, LINE_ROOM = LOG_LINE_MAX + 512, MAIL_FACILITY = 2 << 3, ROUNDS_PER_TURN = 8 };
+
+struct logd_conf { LOGD_PARAMS(PARAM_MEMBER) };
+#define ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct logd_conf, k, m, name, def, lo, hi, doc)
+static const struct param rows[] = { LOGD_PARAMS(ROW) };
+static const struct param_table table = { rows, N_ELEMS(rows) };
+static struct logd_conf conf;
+
+static struct {
+    int file, syslog;           /* one of them, the other -1 */
+    char host[64];
+    struct watch watch;
+    bool empty;                 /* the socket had nothing more */
+    unsigned long lost;
+    time_t second;
+    char stamp[32];             /* of that second */
+    struct buf out;
+    char lines[BATCH][LINE_ROOM];
+} logd = { .file = -1, .syslog = -1 };
+
+static int connect_syslog(void)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
+static int open_target(const struct daemon_ctx *d, struct err *err)
+{
+    (void)d;
+    (void)gethostname(logd.host, sizeof logd.host - 1);
+    char *dot = strchr(logd.host, '.');
+    if (dot != NULL)
+        *dot = '\0';
+    if (conf.maillog_file[0] == '\0') {
+        logd.syslog = connect_syslog();
+        return 0;       /* a machine without system log still runs */
+    }
+    bool is_stdout = strcmp(conf.maillog_file, "/dev/stdout") == 0;
+    logd.file = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 5)
+                          : open(conf.maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (logd.file < 0)
+        return err_sys(err, ERR_CONFIG, "maillog_file: open %s for writing", conf.maillog_file);
+    return 0;
+}
+
+/* Month names and clock of this second, made once per second. */
+static const char *stamp(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    if (now != logd.second && localtime_r(&now, &tm) != NULL) {
+        (void)strftime(logd.stamp, sizeof logd.stamp, "%b %e %H:%M:%S", &tm);
+        logd.second = now;
+    }
+    return logd.stamp;
+}
+
+static pid_t sender_of(struct msghdr *mh)
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(mh); h != NULL; h = CMSG_NXTHDR(mh, h)) {
+        struct ucred who;
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_CREDENTIALS) {
+            memcpy(&who, CMSG_DATA(h), sizeof who);
+            return who.pid;
+        }
+    }
+    return 0;
+}
+
+/* "3postfix/smtpd[1]: text" in pieces; false when it is not of that form. */
+static bool split(struct str line, unsigned *ret_level, struct str *ret_ident, struct str *ret_text)
+{
+    struct str rest;
+    ptrdiff_t bracket = str_chr(line, '[');
+    if (line.n < 2 || !ascii_is_digit(line.p[0]) || bracket < 1)
+        return false;
+    rest = str_skip(line, (size_t)bracket);
+    ptrdiff_t end = str_find(rest, STR("]: "));
+    if (end < 0)
+        return false;
+    *ret_level = (unsigned)(line.p[0] - '0');
+    *ret_ident = str_skip(str_head(line, (size_t)bracket), 1);
+    *ret_text = str_skip(rest, (size_t)end + 3);
+    return true;
+}
+
+static void write_syslog(unsigned level, struct str ident, pid_t pid, struct str text)
+{
+    static const int severity[] = { 7, 6, 4, 3, 2, 2 };
+    struct buf line = { 0 };
+    buf_printf(&line, "<%d>%s %.*s[%ld]: %.*s", MAIL_FACILITY | severity[MIN(level, 5u)], stamp(), STR_FMT(ident), (long)pid, STR_FMT(text));
+    if (logd.syslog < 0 || send(logd.syslog, line.p, line.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        logd.lost++;
+    buf_done(&line);
+}
+
+static void take_line(struct str line, pid_t pid)
+{
+    unsigned level;
+    struct str ident, text;
+    for (size_t i = 0; i < line.n; i++)
+        if (line.p[i] == '\n' || line.p[i] == '\0')
+            return;
+    if (!split(line, &level, &ident, &text))
+        return;
+    if (logd.file < 0)
+        write_syslog(level, ident, pid, text);
+    else
+        buf_printf(&logd.out, "%s %s %.*s[%ld]: %.*s\n", stamp(), logd.host, STR_FMT(ident), (long)pid, STR_FMT(text));
+}
+
+static void write_out(void)
+{
+    if (logd.file < 0 || logd.out.n == 0)
+        return;
+    if (logd.lost > 0)
+        buf_printf(&logd.out, "%s %s postfix/postlog[%ld]: warning: %lu log lines were lost\n", stamp(), logd.host, (long)getpid(), logd.lost);
+    ssize_t n = write(logd.file, logd.out.p, logd.out.n);
+    logd.lost = n == (ssize_t)logd.out.n ? 0 : logd.lost + 1;
+    buf_reset(&logd.out);
+}
+
+/* Lines that are there, at most BATCH; how many. */
+static int take_batch(int fd)
+{
+    struct mmsghdr mh[BATCH] = { 0 };
+    struct iovec iov[BATCH];
+    static union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(struct ucred))]; } control[BATCH];
+    for (size_t i = 0; i < BATCH; i++) {
+        iov[i] = (struct iovec){ logd.lines[i], LINE_ROOM };
+        mh[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1, .msg_control = &control[i], .msg_controllen = sizeof control[i] };
+    }
+    int n = recvmmsg(fd, mh, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+    for (int i = 0; i < n; i++)
+        take_line(str_make(logd.lines[i], mh[i].msg_len), sender_of(&mh[i].msg_hdr));
+    write_out();
+    return n;
+}
+
+static void on_lines(struct watch *w, uint32_t events)
+{
+    (void)events;
+    int n = BATCH;
+    for (int i = 0; i < ROUNDS_PER_TURN && n == BATCH; i++)
+        n = take_batch(w->fd);
+    logd.empty = n < BATCH;
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        watch_stop(w);      /* no sender is left */
+}
+
+static void start(const struct daemon_ctx *d)
+{
+    (void)d;
+    logd.empty = true;
+    if (daemon_listener(0) < 0)
+        log_fatal("no log socket was given: this program is started by master");
+    watch_start(&logd.watch, daemon_listener(0), EPOLLIN, on_lines);
+}
+
+static void drain(void)
+{
+    if (logd.watch.fn != NULL)
+        on_lines(&logd.watch, EPOLLIN);
+}
+
+static bool idle(void) { return logd.empty || logd.watch.fn == NULL; }
+
+int main(int argc, char **argv)
+{
+    static const struct role_ops roles[] = {
+        { .role = ROLE_LOG, .params = &table, .conf = &conf, .before_drop = open_target, .start = start, .on_drain = drain, .idle = idle },
+    };
+    return daemon_main(argc, argv, "postlog", roles, N_ELEMS(roles));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC
+ * pump_test.c - bytes through a TLS pump, both ways, slow sides, ends, memory. */
+#include "event/conn.h"
+#include "event/pump.h"
+#include "tap.h"
+#include "testcert.h"
+#include <malloc.h>
+#include <sys/socket.h>
+
+enum { BULK = 2000000, IDLE = 200 };
+static struct tls_ctx *server, *client;
+
+struct side { int fd; size_t send, got; bool tls, close_first, ok; };
+static int secure_calls, closed_calls;
+static bool closed_with_error;
+static struct pump *the_pump;
+
+static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+{
+    (void)p, (void)user;
+    secure_calls += strcmp(info->protocol, "TLSv1.3") == 0;
+}
+static void on_closed(struct pump *p, void *user, const struct err *err)
+{
+    (void)user;
+    closed_calls++;
+    closed_with_error = err != NULL;
+    pump_free(p);
+}
+static const struct pump_ops ops = { on_secure, on_closed };
+
+static void put_pattern(struct conn *c, size_t n)
+{
+    char b[5000];
+    for (size_t at = 0; at < n; at += sizeof b) {
+        for (size_t i = 0; i < sizeof b; i++)
+            b[i] = (char)((at + i) % 241);
+        conn_put(c, str_make(b, sizeof b));
+    }
+}
+
+/* Sends a pattern and closes, or reads the other side's. */
+static void talk(void *arg)
+{
+    struct side *s = arg;
+    struct conn *c = conn_new(s->fd, 65536);
+    struct err err;
+    struct str have;
+    s->ok = !s->tls || conn_tls_connect(c, client, NULL, deadline_in(3000), &err) == 0;
+    if (s->close_first) {
+        put_pattern(c, s->send);
+        (void)conn_flush(c, deadline_in(3000));
+        conn_free(c);
+        return;
+    }
+    while (conn_fill(c, 1, deadline_in(3000), &have) == READ_OK) {
+        for (size_t i = 0; i < have.n; i++)
+            s->ok &= have.p[i] == (char)((s->got + i) % 241);
+        s->got += have.n;
+        conn_consume(c, have.n);
+        (void)fiber_yield();
+    }
+    conn_free(c);
+}
+
+static void run_pair(struct side *tls_side, struct side *plain_side)
+{
+    int a[2], b[2];
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
+    tls_side->fd = a[0];
+    tls_side->tls = true;
+    plain_side->fd = b[0];
+    secure_calls = closed_calls = 0;
+    the_pump = pump_new(a[1], server, b[1], deadline_in(3000), &ops, NULL);
+    (void)fiber_start("tls side", talk, tls_side);
+    (void)fiber_start("plain side", talk, plain_side);
+    loop_run();
+}
+
+static void test_both_ways(void)
+{
+    struct side t = { .send = BULK, .close_first = true }, p = { .got = 0 };
+    run_pair(&t, &p);
+    OK(p.ok && p.got == BULK && secure_calls == 1 && closed_calls == 1 && !closed_with_error,
+       "two megabytes from the TLS side arrive before its end does");
+    t = (struct side){ .got = 0 };
+    p = (struct side){ .send = BULK, .close_first = true };
+    run_pair(&t, &p);
+    OK(t.ok && t.got == BULK && closed_calls == 1, "and from the plain side");
+}
+
+static void test_failures(void)
+{
+    int a[2], b[2];
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
+    (void)!write(a[0], "GET / HTTP/1.0\r\n\r\n", 18);
+    closed_calls = 0;
+    (void)pump_new(a[1], server, b[1], deadline_in(3000), &ops, NULL);
+    loop_run();
+    OK(closed_calls == 1 && closed_with_error, "plain text on the TLS side fails the handshake");
+    (void)close(a[0]);
+    (void)close(b[0]);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
+    (void)pump_new(a[1], server, b[1], deadline_in(3), &ops, NULL);
+    loop_run();
+    OK(closed_calls == 2 && closed_with_error, "a silent client meets the handshake deadline");
+    (void)close(a[0]);
+    (void)close(b[0]);
+}
+
+static void only_handshake(void *arg)
+{
+    struct err err;
+    struct conn *c = conn_new(*(int *)arg, 1000);
+    (void)conn_tls_connect(c, client, NULL, deadline_in(10000), &err);
+    (void)fiber_sleep(deadline_in(20000));
+    conn_free(c);
+}
+
+static void end_it(struct timer *t) { (void)t; loop_stop(); }
+
+/* Client side included, so the pump's share is less than half. */
+static void test_idle_memory(void)
+{
+    static int fds[IDLE];
+    struct timer t = { .fn = NULL };
+    struct mallinfo2 before = mallinfo2();
+    secure_calls = 0;
+    for (int i = 0; i < IDLE; i++) {
+        int a[2], b[2];
+        (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
+        (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
+        fds[i] = a[0];
+        (void)pump_new(a[1], server, b[1], deadline_in(10000), &ops, NULL);
+        (void)fiber_start("client", only_handshake, &fds[i]);
+    }
+    timer_set(&t, deadline_in(1500), end_it);
+    loop_run();
+    size_t each = (mallinfo2().uordblks - before.uordblks) / IDLE;
+    printf("# %d handshakes, %zu bytes of heap for each pump and its client together\n", secure_calls, each);
+    OK(secure_calls == IDLE && each < 120 * 1024, "an idle TLS connection holds less than 60 KiB");
+}
+
+int main(void)
+{
+    char cert[] = "/tmp/pump_test.XXXXXX";
+    struct err err;
+    testcert_write(cert);
+    loop_init();
+    struct tls_server_conf conf = { .cert_file = cert, .service = "pump_test" };
+    struct tls_client_conf cconf = { .verify = false };
+    server = tls_server_ctx(&conf, &err);
+    client = tls_client_ctx(&cconf, &err);
+    (void)unlink(cert);
+    test_both_ways();
+    test_failures();
+    test_idle_memory();
+    fflush(stdout);
+    int status = tap_done();
+    fflush(stdout);
+    _exit(status);      /* with clients still open: leaks are not the question here */
+}

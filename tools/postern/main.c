@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *      postern - private instances and mailbox users
+ *
+ * SYNOPSIS
+ *      postern try DIR [--port-base N]
+ *      postern stop DIR
+ *      postern user -c CONFDIR add|delete|list [NAME]
+ *
+ * DESCRIPTION
+ *      What Postfix has no command for. `try` makes a private instance in DIR
+ *      and starts it: every file is below DIR, nothing needs root, all ports
+ *      are on 127.0.0.1 (N + 25, 587, 465, 110, 995, 143, 993; N is 2000 unless
+ *      told otherwise), the domain is example.test, the certificate is made on
+ *      the spot. `stop` ends it; `try` on the same DIR starts it again.
+ *      `user` adds (or gives a new password to), deletes or lists the users in
+ *      a password file; the password is one line of standard input.
+ *
+ * SECURITY
+ *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
+ *      hashes in a file that only its owner may read.
+ *
+ * DIAGNOSTICS
+ *      Exit status 0, 64 for a wrong command line, 1 with one line on standard
+ *      error for anything else.
+ */
+#include "base/num.h"
+#include "base/str.h"
+#include "postern.h"
+
+enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
+                    "       postern stop DIR\n"
+                    "       postern user -c CONFDIR add|delete|list [NAME]\n");
+    return EXIT_USAGE;
+}
+
+static int report(int rc, const struct err *err)
+{
+    if (rc < 0)
+        fprintf(stderr, "postern: fatal: %s\n", err->text);
+    return rc < 0 ? EXIT_FAILURE : rc;
+}
+
+static int command_try(int argc, char **argv, struct err *err)
+{
+    const char *dir = NULL;
+    uint32_t base = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--port-base") == 0 && i + 1 < argc) {
+            if (!num_parse_u32(str_from(argv[++i]), PORT_BASE_MAX, &base) || base == 0) {
+                fprintf(stderr, "postern: fatal: --port-base %s: a number from 1 to %d is needed\n", argv[i], PORT_BASE_MAX);
+                return EXIT_USAGE;
+            }
+        } else if (argv[i][0] == '-' || dir != NULL) {
+            return usage();
+        } else {
+            dir = argv[i];
+        }
+    }
+    return dir == NULL ? usage() : report(try_start(dir, base, err), err);
+}
+
+static int command_user(int argc, char **argv, struct err *err)
+{
+    const char *conf = NULL, *action = NULL, *name = NULL;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+            conf = argv[++i];
+        else if (action == NULL)
+            action = argv[i];
+        else if (name == NULL)
+            name = argv[i];
+        else
+            return usage();
+    }
+    if (action == NULL || (strcmp(action, "list") == 0) != (name == NULL))
+        return usage();
+    if (strcmp(action, "add") != 0 && strcmp(action, "delete") != 0 && strcmp(action, "list") != 0)
+        return usage();
+    return report(user_command(conf, action, name, err), err);
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = { 0 };
+    if (argc < 2)
+        return usage();
+    if (strcmp(argv[1], "try") == 0)
+        return command_try(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "stop") == 0 && argc == 3)
+        return report(try_stop(argv[2], &err), &err);
+    if (strcmp(argv[1], "user") == 0)
+        return command_user(argc - 2, argv + 2, &err);
+    return usage();
+}
