@@ -53,7 +53,8 @@ static const struct { const char *calls; unsigned classes; uint32_t action; } ro
     { files, IN(FILES) | IN(LOOKUP) | IN(WORKER) | IN(FORKER), SCMP_ACT_ALLOW },
     { "connect bind", IN(CLIENT) | IN(LOOKUP) | IN(WORKER), SCMP_ACT_ALLOW },
     /* A log line to a socket that vanished must not end a process: an error is enough. */
-    { "connect bind listen socket socketpair", IN(NET) | IN(FILES), SCMP_ACT_ERRNO(EACCES) },
+    { "connect bind listen socket", IN(NET) | IN(FILES), SCMP_ACT_ERRNO(EACCES) },
+    { "socketpair", IN(FILES), SCMP_ACT_ERRNO(EACCES) },
     { "ioctl", IN(LOOKUP) | IN(WORKER), SCMP_ACT_ALLOW },
     { "ioctl", ~(IN(LOOKUP) | IN(WORKER)), SCMP_ACT_ERRNO(ENOTTY) },      /* stdio asks whether a file is a terminal */
     { helpers, IN(WORKER), SCMP_ACT_ALLOW },
@@ -85,7 +86,8 @@ static int add_sockets(scmp_filter_ctx ctx, enum sandbox_class class)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
     if (rc == 0 && n >= 3)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-    if (rc == 0 && class == SANDBOX_FORKER)
+    /* Both ends of a pair are its own: tls-proxy gives one of them away. */
+    if (rc == 0 && (class == SANDBOX_FORKER || class == SANDBOX_NET))
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
     return rc;
 }
