@@ -20,7 +20,7 @@ int sandbox_filter_enter(const struct sandbox_plan *plan, struct err *err);
 /* Every process: memory, time, descriptors it has, threads of its own, its end. */
 static const char basic[] =
     "read write readv writev pread64 pwrite64 preadv pwritev recvmsg sendmsg recvfrom sendto recvmmsg sendmmsg "
-    "accept accept4 shutdown getsockname getpeername getsockopt setsockopt close close_range dup dup3 fcntl lseek "
+    "accept accept4 shutdown getsockname getpeername getsockopt setsockopt close close_range dup dup2 dup3 fcntl lseek "
     "epoll_wait epoll_pwait epoll_pwait2 epoll_ctl epoll_create1 poll ppoll select pselect6 eventfd2 signalfd4 timerfd_create timerfd_settime "
     "pipe2 sendfile splice fstat fstatfs fsync fdatasync ftruncate fallocate sync_file_range fadvise64 "
     "munmap mremap madvise brk mincore "
@@ -42,7 +42,7 @@ static const char files[] =
     "utimensat utime utimes statfs getdents64 flock syncfs copy_file_range truncate umask "
     "inotify_init1 inotify_add_watch inotify_rm_watch msync";
 
-static const char helpers[] = "vfork execve wait4 waitid kill setsid prctl setpgid prlimit64 setresuid setresgid setuid setgid setgroups getsid arch_prctl set_tid_address dup2 pipe getpgrp";
+static const char helpers[] = "vfork execve wait4 waitid kill setsid prctl setpgid prlimit64 setresuid setresgid setuid setgid setgroups getsid arch_prctl set_tid_address pipe getpgrp";
 static const char forker[] = "fork vfork wait4 waitid kill setresuid setresgid setgroups setuid setgid capset capget chroot chdir setsid prlimit64 "
                              "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp set_tid_address clone clone3";
 
