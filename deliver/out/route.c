@@ -59,7 +59,7 @@ bool hop_parse(struct str text, uint16_t default_port, struct arena *a, struct h
         end++;
     } else {
         end = str_rchr(text, ':');
-        if (end < 0 || net_parse(text, 0, &addr))       /* 2001:db8::1 has no port */
+        if (end < 0 || net_addr_parse(text, 0, &addr))       /* 2001:db8::1 has no port */
             end = (ptrdiff_t)text.n;
         hop.host = str_head(text, (size_t)end);
     }
@@ -128,7 +128,7 @@ static enum dns_result add_host(struct search *s, struct str host, uint32_t pref
     enum dns_result worst = DNS_NO_NAME;
     bool found = false;
     struct sockaddr_storage addr;
-    if (net_parse(host, 0, &addr)) {
+    if (net_addr_parse(host, 0, &addr)) {
         add_target(s, host, pref, &addr);
         return DNS_FOUND;
     }
@@ -274,7 +274,7 @@ int route_find(struct order *o, const struct hop *hop, struct target_list *ret, 
         return 0;
     }
     cleanup_push(&cleanup, free_found, &s);
-    if (net_parse(hop->host, 0, &literal))
+    if (net_addr_parse(hop->host, 0, &literal))
         mx = false;
     int rc = mx ? find_mx(&s) : add_host(&s, hop->host, 0) == DNS_FOUND ? 0 : -1;
     if (rc == 0 && s.found.n == 0) {

@@ -82,9 +82,9 @@ static int parse_addresses(struct transport *t, struct err *err)
     }
     t->has_bind4 = *c->bind_address != '\0';
     t->has_bind6 = *c->bind_address6 != '\0';
-    if (t->has_bind4 && !net_parse(str_from(c->bind_address), 0, &t->bind4))
+    if (t->has_bind4 && !net_addr_parse(str_from(c->bind_address), 0, &t->bind4))
         return err_set(err, ERR_CONFIG, "transport %s: bad bind address \"%s\"", t->name, c->bind_address);
-    if (t->has_bind6 && !net_parse(str_from(c->bind_address6), 0, &t->bind6))
+    if (t->has_bind6 && !net_addr_parse(str_from(c->bind_address6), 0, &t->bind6))
         return err_set(err, ERR_CONFIG, "transport %s: bad bind address \"%s\"", t->name, c->bind_address6);
     return 0;
 }
@@ -155,7 +155,7 @@ static int add(const struct daemon_ctx *d, const char *name, const char *command
 static void add_own(struct str text)
 {
     struct sockaddr_storage a;
-    if (net_parse(text, 0, &a))
+    if (net_addr_parse(text, 0, &a))
         vec_push(&self.own, a);
 }
 
