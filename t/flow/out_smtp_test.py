@@ -181,7 +181,7 @@ smtp_data_init_timeout = 3s
 smtp_data_done_timeout = 3s
 smtp_tls_loglevel = 1
 inet_protocols = ipv4
-''' 
+'''
 MASTER = '''
 smtp unix - - n - - smtp
 relay unix - - n - - smtp -o syslog_name=postfix/$service_name
