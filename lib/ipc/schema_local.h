@@ -20,6 +20,7 @@ enum action_kind { ACTION_MAILDIR = 1, ACTION_MBOX = 2, ACTION_COMMAND = 3, ACTI
     F(T, STR, path, 4096, "mailbox or .forward file, absolute; command line for COMMAND") \
     F(T, STR, queue_id, 32, "part of the file name, with n")                       \
     F(T, U32, n, 0, "recipient number")                                            \
+    F(T, U64, arrival_us, 0, "of the message: queue ids come back after years")    \
     F(T, BOOL, maybe_done, 0, "look for the file name in new/ and cur/ first")     \
     F(T, STR, sender, 1024, "envelope sender")                                     \
     F(T, STR, address, 1024, "envelope recipient")                                 \
@@ -37,7 +38,7 @@ enum action_kind { ACTION_MAILDIR = 1, ACTION_MBOX = 2, ACTION_COMMAND = 3, ACTI
     F(T, U32, outcome, 0, "enum outcome")                                          \
     F(T, STR, dsn, 16, "status")                                                   \
     F(T, STR, text, 4000, "reason, or what was done")                              \
-    F(T, STR, data, 131072, "text of the .forward file")
+    F(T, STR, data, 131072, "text of the .forward file, or what a command printed")
 
 #define IPC_LOCAL_MESSAGES(M)                                                      \
     M(BECOME, become, ROLE_BIT(ROUTER), ROLE_BIT(ACTOR))                           \

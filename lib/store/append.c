@@ -282,7 +282,7 @@ static enum store_result commit_mbox(struct append *a, struct append_result *ret
         struct piece *p = a->pieces.p[i];
         struct buf from = buf_make(256);
         mbox_from_line(&from, STR(""), p->date);
-        int rc = mbox_append(a->store->inbox_mbox, buf_str(&from), buf_str(&p->mbox), a->store->lock_seconds, err);
+        int rc = mbox_append(a->store->inbox_mbox, buf_str(&from), buf_str(&p->mbox), a->store->lock_seconds, 0, err);
         buf_done(&from);
         if (rc < 0)
             return store_error(err);

@@ -12,6 +12,3 @@ int mbox_expunge(struct box *b, const uint32_t *index, size_t n, struct err *err
 int mbox_keyword(struct box *b, struct err *err) { (void)b; return err_set(err, ERR_PERM, "mbox"); }
 int mbox_body(struct box *b, size_t i, struct buf *out, struct err *err) { (void)b; (void)i; (void)out; return err_set(err, ERR_PERM, "mbox"); }
 int64_t mbox_date(const struct box *b, size_t i) { (void)b; (void)i; return 0; }
-void mbox_from_line(struct buf *out, struct str sender, int64_t when) { (void)out; (void)sender; (void)when; }
-int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, struct err *err)
-{ (void)path; (void)from_line; (void)message; (void)lock_seconds; return err_set(err, ERR_PERM, "mbox"); }

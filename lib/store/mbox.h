@@ -6,6 +6,7 @@
  */
 #ifndef STORE_MBOX_H
 #define STORE_MBOX_H
+#include "store/fs.h"
 #include "store/store.h"
 
 int mbox_open(struct box *b, const char *path, struct err *err);
@@ -22,6 +23,17 @@ int64_t mbox_date(const struct box *b, size_t i);
 
 /* "From sender date\n"; sender empty: MAILER-DAEMON; when 0: now. */
 void mbox_from_line(struct buf *out, struct str sender, int64_t when);
-/* Append one message: for delivery and APPEND. */
-int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, struct err *err);
+/*
+ * Append one message (LF line ends) for delivery and APPEND, synced. Lines that begin with "From " get a '>'.
+ * limit: largest size of the file, 0 = none. A failed write is taken back.
+ */
+int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, uint64_t limit, struct err *err);
+
+/* The file, locked: fcntl, then dotlock (left out where the directory may not be written to). */
+struct mbox_file { int fd, dir; char *name; struct dotlock dot; bool created; };
+int mbox_file_open(const char *path, bool write, unsigned lock_seconds, struct mbox_file *ret, struct err *err);
+/* Without a lock; mbox_file_lock and mbox_file_unlock are for those who keep it open. */
+int mbox_file_lock(struct mbox_file *f, bool write, unsigned lock_seconds, struct err *err);
+void mbox_file_unlock(struct mbox_file *f);
+void mbox_file_close(struct mbox_file *f);
 #endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/deliver.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "os/clock.h"
+#include "store/private.h"
+
+enum { BUFFER_SIZE = 65536 };
+
+struct deliver {
+    char *maildir, *token;
+    int dir, fd;
+    struct buf tmp, pending;
+    uint64_t size, vsize;
+    bool last_cr;
+};
+
+static bool has_token(int dir, const char *sub, const char *token)
+{
+    int fd = fs_open_dir(dir, sub);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    bool found = false;
+    if (d == NULL)
+        return false;
+    struct buf want = buf_make(300);
+    buf_printf(&want, "T%s.", token);
+    for (const struct dirent *e = readdir(d); e != NULL && !found; e = readdir(d))
+        found = str_find(str_from(e->d_name), buf_str(&want)) >= 0;
+    closedir(d);
+    buf_done(&want);
+    return found;
+}
+
+/* A Maildir that is there needs three looks; one that is not is made and each level synced. */
+static int open_maildir(const char *path, struct err *err)
+{
+    static const char *const parts[] = { "tmp", "new", "cur" };
+    struct stat st;
+    int dir = fs_open_dir(AT_FDCWD, path);
+    if (dir < 0 && errno != ENOENT)
+        return err_sys(err, ERR_TEMP, "open %s", path);
+    if (dir < 0) {
+        if (fs_make_dirs(path, 0700, err) < 0)
+            return -1;
+        dir = fs_open_dir(AT_FDCWD, path);
+    }
+    if (dir < 0)
+        return err_sys(err, ERR_TEMP, "open %s", path);
+    bool made = false;
+    int result = 0;
+    for (size_t i = 0; i < N_ELEMS(parts) && result == 0; i++) {
+        if (fstatat(dir, parts[i], &st, 0) == 0)
+            continue;
+        made = true;
+        if (mkdirat(dir, parts[i], 0700) < 0 && errno != EEXIST)
+            result = err_sys(err, ERR_TEMP, "mkdir %s/%s", path, parts[i]);
+    }
+    if (result == 0 && made)
+        result = fs_sync_dir(dir, NULL, err);
+    if (result == 0)
+        return dir;
+    close(dir);
+    return -1;
+}
+
+static void name_start(struct buf *out, const char *token, int64_t now_us)
+{
+    static unsigned count;
+    buf_printf(out, "%lld.M%06lldP%dQ%uT%s", (long long)(now_us / 1000000), (long long)(now_us % 1000000), (int)getpid(), ++count, token);
+}
+
+int deliver_open(const char *maildir, const char *token, bool maybe_done, struct deliver **ret, bool *ret_done, struct err *err)
+{
+    struct err look = { 0 };
+    *ret_done = false;
+    *ret = NULL;
+    int dir = open_maildir(maildir, err);
+    if (dir < 0)
+        return -1;
+    if (maybe_done && (has_token(dir, "new", token) || has_token(dir, "cur", token))) {
+        /* Its name may not have been synced before the crash. */
+        *ret_done = fs_sync_dir(dir, "new", &look) == 0 && fs_sync_dir(dir, "cur", &look) == 0;
+        close(dir);
+        return *ret_done ? 0 : err_set(err, ERR_TEMP, "%s", look.text);
+    }
+    struct deliver *d = xcalloc(1, sizeof(*d));
+    *d = (struct deliver){ .maildir = xstrdup(maildir), .token = xstrdup(token), .dir = dir, .tmp = buf_make(600), .pending = buf_make(0) };
+    buf_puts(&d->tmp, "tmp/");
+    name_start(&d->tmp, token, clock_wall_us());
+    d->fd = openat(dir, buf_cstr(&d->tmp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->fd < 0) {
+        int rc = err_sys(err, ERR_TEMP, "create %s/%s", maildir, buf_cstr(&d->tmp));
+        buf_reset(&d->tmp);
+        deliver_free(d);
+        return rc;
+    }
+    *ret = d;
+    return 0;
+}
+
+static int write_pending(struct deliver *d, struct err *err)
+{
+    int rc = fs_write_all(d->fd, d->pending.p, d->pending.n) == 0 ? 0 : err_sys(err, ERR_TEMP, "write %s/%s", d->maildir, buf_cstr(&d->tmp));
+    buf_reset(&d->pending);
+    return rc;
+}
+
+int deliver_write(struct deliver *d, struct str bytes, struct err *err)
+{
+    for (size_t i = 0; i < bytes.n; i++) {
+        if (bytes.p[i] == '\n' && !d->last_cr)
+            d->vsize++;
+        d->last_cr = bytes.p[i] == '\r';
+    }
+    d->size += bytes.n;
+    d->vsize += bytes.n;
+    buf_add(&d->pending, bytes);
+    return d->pending.n >= BUFFER_SIZE ? write_pending(d, err) : 0;
+}
+
+static void final_name(struct deliver *d, struct buf *out)
+{
+    char host[256] = "localhost";
+    gethostname(host, sizeof(host) - 1);
+    buf_puts(out, "new/");
+    buf_add(out, str_skip(buf_str(&d->tmp), 4));
+    buf_putc(out, '.');
+    for (const char *p = host; *p != '\0'; p++)
+        buf_putc(out, *p == '/' || *p == ':' || *p == ',' ? '_' : *p);
+    buf_printf(out, ",S=%llu,W=%llu", (unsigned long long)d->size, (unsigned long long)d->vsize);
+}
+
+int deliver_commit(struct deliver *d, struct err *err)
+{
+    if (write_pending(d, err) < 0)
+        return -1;
+    if (fsync(d->fd) < 0)
+        return err_sys(err, ERR_TEMP, "fsync %s/%s", d->maildir, buf_cstr(&d->tmp));
+    struct buf name = buf_make(600);
+    final_name(d, &name);
+    int rc = 0;
+    if (renameat(d->dir, buf_cstr(&d->tmp), d->dir, buf_cstr(&name)) < 0)
+        rc = err_sys(err, ERR_TEMP, "rename %s/%s", d->maildir, buf_cstr(&d->tmp));
+    else
+        buf_reset(&d->tmp);
+    buf_done(&name);
+    return rc < 0 ? -1 : fs_sync_dir(d->dir, "new", err);
+}
+
+void deliver_free(struct deliver *d)
+{
+    if (d == NULL)
+        return;
+    if (d->fd >= 0)
+        close(d->fd);
+    if (d->tmp.n > 0)
+        unlinkat(d->dir, buf_cstr(&d->tmp), 0);
+    close(d->dir);
+    buf_done(&d->tmp);
+    buf_done(&d->pending);
+    free(d->maildir);
+    free(d->token);
+    free(d);
+}
