@@ -65,12 +65,6 @@ static enum source_result next_pair(struct source *s, struct str line)
     return SOURCE_ENTRY;
 }
 
-/* The position of the colon that ends an unquoted alias name. */
-static ptrdiff_t alias_colon(struct str line)
-{
-    return str_chr(line, ':');
-}
-
 static enum source_result next_alias(struct source *s, struct str line)
 {
     struct str rest = line;
@@ -79,7 +73,7 @@ static enum source_result next_alias(struct source *s, struct str line)
             return bad(s, "the quote of the name is not closed");
         rest = str_trim(rest);
     } else {
-        ptrdiff_t at = alias_colon(rest);
+        ptrdiff_t at = str_chr(rest, ':');
         struct str name = str_trim(str_head(rest, at < 0 ? rest.n : (size_t)at));
         buf_add(&s->key, name);
         rest = str_skip(rest, at < 0 ? rest.n : (size_t)at);
@@ -89,8 +83,8 @@ static enum source_result next_alias(struct source *s, struct str line)
     rest = str_trim(str_skip(rest, 1));
     if (s->key.n == 0 || rest.n == 0)
         return bad(s, "need name:value pair");
-    if (str_chr(buf_str(&s->key), '\n') >= 0)
-        return bad(s, "name contains a newline");
+    if (str_chr(buf_str(&s->key), '@') >= 0)
+        return bad(s, "name must be local");
     buf_add(&s->value, rest);
     return SOURCE_ENTRY;
 }

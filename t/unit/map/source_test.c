@@ -17,6 +17,7 @@ static const struct { const char *name; bool aliases; const char *text, *key, *v
     { "an include", true, "list: :include:/etc/list\n", "list", ":include:/etc/list", false },
     { "no colon is bad", true, "root a\n", NULL, NULL, true },
     { "no value is bad", true, "root:\n", NULL, NULL, true },
+    { "an address as name is bad", true, "a@b: c\n", NULL, NULL, true },
     { "no name is bad", true, ": a\n", NULL, NULL, true },
 };
 
