@@ -33,9 +33,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct qm *qm_state(void)
+struct qmgr_state *qm_state(void)
 {
-    static struct qm state;
+    static struct qmgr_state state;
     return &state;
 }
 

@@ -85,7 +85,7 @@ struct ack_list { struct ack *p; size_t n, cap; };
 struct refusal { struct intake *in; char id[QID_MAX + 1]; };
 struct refusal_list { struct refusal *p; size_t n, cap; };
 
-struct qm {
+struct qmgr_state {
     const struct daemon_ctx *ctx;
     struct qmgr_conf conf;
     struct qio io;
@@ -113,7 +113,7 @@ struct qm {
     uint32_t state_code;        /* what QUEUE_STATE said last */
 };
 /* The one state of this process. */
-struct qm *qm_state(void);
+struct qmgr_state *qm_state(void);
 #define qm (*qm_state())
 
 /* commit.c */

@@ -9,6 +9,7 @@
  */
 #include "qmgr.h"
 #include "base/enc.h"
+#include "base/num.h"
 #include "ipc/schema.h"
 #include <unistd.h>
 
