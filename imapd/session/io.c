@@ -9,8 +9,25 @@
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* SIGTERM: the session ends at its next wait. */
+static volatile sig_atomic_t stopped;
+static void on_sigterm(int signo) { stopped = signo; }
+
+bool io_stopped(void) { return stopped != 0; }
+
+void io_stop_on_sigterm(void)
+{
+    struct sigaction sa = { .sa_handler = on_sigterm };
+    sigset_t set;
+    (void)sigaction(SIGTERM, &sa, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
 
 enum { SEND_TIMEOUT_MS = 300000, LINGER_MS = 300 };
 
@@ -133,7 +150,7 @@ enum io_result io_wait(struct io *io, int64_t deadline, int also_fd)
         return IO_CLOSED;
     if (io->unread.n > 0)
         return IO_OK;
-    for (;;) {
+    while (!stopped) {
         struct pollfd pfd[2] = { { .fd = io->fd, .events = POLLIN }, { .fd = also_fd, .events = POLLIN } };
         int wait = until(deadline);
         bool linger = !io->trimmed && wait > LINGER_MS;
@@ -154,4 +171,5 @@ enum io_result io_wait(struct io *io, int64_t deadline, int also_fd)
             return IO_TIMEOUT;
         give_back(io);
     }
+    return IO_CLOSED;
 }

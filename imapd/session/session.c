@@ -445,6 +445,10 @@ void session_run(const struct imapd_conf *conf, const struct imap_user *user, in
         greet(&s);
         serve(&s);
     }
+    if (io_stopped()) {
+        buf_puts(out(&s), "* BYE Server shutting down.\r\n");
+        s.why_ended = "Shutting down";
+    }
     io_flush(&s.io);
     session_unselect(&s);
     store_close(s.store);

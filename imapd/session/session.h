@@ -92,6 +92,9 @@ void io_done(struct io *io);
 /* Wait for input until the deadline; also_fd (or -1) becoming readable is IO_TIMEOUT too. Output is sent first. */
 enum io_result io_wait(struct io *io, int64_t deadline, int also_fd);
 void io_flush(struct io *io);
+/* From here on SIGTERM makes waits end with IO_CLOSED, and io_stopped() true. */
+void io_stop_on_sigterm(void);
+bool io_stopped(void);
 /* Flush if much is waiting. */
 void io_flush_some(struct io *io);
 /* Less than IO_OUT_FLUSH bytes are collected, more are sent at once. A NUL becomes 0x80, since no IMAP string may hold one. */

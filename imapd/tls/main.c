@@ -33,7 +33,7 @@ enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
 static const char *const proto_names[PROTOS] = { "imap", "pop3" };
 
 /* A channel to a login process. */
-struct login { struct list node; struct chan *chan; enum proto proto; };
+struct login { struct list node; struct chan *chan; };
 
 /* What a connection is until its handshake is over. */
 struct start {
@@ -61,18 +61,15 @@ static const struct param_table params = { rows, N_ELEMS(rows) };
 
 static enum proto proto_of(struct str service) { return str_find(service, STR("pop3")) >= 0 ? PROTO_POP3 : PROTO_IMAP; }
 
-/* The login processes take turns; the newest generation is in front. */
-static struct chan *next_login(enum proto proto)
+/* The login processes, which are all of this protocol, take turns. */
+static struct chan *next_login(void)
 {
-    LIST_EACH(it, &self.logins) {
-        struct login *l = container_of(it, struct login, node);
-        if (l->proto != proto)
-            continue;
-        list_remove(&l->node);
-        list_append(&self.logins, &l->node);
-        return l->chan;
-    }
-    return NULL;
+    if (list_is_empty(&self.logins))
+        return NULL;
+    struct login *l = container_of(self.logins.next, struct login, node);
+    list_remove(&l->node);
+    list_append(&self.logins, &l->node);
+    return l->chan;
 }
 
 static bool tell_login(struct chan *c, const struct start *s, const char *tls)
@@ -106,7 +103,7 @@ static void on_secure(struct pump *p, void *user, const struct tls_info *info)
     char tls[200];
     (void)p;
     (void)snprintf(tls, sizeof tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
-    struct chan *to = l->start->ticket != 0 ? l->start->from : next_login(l->start->proto);
+    struct chan *to = l->start->ticket != 0 ? l->start->from : next_login();
     if (tell_login(to, l->start, tls)) {
         start_free(l->start);
         l->start = NULL;
@@ -228,7 +225,6 @@ static void on_peer(const struct ipc_peer *peer, int fd)
         return;
     }
     struct login *l = xcalloc(1, sizeof *l);
-    l->proto = proto_of(peer->service);
     l->chan = daemon_chan(peer, fd, &ops, l);
     list_prepend(&self.logins, &l->node);
 }
@@ -256,7 +252,8 @@ static int make_contexts(struct err *err)
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
-    self.own = proto_of(str_from(d->service));
+    (void)d;
+    self.own = proto_of(str_from(self.conf.service));
     list_init(&self.logins);
     list_init(&self.links);
     return make_contexts(err);

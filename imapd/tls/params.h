@@ -7,6 +7,8 @@
 #include "conf/param.h"
 
 #define TLS_PROXY_PARAMS(P)                                                                                               \
+    P(STR, service, "tls_service", "imap", 0, 0,                                                                          \
+      "What this tls-proxy is for: imap or pop3; set by -o in its row of master.cf.")                                     \
     P(STR, cert_file, "postern_tls_cert_file", "$smtpd_tls_cert_file", 0, 0,                                              \
       "Certificate chain of IMAP and POP3 (PEM); empty: the first of smtpd_tls_chain_files.")                             \
     P(STR, key_file, "postern_tls_key_file", "$smtpd_tls_key_file", 0, 0,                                                 \

@@ -128,6 +128,8 @@ struct box_changes {
 enum store_result box_sync(struct box *b, bool may_expunge, struct box_changes *ret, struct err *err);
 /* Would box_sync() find something? For a poll while idle. */
 bool box_has_news(struct box *b);
+/* Adds watches for whatever news can come by to an inotify descriptor. False (an mbox, a limit): poll box_has_news() instead. */
+bool box_watch(struct box *b, int inotify_fd);
 /* Expunged since that modseq, for QRESYNC: UIDs, rising, into the arena. False: too long ago, take all that are missing. */
 bool box_vanished(struct box *b, uint64_t since, struct arena *a, uint32_t **ret_uids, size_t *ret_n);
 

@@ -46,7 +46,7 @@ class Toys:
         return subprocess.run(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
 
     def running(self):
-        return subprocess.run(self.command('-t')).returncode != 0
+        return subprocess.run(self.command('-t'), stderr=subprocess.DEVNULL).returncode != 0
 
     def master_pid(self):
         with open(self.dir + '/spool/pid/master.pid') as f:
@@ -99,7 +99,7 @@ class Session:
         self.pid = int(self.file.readline().split()[1])
 
     def ask(self, line='id'):
-        self.file.write(line + '\r\n')
+        self.file.write(line + '\n')      # becomes CR LF
         self.file.flush()
         return self.file.readline().strip()
 
