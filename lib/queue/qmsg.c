@@ -262,8 +262,10 @@ void qmsg_put_file_head(struct qmsg *m, struct buf *out)
     qmsg_put_size_record(m, out);
     qrec_put_time(out, m->arrival_us);
     qrec_putf(out, QREC_ATTR, "postern_lsn=%llu", (unsigned long long)m->lsn);
-    if (m->flags != 0)
-        qrec_putf(out, QREC_ATTR, "postern_flags=%u", m->flags);
+    /* Hold is the directory the file is in, except before it gets there. */
+    unsigned flags = m->place == QPLACE_INCOMING ? m->flags : m->flags & ~1u;
+    if (flags != 0)
+        qrec_putf(out, QREC_ATTR, "postern_flags=%u", flags);
     put_warn(m, out);
     for (struct qrec_iter it = qrec_iter(buf_str(&m->envelope)); qrec_next(&it, &rec) == QREC_OK;) {
         if (rec.type == QREC_WARN)
