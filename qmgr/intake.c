@@ -95,7 +95,7 @@ static bool routes_are_allowed(const struct intake *in, const struct qmsg *m)
 {
     bool local_only = chan_peer_role(in->chan) == ROLE_LMTPD;
     for (uint32_t i = 0; i < m->n_rcpt; i++) {
-        const struct transport *t = htab_get(&qm.transports, m->rcpts[i].transport);
+        const struct transport *t = m->rcpts[i].transport.n == 0 ? NULL : transport_get(m->rcpts[i].transport);
         if (m->rcpts[i].transport.n > 0 && (t == NULL || (local_only && t->role != ROLE_ROUTER)))
             return false;
     }

@@ -147,6 +147,7 @@ void msg_notice_durable(struct active *a);
 bool msg_delete(struct active *a);
 
 /* sched.c */
+struct transport *transport_get(struct str name);
 void sched_message(struct active *a);
 void sched_soon(void);
 void sched_forget(struct active *a);            /* out of every queue */

@@ -34,10 +34,23 @@ static uint32_t transport_param(const char *transport, const char *suffix, uint3
     return v;
 }
 
-static struct transport *transport_get(struct str name)
+static bool transport_exists(struct str name)
+{
+    static const char *const builtin[] = { "smtp", "relay", "lmtp", "local", "virtual", "error", "retry", "discard" };
+    for (size_t i = 0; i < N_ELEMS(builtin); i++)
+        if (str_eqz(name, builtin[i]))
+            return true;
+    for (size_t i = 0; i < qm.services.n; i++)
+        if (qm.services.rows[i].type == SERVICE_UNIX && str_eqz(name, qm.services.rows[i].name))
+            return true;
+    return false;
+}
+
+/* NULL: neither master.cf nor the built-in rows have it. */
+struct transport *transport_get(struct str name)
 {
     struct transport *t = htab_get(&qm.transports, name);
-    if (t != NULL)
+    if (t != NULL || !transport_exists(name))
         return t;
     t = xcalloc(1, sizeof *t);
     if (!str_to_fixed(name, t->name, sizeof t->name)) {
@@ -168,7 +181,7 @@ static void queue_rcpt(struct active *a, uint32_t n, struct str transport, struc
     struct qrcpt *r = &a->m->rcpts[n];
     struct transport *t = transport_get(transport);
     if (t == NULL) {
-        defer_rcpt(a, n, "4.3.5", "mail system configuration error: bad transport name");
+        defer_rcpt(a, n, "4.3.5", "mail transport unavailable");
         return;
     }
     if (t->deferred) {

@@ -74,7 +74,7 @@ static bool parse_one(struct qmsg *m, const struct qrec *rec, struct pending *p,
     case QREC_ATTR: qrec_put(&m->attr_buf, QREC_ATTR, rec->data); return m->attr_buf.n <= ATTRS_MAX && is_clean(rec->data, ADDRESS_MAX * 2);
     case QREC_RCPT:
         m->rcpts[*n] = (struct qrcpt){ .address = rec->data, .orig = p->orig, .orcpt = p->orcpt, .notify = p->notify };
-        list_init(&m->rcpts[(*n)++].node);
+        list_init(&m->rcpts[(*n)++].node);      /* the assignment cleared it */
         *p = (struct pending){ .orig = { "", 0 }, .orcpt = { "", 0 } };
         return rec->data.n > 0 && is_clean(rec->data, ADDRESS_MAX);
     default: return true;
@@ -119,6 +119,8 @@ int qmsg_parse_envelope(struct qmsg *m, const char *allowed, uint32_t n_rcpt, st
     if (m->n_rcpt != n_rcpt || n_rcpt == 0 || n_rcpt > QMSG_RCPT_MAX)
         return err_set(err, ERR_PROTO, "%s: envelope has %u recipients, %u were announced", m->id, m->n_rcpt, n_rcpt);
     m->rcpts = xcalloc(n_rcpt, sizeof *m->rcpts);
+    for (uint32_t i = 0; i < n_rcpt; i++)
+        list_init(&m->rcpts[i].node);
     m->n_left = n_rcpt;
     while ((r = qrec_next(&it, &rec)) == QREC_OK) {
         if (strchr(allowed, rec.type) == NULL || rec.type == '\0')
