@@ -130,7 +130,7 @@ class Chan:
 
 
 class Daemon:
-    def __init__(self, program, role, main='', service=None, args=(), build=None):
+    def __init__(self, program, role, main='', service=None, args=(), build=None, files=None):
         self.dir = tempfile.mkdtemp(prefix='postern-ipc.')
         self.log = []
         for d in ('etc', 'spool', 'lib'):
@@ -138,6 +138,9 @@ class Daemon:
         with open(self.dir + '/etc/main.cf', 'w') as f:
             f.write('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\ndata_directory = %s/lib\n%s\n'
                     % (self.dir, self.dir, main))
+        for name, text in (files or {}).items():
+            with open('%s/%s' % (self.dir, name), 'w') as f:
+                f.write(text)
         self.control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.log_in, log_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         a, b = os.dup(child.fileno()), os.dup(log_out.fileno())
