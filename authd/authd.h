@@ -77,11 +77,11 @@ void request_abandon_all(struct request_list *all);
 struct check {
     struct arena *arena;
     struct str user, password, remote, service, session;    /* user: canonical */
-    void (*done)(struct check *c, enum verdict verdict);
+    void (*done)(struct check *c, enum auth_verdict verdict);
     struct account account;     /* after VERDICT_MATCH */
     /* private */
     size_t at;                  /* passdb being asked */
-    enum verdict worst;
+    enum auth_verdict worst;
     struct str verifier;
     struct pool_job *job;
 };

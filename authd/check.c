@@ -63,10 +63,10 @@ static void account_from_verdict(struct check *c, const struct ipc_verdict *v)
     c->account = account_dup(c->arena, &a);
 }
 
-static void finish(struct check *c, enum verdict verdict) { c->done(c, verdict); }
+static void finish(struct check *c, enum auth_verdict verdict) { c->done(c, verdict); }
 
 /* This passdb did not let the user in. */
-static void refused(struct check *c, enum verdict verdict, const char *text)
+static void refused(struct check *c, enum auth_verdict verdict, const char *text)
 {
     log_verdict(c, backend_name(&authd()->passdbs[c->at]), text);
     if (c->worst == VERDICT_UNKNOWN || verdict == VERDICT_TEMPFAIL)
@@ -116,7 +116,7 @@ static void on_worker(struct pool_job *job, const struct ipc_verdict *v)
     else if (v->verdict == VERDICT_MATCH)
         matched(c, v, true);
     else
-        refused(c, (enum verdict)v->verdict, text_of(v, c->arena));
+        refused(c, (enum auth_verdict)v->verdict, text_of(v, c->arena));
 }
 
 /* Whatever a worker says about a user who is not there. */

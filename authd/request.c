@@ -149,7 +149,7 @@ static void granted(struct request *r)
     buf_done(&cookie);
 }
 
-static void on_checked(struct check *c, enum verdict verdict)
+static void on_checked(struct check *c, enum auth_verdict verdict)
 {
     struct request *r = container_of(c, struct request, check);
     r->state = DIALOGUE;        /* nothing to cancel any more */

@@ -350,6 +350,17 @@ static void run(struct service_fds *fds, int ready_fd)
     loop_run();
 }
 
+/* -t needs to know where the lock is, and nothing else. */
+static int test_lock(void)
+{
+    struct err err = { 0 };
+    struct param_table frame = daemon_param_table();
+    struct config *c = config_load(master.config_dir, &err);
+    if (c == NULL || config_fill(c, &frame, &master.frame, &err) != 0)
+        log_fatal("%s", err.text);
+    return instance_is_running(master.frame.queue_directory) ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct err err = { 0 };
@@ -358,11 +369,11 @@ int main(int argc, char **argv)
     master.options = parse_options(argc, argv);
     log_set_verbose(master.options.verbose);
     find_places();
+    if (master.options.test)
+        return test_lock();
     if (load(&l, &err) != 0)
         log_fatal("%s", err.text);
     adopt(&l);
-    if (master.options.test)
-        return instance_is_running(master.frame.queue_directory) ? 1 : 0;
     master.private_instance = geteuid() != 0 || master.frame.private_instance;
     set_limits();
     find_owner();

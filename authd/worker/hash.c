@@ -21,7 +21,7 @@ static enum scheme_verdict verify_crypt(struct str password, struct str verifier
 
 void verify_hash(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
 {
-    static const struct { enum verdict verdict; const char *text; } rows[] = {
+    static const struct { enum auth_verdict verdict; const char *text; } rows[] = {
         [SCHEME_MATCH] = { VERDICT_MATCH, "" },
         [SCHEME_MISMATCH] = { VERDICT_MISMATCH, "Password mismatch" },
         [SCHEME_BROKEN] = { VERDICT_MISMATCH, "Invalid password in passdb: the stored text does not fit its scheme" },

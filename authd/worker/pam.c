@@ -26,7 +26,7 @@ static void no_delay(int status, unsigned usec, void *arg)
     (void)status, (void)usec, (void)arg;
 }
 
-static enum verdict verdict_of(int rc)
+static enum auth_verdict verdict_of(int rc)
 {
     switch (rc) {
     case PAM_SUCCESS: return VERDICT_MATCH;

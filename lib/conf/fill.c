@@ -92,6 +92,13 @@ static int fill_value(const struct config *c, const struct param *row, const cha
     UNREACHABLE();
 }
 
+int config_check(struct config *c, const struct param *row, struct err *err)
+{
+    uint64_t scratch = 0;
+    const char *value = row->kind == PARAM_RAW ? "" : config_get(c, row->name, err);
+    return value == NULL ? -1 : fill_value(c, row, value, (char *)&scratch, err);
+}
+
 int config_fill(struct config *c, const struct param_table *table, void *conf, struct err *err)
 {
     config_register(c, table);

@@ -94,4 +94,6 @@ const char *config_where(const struct config *c, const char *name);
  * would be right.
  */
 int config_fill(struct config *c, const struct param_table *table, void *conf, struct err *err);
+/* Would config_fill take this row's value? For checks; the row must be known to c (config_register). */
+int config_check(struct config *c, const struct param *row, struct err *err);
 #endif

@@ -140,13 +140,15 @@ void daemon_allow_path(const char *path, unsigned access)
 
 /* ---- the start ---- */
 
-static void start_log(const char *program)
+static void start_log(const char *program, const struct role_ops *roles, size_t n_roles)
 {
     char ident[128];
     struct stat st;
     (void)snprintf(ident, sizeof ident, "postfix/%s", program);
     log_set_ident(ident);
-    if (fstat(DAEMON_FD_LOG, &st) == 0 && S_ISSOCK(st.st_mode))
+    /* Who writes the lines cannot tell by them why it does not. */
+    bool is_log = n_roles == 1 && roles[0].role == ROLE_LOG;
+    if (!is_log && fstat(DAEMON_FD_LOG, &st) == 0 && S_ISSOCK(st.st_mode))
         log_to_socket(DAEMON_FD_LOG);
 }
 
@@ -244,7 +246,7 @@ int daemon_main(int argc, char **argv, const char *program, const struct role_op
 {
     struct daemon_options o = { 0 };
     struct err err = { 0 };
-    start_log(program);
+    start_log(program, roles, n_roles);
     if (daemon_options_parse(argc, argv, &o, &err) != 0 || prepare(&o, roles, n_roles, &err) != 0)
         log_fatal("%s", err.text);
     (void)fcntl(DAEMON_FD_CONTROL, F_SETFD, FD_CLOEXEC);
@@ -253,9 +255,9 @@ int daemon_main(int argc, char **argv, const char *program, const struct role_op
         offload_start(OFFLOAD_THREADS);
     loop_on_signal(SIGTERM, on_sigterm);
     join_master();
+    serve_start(self.ops, o.listeners, o.max_clients);
     if (self.ops->start != NULL)
         self.ops->start(&self.ctx);
-    serve_start(self.ops, o.listeners, o.max_clients);
     loop_run();
     (void)fflush(NULL);
     _exit(0);

@@ -208,6 +208,16 @@ static void make_room(struct conn *c)
     }
 }
 
+void conn_preload(struct conn *c, struct str bytes)
+{
+    ASSERT(c->in == NULL && bytes.n <= c->in_max);
+    c->in_cap = MIN(c->in_max, MAX(bytes.n, (size_t)IN_FIRST));
+    c->in = xmalloc(c->in_cap);
+    if (bytes.n > 0)
+        memcpy(c->in, bytes.p, bytes.n);
+    c->in_n = bytes.n;
+}
+
 static enum tls_io plain_read(struct conn *c, char *p, size_t n, size_t *ret_n)
 {
     ssize_t got;

@@ -27,6 +27,8 @@ enum read_result {
 
 /* Takes the descriptor (a nonblocking stream socket; TCP_NODELAY is set). in_max: largest line or block that can be read. */
 struct conn *conn_new(int fd, size_t in_max);
+/* Bytes that somebody else has read from this stream already (at most in_max): they are read first. Before the first read. */
+void conn_preload(struct conn *c, struct str bytes);
 /* Closes; TLS gets its close_notify if that does not wait. NULL is fine. */
 void conn_free(struct conn *c);
 /* Give the descriptor away (no TLS, no buffered output); buffered input goes to *ret_pending, which must be copied before conn_free. */

@@ -84,9 +84,9 @@ struct resolve *resolve_open(const struct resolve_conf *conf, struct config *con
     unsigned relay_flags = listed(conf->parent_domain_matches, "relay_domains") ? MATCH_PARENTS : 0;
     add_listed(r, conf->inet_interfaces);
     add_listed(r, conf->proxy_interfaces);
-    bool ok = (r->mydestination = match_list_open(conf->mydestination, 0, config, err)) != NULL &&
-              (r->alias_domains = match_list_open(conf->virtual_alias_domains, 0, config, err)) != NULL &&
-              (r->mailbox_domains = match_list_open(conf->virtual_mailbox_domains, 0, config, err)) != NULL &&
+    bool ok = (r->mydestination = match_list_open(conf->mydestination, MATCH_STRINGS, config, err)) != NULL &&
+              (r->alias_domains = match_list_open(conf->virtual_alias_domains, MATCH_STRINGS, config, err)) != NULL &&
+              (r->mailbox_domains = match_list_open(conf->virtual_mailbox_domains, MATCH_STRINGS, config, err)) != NULL &&
               (r->relay_domains = match_list_open(conf->relay_domains, relay_flags, config, err)) != NULL &&
               (r->transport_maps = map_list_open(conf->transport_maps, MAP_PARTIAL_OK, config, err)) != NULL &&
               (r->sender_relayhost = map_list_open(conf->sender_relayhost_maps, 0, config, err)) != NULL &&
@@ -251,12 +251,14 @@ static enum resolve_result strip_own(struct resolve *r, struct str *address, str
     return RESOLVE_OK;
 }
 
-static enum resolve_result lookup(struct map_list *maps, const char *name, struct str key, struct arena *a, struct str *ret_value, bool *ret_hit, struct err *err)
+enum extent { WHOLE, PART };
+static enum resolve_result lookup(struct map_list *maps, const char *name, enum extent extent, struct str key, struct arena *a, struct str *ret_value,
+                                  bool *ret_hit, struct err *err)
 {
     *ret_hit = false;
     if (map_list_is_empty(maps))
         return RESOLVE_OK;
-    enum map_result m = map_list_get(maps, key, a, ret_value, err);
+    enum map_result m = extent == WHOLE ? map_list_get(maps, key, a, ret_value, err) : map_list_get_part(maps, key, a, ret_value, err);
     if (m == MAP_TEMP)
         return temp(err, name);
     *ret_hit = m == MAP_FOUND;
@@ -271,12 +273,12 @@ static enum resolve_result sender_lookup(struct map_list *maps, const char *name
     *ret_hit = false;
     if (map_list_is_empty(maps))
         return RESOLVE_OK;
-    if (lookup(maps, name, sender.n == 0 ? STR("<>") : sender, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
+    if (lookup(maps, name, WHOLE, sender.n == 0 ? STR("<>") : sender, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
         return RESOLVE_TEMP;
     smtp_address_split(sender, &local, &domain);
     if (*ret_hit || domain.n == 0)
         return RESOLVE_OK;
-    return lookup(maps, name, str_printf(a, "@%.*s", STR_FMT(domain)), a, ret_value, ret_hit, err);
+    return lookup(maps, name, PART, str_printf(a, "@%.*s", STR_FMT(domain)), a, ret_value, ret_hit, err);
 }
 
 static enum resolve_result default_route(struct resolve *r, struct str sender, struct str domain, struct arena *a, struct resolved *ret, struct err *err)
@@ -331,19 +333,19 @@ static enum resolve_result transport_lookup(struct resolve *r, struct str addres
     *ret_hit = false;
     if (map_list_is_empty(maps))
         return RESOLVE_OK;
-    if (lookup(maps, "transport_maps", address, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
+    if (lookup(maps, "transport_maps", WHOLE, address, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
         return RESOLVE_TEMP;
-    if (!*ret_hit && ext > 0 && lookup(maps, "transport_maps", str_printf(a, "%.*s@%.*s", (int)ext, local.p, STR_FMT(domain)), a,
+    if (!*ret_hit && ext > 0 && lookup(maps, "transport_maps", PART, str_printf(a, "%.*s@%.*s", (int)ext, local.p, STR_FMT(domain)), a,
                                        ret_value, ret_hit, err) == RESOLVE_TEMP)
         return RESOLVE_TEMP;
     struct str part = domain;
     while (!*ret_hit && part.n > 0) {
-        if (lookup(maps, "transport_maps", part, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
+        if (lookup(maps, "transport_maps", PART, part, a, ret_value, ret_hit, err) == RESOLVE_TEMP)
             return RESOLVE_TEMP;
         ptrdiff_t dot = str_chr(str_skip(part, 1), '.');
         part = dot < 0 ? STR("") : str_skip(part, (size_t)dot + 1);
     }
-    return *ret_hit ? RESOLVE_OK : lookup(maps, "transport_maps", STR("*"), a, ret_value, ret_hit, err);
+    return *ret_hit ? RESOLVE_OK : lookup(maps, "transport_maps", PART, STR("*"), a, ret_value, ret_hit, err);
 }
 
 enum resolve_result resolve_address(struct resolve *r, struct str sender, struct str address, struct arena *a, struct resolved *ret, struct err *err)

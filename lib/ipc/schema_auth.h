@@ -29,7 +29,7 @@
     F(T, STR, remote, 64, "client address")                                        \
     F(T, STR, service, 64, "imap, pop3, smtp")
 
-enum verdict {
+enum auth_verdict {
     VERDICT_MATCH = 1,      /* the password is right, and the account may be used */
     VERDICT_MISMATCH = 2,
     VERDICT_UNKNOWN = 3,    /* no such user */
@@ -39,7 +39,7 @@ enum verdict {
 };
 
 #define IPC_MSG_VERDICT(F, T)                                                      \
-    F(T, U32, verdict, 0, "enum verdict")                                          \
+    F(T, U32, verdict, 0, "enum auth_verdict")                                          \
     F(T, STR, text, 400, "for the log")                                            \
     F(T, BOOL, has_ids, 0, "the back end knows the system user: the fields below") \
     F(T, U32, uid, 0, "of the system user")                                        \

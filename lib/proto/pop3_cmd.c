@@ -71,49 +71,44 @@ enum pop3_parse pop3_cmd_parse(struct str line, struct pop3_cmd *ret)
     return POP3_PARSE_OK;
 }
 
-/* Where the run of bytes that need no change ends. */
-static size_t plain_run(struct str s)
+void pop3_stuff(struct str text, void (*put)(void *arg, struct str piece), void *arg)
 {
-    const char *lf = memchr(s.p, '\n', s.n), *cr = memchr(s.p, '\r', lf == NULL ? s.n : (size_t)(lf - s.p));
-    return cr != NULL ? (size_t)(cr - s.p) : lf != NULL ? (size_t)(lf - s.p) : s.n;
-}
-
-void pop3_stuff(struct pop3_stuff *s, struct str in, struct buf *out)
-{
-    while (in.n > 0) {
-        char c = in.p[0];
-        if (c == '\n') {
-            buf_puts(out, "\r\n");
-            *s = (struct pop3_stuff){ 0 };
-            in = str_skip(in, 1);
-            continue;
-        }
-        if (s->after_cr) {
-            /* A lone CR stays what it is. */
-            buf_putc(out, '\r');
-            s->after_cr = false;
-            s->in_line = true;
-        }
-        if (c == '\r') {
-            s->after_cr = true;
-            in = str_skip(in, 1);
-            continue;
-        }
-        if (!s->in_line && c == '.')
-            buf_putc(out, '.');
-        s->in_line = true;
-        size_t n = plain_run(in);
-        buf_add(out, str_head(in, n));
-        in = str_skip(in, n);
+    bool line_is_open = text.n > 0 && text.p[text.n - 1] != '\n';
+    if (text.n > 0 && text.p[0] == '.')
+        put(arg, STR("."));
+    while (text.n > 0) {
+        ptrdiff_t at = str_find(text, STR("\n."));
+        struct str piece = at < 0 ? text : str_head(text, (size_t)at + 1);
+        put(arg, piece);
+        text = str_skip(text, piece.n);
+        if (text.n > 0)
+            put(arg, STR("."));
     }
+    put(arg, line_is_open ? STR("\r\n.\r\n") : STR(".\r\n"));
 }
 
-void pop3_stuff_end(struct pop3_stuff *s, struct buf *out)
+/* Bytes up to the end of the first line that is empty, all if there is none. */
+static size_t header_size(struct str text)
 {
-    if (s->after_cr)
-        buf_putc(out, '\r');
-    if (s->in_line || s->after_cr)
-        buf_puts(out, "\r\n");
-    buf_puts(out, ".\r\n");
-    *s = (struct pop3_stuff){ 0 };
+    for (size_t at = 0; at < text.n;) {
+        struct str line, rest;
+        if (!str_cut(str_skip(text, at), '\n', &line, &rest))
+            return text.n;
+        at += line.n + 1;
+        if (line.n == 0 || str_eqz(line, "\r"))
+            return at;
+    }
+    return text.n;
+}
+
+size_t pop3_top(struct str text, uint32_t lines)
+{
+    size_t at = header_size(text);
+    while (lines-- > 0 && at < text.n) {
+        ptrdiff_t lf = str_chr(str_skip(text, at), '\n');
+        if (lf < 0)
+            return text.n;
+        at += (size_t)lf + 1;
+    }
+    return at;
 }

@@ -35,11 +35,11 @@ enum pop3_parse pop3_cmd_parse(struct str line, struct pop3_cmd *ret);
 const char *pop3_verb_name(enum pop3_verb verb);
 
 /*
- * Message text into a multi-line response: line ends become CRLF, a line that
- * begins with '.' gets another one (RFC 1939 §3). Continued piecewise; the end
- * adds a missing CRLF and ".".
+ * A message, whose line ends are CRLF, as the body of a multi-line response:
+ * a line that begins with '.' gets another one (RFC 1939 §3), a missing CRLF
+ * at the end is added, then "." CRLF. put is called with pieces.
  */
-struct pop3_stuff { bool in_line, after_cr; };
-void pop3_stuff(struct pop3_stuff *s, struct str in, struct buf *out);
-void pop3_stuff_end(struct pop3_stuff *s, struct buf *out);
+void pop3_stuff(struct str text, void (*put)(void *arg, struct str piece), void *arg);
+/* How much of the message TOP sends: the header, the empty line, and so many lines of the body. */
+size_t pop3_top(struct str text, uint32_t lines);
 #endif

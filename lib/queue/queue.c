@@ -271,6 +271,10 @@ static void refuse_list(struct queue *q, struct list *list)
         struct qmsg *m = container_of(list->next, struct qmsg, commit_node);
         list_remove(&m->commit_node);
         unpin(q, m);
+        if (m->place == QPLACE_INCOMING) {      /* a large message: its file must not come back */
+            (void)queue_remove_file(q->io, m->place, m->id);
+            (void)q->io->sync_dir(q->io, "incoming");
+        }
         q->ops->on_refused(q->user, m);
     }
 }

@@ -11,13 +11,13 @@ struct subject subject_helo(struct session *s) { return (struct subject){ s->hel
 struct subject subject_sender(struct session *s) { return (struct subject){ s->mail.from.address, "Sender address", "5.7.1", "4.7.1" }; }
 struct subject subject_rcpt(struct session *s) { return (struct subject){ s->rcpt, "Recipient address", "5.7.1", "4.7.1" }; }
 
-enum verdict reject_lookup(struct session *s, struct str what, const struct err *err)
+enum ruling reject_lookup(struct session *s, struct str what, const struct err *err)
 {
     say(s, "warning: %s", err->text);
     return reject_with(s, 451, "4.3.0", "<%.*s>: Temporary lookup failure", STR_FMT(what));
 }
 
-static enum verdict refuse(struct session *s, const struct subject *subject, unsigned code, const char *dsn, struct str text)
+static enum ruling refuse(struct session *s, const struct subject *subject, unsigned code, const char *dsn, struct str text)
 {
     struct str word, rest = text;
     char own[16];
@@ -30,17 +30,17 @@ static enum verdict refuse(struct session *s, const struct subject *subject, uns
                        STR_FMT(text.n > 0 ? text : STR("Access denied")));
 }
 
-static enum verdict act_ok(struct session *s, const struct subject *su, struct str text) { (void)s; (void)su; (void)text; return V_PERMIT; }
-static enum verdict act_dunno(struct session *s, const struct subject *su, struct str text) { (void)s; (void)su; (void)text; return V_DUNNO; }
-static enum verdict act_reject(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_ok(struct session *s, const struct subject *su, struct str text) { (void)s; (void)su; (void)text; return V_PERMIT; }
+static enum ruling act_dunno(struct session *s, const struct subject *su, struct str text) { (void)s; (void)su; (void)text; return V_DUNNO; }
+static enum ruling act_reject(struct session *s, const struct subject *su, struct str text)
 {
     return refuse(s, su, s->conf->access_code, su->dsn_reject, text);
 }
-static enum verdict act_defer(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_defer(struct session *s, const struct subject *su, struct str text)
 {
     return refuse(s, su, s->conf->access_defer_code, su->dsn_defer, text);
 }
-static enum verdict act_defer_if_permit(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_defer_if_permit(struct session *s, const struct subject *su, struct str text)
 {
     if (!s->rule_state.defer_if_permit) {
         (void)act_defer(s, su, text);
@@ -57,21 +57,21 @@ static void tell(struct session *s, const char *what, const struct subject *su, 
     log_reject(s, what, s->rule_state.stage_name, &r);
 }
 
-static enum verdict act_hold(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_hold(struct session *s, const struct subject *su, struct str text)
 {
     s->hold = true;
     tell(s, "hold", su, text.n > 0 ? text : STR("HOLD action"));
     return V_DUNNO;
 }
-static enum verdict act_discard(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_discard(struct session *s, const struct subject *su, struct str text)
 {
     s->discard = true;
     tell(s, "discard", su, text.n > 0 ? text : STR("DISCARD action"));
     return V_DISCARD;
 }
-static enum verdict act_warn(struct session *s, const struct subject *su, struct str text) { tell(s, "warn", su, text); return V_DUNNO; }
-static enum verdict act_info(struct session *s, const struct subject *su, struct str text) { tell(s, "info", su, text); return V_DUNNO; }
-static enum verdict act_prepend(struct session *s, const struct subject *su, struct str text)
+static enum ruling act_warn(struct session *s, const struct subject *su, struct str text) { tell(s, "warn", su, text); return V_DUNNO; }
+static enum ruling act_info(struct session *s, const struct subject *su, struct str text) { tell(s, "info", su, text); return V_DUNNO; }
+static enum ruling act_prepend(struct session *s, const struct subject *su, struct str text)
 {
     tell(s, "prepend", su, text);
     s->prepend = str_printf(&s->txn, "%.*s%.*s\n", STR_FMT(s->prepend), STR_FMT(text));
@@ -80,7 +80,7 @@ static enum verdict act_prepend(struct session *s, const struct subject *su, str
 
 static const struct {
     struct str name;
-    enum verdict (*run)(struct session *s, const struct subject *su, struct str text);
+    enum ruling (*run)(struct session *s, const struct subject *su, struct str text);
 } actions[] = {
     { STR_INIT("OK"), act_ok }, { STR_INIT("RELAY"), act_ok }, { STR_INIT("DUNNO"), act_dunno }, { STR_INIT("REJECT"), act_reject },
     { STR_INIT("DEFER"), act_defer }, { STR_INIT("DEFER_IF_REJECT"), act_dunno }, { STR_INIT("DEFER_IF_PERMIT"), act_defer_if_permit },
@@ -97,7 +97,7 @@ static bool all_digits(struct str s)
 }
 
 /* Words of restriction lists may stand on the right-hand side too. */
-static enum verdict run_words(struct session *s, struct str value)
+static enum ruling run_words(struct session *s, struct str value)
 {
     struct str word;
     while (str_token(&value, ", \t", &word)) {
@@ -109,14 +109,14 @@ static enum verdict run_words(struct session *s, struct str value)
             say(s, "warning: unknown action in access table: \"%.*s\"", STR_FMT(word));
             return reject_with(s, 451, "4.3.5", "Server configuration error");
         }
-        enum verdict v = rule_run(s, &r);
+        enum ruling v = rule_run(s, &r);
         if (v != V_DUNNO)
             return v;
     }
     return V_DUNNO;
 }
 
-static enum verdict act(struct session *s, const struct subject *subject, struct str value)
+static enum ruling act(struct session *s, const struct subject *subject, struct str value)
 {
     struct str rest = value, word;
     uint32_t code;
@@ -133,12 +133,13 @@ static enum verdict act(struct session *s, const struct subject *subject, struct
     return run_words(s, value);
 }
 
-enum verdict access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject)
+enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject)
 {
     for (size_t i = 0; i < n_keys; i++) {
         struct err err = { 0 };
         struct str value;
-        switch (map_list_get(maps, keys[i], &s->txn, &value, &err)) {
+        enum map_result m = i == 0 ? map_list_get(maps, keys[i], &s->txn, &value, &err) : map_list_get_part(maps, keys[i], &s->txn, &value, &err);
+        switch (m) {
         case MAP_FOUND: return act(s, subject, value);
         case MAP_TEMP:  return reject_lookup(s, subject->shown, &err);
         case MAP_NONE:  break;

@@ -154,7 +154,7 @@ static bool data_allowed(struct session *s)
     s->where_text = s->where;
     s->rule_state = (struct rule_state){ .stage_name = s->where };
     s->rcpt = STR("");
-    enum verdict v = s->srv->rules.stages[STAGE_DATA].n == 0 ? V_DUNNO : rules_apply(s, STAGE_DATA, s->where);
+    enum ruling v = s->srv->rules.stages[STAGE_DATA].n == 0 ? V_DUNNO : rules_apply(s, STAGE_DATA, s->where);
     if (v == V_REJECT) {
         reply_reject(s, s->where, &s->reject);
         return false;

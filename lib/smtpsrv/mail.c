@@ -48,7 +48,7 @@ static bool mail_parameters_ok(struct session *s, const struct smtp_mail *m)
 /* Submission: the sender must be the user's own. With smtpd_delay_reject = no the sender's rules speak now. */
 static bool sender_rejected(struct session *s)
 {
-    enum verdict v = V_DUNNO;
+    enum ruling v = V_DUNNO;
     s->rule_state = (struct rule_state){ .stage_name = "MAIL" };
     if (session_is_submission(s))
         v = rules_sender_owned(s, false, true, true);

@@ -43,7 +43,7 @@ static enum owned owned_by_name(struct session *s, struct err *err)
     return class == CLASS_LOCAL || class == CLASS_VIRTUAL_MAILBOX ? OWNED : OWNED_NOT;
 }
 
-enum verdict rules_sender_owned(struct session *s, bool only_known, bool if_logged_in, bool if_stranger)
+enum ruling rules_sender_owned(struct session *s, bool only_known, bool if_logged_in, bool if_stranger)
 {
     struct err err = { 0 };
     bool logged_in = s->sasl_user.n > 0;

@@ -146,7 +146,7 @@ void rules_free(struct rule_set *set)
 
 /* ---- evaluation ---- */
 
-enum verdict reject_with(struct session *s, unsigned code, const char *dsn, const char *fmt, ...)
+enum ruling reject_with(struct session *s, unsigned code, const char *dsn, const char *fmt, ...)
 {
     char text[600];
     va_list ap;
@@ -161,11 +161,11 @@ enum verdict reject_with(struct session *s, unsigned code, const char *dsn, cons
     return V_REJECT;
 }
 
-static enum verdict run_list(struct session *s, const struct rule_list *list, int depth);
+static enum ruling run_list(struct session *s, const struct rule_list *list, int depth);
 
-static enum verdict run_rule(struct session *s, const struct rule *r, int depth)
+static enum ruling run_rule(struct session *s, const struct rule *r, int depth)
 {
-    enum verdict v = r->class == NULL ? r->word->run(s, r) : depth < 10 ? run_list(s, &r->class->list, depth + 1) : V_DUNNO;
+    enum ruling v = r->class == NULL ? r->word->run(s, r) : depth < 10 ? run_list(s, &r->class->list, depth + 1) : V_DUNNO;
     if (v == V_REJECT && r->warn) {
         log_reject(s, "reject_warning", s->rule_state.stage_name, &s->reject);
         return V_DUNNO;
@@ -174,25 +174,25 @@ static enum verdict run_rule(struct session *s, const struct rule *r, int depth)
 }
 
 /* Depth is that of nested classes, bounded by run_rule. */
-static enum verdict run_list(struct session *s, const struct rule_list *list, int depth)
+static enum ruling run_list(struct session *s, const struct rule_list *list, int depth)
 {
     for (size_t i = 0; i < list->n; i++) {
-        enum verdict v = run_rule(s, &list->rules[i], depth);
+        enum ruling v = run_rule(s, &list->rules[i], depth);
         if (v != V_DUNNO)
             return v;
     }
     return V_DUNNO;
 }
 
-enum verdict rule_run(struct session *s, const struct rule *r)
+enum ruling rule_run(struct session *s, const struct rule *r)
 {
     return run_rule(s, r, 5);
 }
 
-enum verdict rules_apply(struct session *s, enum stage stage, const char *stage_name)
+enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_name)
 {
     s->rule_state.stage_name = stage_name;
-    enum verdict v = run_list(s, &s->srv->rules.stages[stage], 0);
+    enum ruling v = run_list(s, &s->srv->rules.stages[stage], 0);
     if (s->discard)
         return V_DISCARD;
     if (v != V_REJECT && s->rule_state.defer_if_permit && (stage == STAGE_RCPT || stage == STAGE_DATA || stage == STAGE_EOD)) {
@@ -204,11 +204,11 @@ enum verdict rules_apply(struct session *s, enum stage stage, const char *stage_
 
 bool is_our_destination(const struct session *s)
 {
-    return s->where.class != CLASS_DEFAULT && (!s->where.routed || s->conf->untrusted_routing);
+    return s->dest.class != CLASS_DEFAULT && (!s->dest.routed || s->conf->untrusted_routing);
 }
 
 /* The one check that stays when every list is empty. */
-static enum verdict relay_check(struct session *s)
+static enum ruling relay_check(struct session *s)
 {
     bool may = s->trusted || s->sasl_user.n > 0 || s->rule_state.relay_ok;
     if (s->srv->env.kind == SMTPSRV_LMTP)
@@ -220,7 +220,7 @@ static enum verdict relay_check(struct session *s)
 
 static unsigned unknown_code(const struct session *s)
 {
-    switch (s->where.class) {
+    switch (s->dest.class) {
     case CLASS_LOCAL:           return s->conf->unknown_local_code;
     case CLASS_VIRTUAL_ALIAS:   return s->conf->unknown_alias_code;
     case CLASS_VIRTUAL_MAILBOX: return s->conf->unknown_mailbox_code;
@@ -230,13 +230,13 @@ static unsigned unknown_code(const struct session *s)
     UNREACHABLE();
 }
 
-static enum verdict existence_check(struct session *s)
+static enum ruling existence_check(struct session *s)
 {
     const char *table = NULL;
     struct err err = { 0 };
     if (!s->conf->unlisted_recipient || str_ieqz(s->only_rcpt, "postmaster"))
         return V_DUNNO;
-    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->where, &s->txn, &table, &err)) {
+    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &err)) {
     case KNOWN:      return V_DUNNO;
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
@@ -245,34 +245,34 @@ static enum verdict existence_check(struct session *s)
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
 
-static enum verdict run_stages(struct session *s)
+static enum ruling run_stages(struct session *s)
 {
     static const enum stage early[] = { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER };
     static const enum stage relay_first[] = { STAGE_RELAY, STAGE_RCPT }, rcpt_first[] = { STAGE_RCPT, STAGE_RELAY };
     for (size_t i = 0; s->conf->delay_reject && i < N_ELEMS(early); i++) {
-        enum verdict v = rules_apply(s, early[i], "RCPT");
+        enum ruling v = rules_apply(s, early[i], "RCPT");
         if (v == V_REJECT || v == V_DISCARD)
             return v;
     }
     const enum stage *late = s->conf->relay_before_rcpt ? relay_first : rcpt_first;
     for (size_t i = 0; i < 2; i++) {
-        enum verdict v = rules_apply(s, late[i], "RCPT");
+        enum ruling v = rules_apply(s, late[i], "RCPT");
         if (v == V_REJECT || v == V_DISCARD)
             return v;
     }
     return V_DUNNO;
 }
 
-enum verdict rules_for_rcpt(struct session *s)
+enum ruling rules_for_rcpt(struct session *s)
 {
     struct err err = { 0 };
     s->rule_state = (struct rule_state){ .stage_name = "RCPT" };
-    if (resolve_address(s->srv->intake.resolve, s->sender, s->rcpt, &s->txn, &s->where, &err) == RESOLVE_TEMP)
+    if (resolve_address(s->srv->intake.resolve, s->sender, s->rcpt, &s->txn, &s->dest, &err) == RESOLVE_TEMP)
         return reject_lookup(s, s->rcpt, &err);
-    enum verdict v = run_stages(s);
+    enum ruling v = run_stages(s);
     if (v == V_REJECT)
         return v;
-    enum verdict must = relay_check(s);
+    enum ruling must = relay_check(s);
     if (must == V_DUNNO && v != V_DISCARD)
         must = existence_check(s);
     return must == V_REJECT ? must : v;

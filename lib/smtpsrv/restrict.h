@@ -19,7 +19,7 @@ struct arena;
 struct config;
 struct rule;
 
-enum verdict { V_DUNNO, V_PERMIT, V_REJECT, V_DISCARD };
+enum ruling { V_DUNNO, V_PERMIT, V_REJECT, V_DISCARD };
 enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RCPT, STAGE_DATA, STAGE_EOD, STAGE_COUNT };
 
 /* What a refusal says: "CODE DSN TEXT". */
@@ -46,14 +46,14 @@ struct rule_state {
 int rules_parse(struct smtpsrv *srv, struct config *config, struct err *err);
 void rules_free(struct rule_set *set);
 /* WAITS. V_REJECT: s->reject is set. */
-enum verdict rules_apply(struct session *s, enum stage stage, const char *stage_name);
+enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_name);
 /* WAITS. All lists that have their say at RCPT, and the relay and existence checks that no configuration can leave out. */
-enum verdict rules_for_rcpt(struct session *s);
+enum ruling rules_for_rcpt(struct session *s);
 /*
  * WAITS. May this session use the sender address? (smtpd_sender_login_maps, or login and login@domain.)
  * only_known: addresses in no table are free. The other two: whom to check.
  */
-enum verdict rules_sender_owned(struct session *s, bool only_known, bool if_logged_in, bool if_stranger);
+enum ruling rules_sender_owned(struct session *s, bool only_known, bool if_logged_in, bool if_stranger);
 /* Set s->reject; returns V_REJECT. */
-enum verdict reject_with(struct session *s, unsigned code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+enum ruling reject_with(struct session *s, unsigned code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #endif

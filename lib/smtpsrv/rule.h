@@ -11,7 +11,7 @@ enum word_arg { ARG_NONE, ARG_TABLE, ARG_ZONE, ARG_SECONDS };
 struct rule_word {
     const char *name;
     enum word_arg arg;
-    enum verdict (*run)(struct session *s, const struct rule *r);
+    enum ruling (*run)(struct session *s, const struct rule *r);
 };
 struct rule {
     const struct rule_word *word;       /* NULL: a class */
@@ -24,13 +24,13 @@ struct rule {
 const struct rule_word *rule_word_find(struct str name);
 /* The word for a bare type:table in a list of this stage; NULL: none. */
 const struct rule_word *rule_word_for_table(enum stage stage);
-enum verdict rule_run(struct session *s, const struct rule *r);
+enum ruling rule_run(struct session *s, const struct rule *r);
 
 /* What is being judged, for replies: "<x>: Client host rejected". */
 struct subject { struct str shown; const char *noun; const char *dsn_reject, *dsn_defer; };
 
 /* WAITS. Look up keys in turn; the first hit's action decides. */
-enum verdict access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject);
+enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject);
 enum { ACCESS_KEYS_MAX = 64 };
 /* Keys of a host name (with parents), of an address (with its networks), of a mail address. Return the number. */
 size_t access_host_keys(struct session *s, struct str name, struct str *keys, size_t n);
@@ -41,7 +41,7 @@ struct subject subject_helo(struct session *s);
 struct subject subject_sender(struct session *s);
 struct subject subject_rcpt(struct session *s);
 /* 451 for a table that failed. */
-enum verdict reject_lookup(struct session *s, struct str what, const struct err *err);
-/* Is mail for s->where taken for anyone? */
+enum ruling reject_lookup(struct session *s, struct str what, const struct err *err);
+/* Is mail for s->dest taken for anyone? */
 bool is_our_destination(const struct session *s);
 #endif

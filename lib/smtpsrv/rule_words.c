@@ -8,35 +8,35 @@ enum { DNS_PATIENCE_MS = 20000 };
 
 /* ---- permits ---- */
 
-static enum verdict w_permit(struct session *s, const struct rule *r) { (void)s; (void)r; return V_PERMIT; }
-static enum verdict w_reject(struct session *s, const struct rule *r)
+static enum ruling w_permit(struct session *s, const struct rule *r) { (void)s; (void)r; return V_PERMIT; }
+static enum ruling w_reject(struct session *s, const struct rule *r)
 {
     (void)r;
     struct subject su = s->rcpt.n > 0 ? subject_rcpt(s) : subject_client(s);
     return reject_with(s, s->conf->reject_code, "5.7.1", "<%.*s>: %s rejected: Access denied", STR_FMT(su.shown), su.noun);
 }
-static enum verdict w_defer(struct session *s, const struct rule *r)
+static enum ruling w_defer(struct session *s, const struct rule *r)
 {
     (void)r;
     struct subject su = s->rcpt.n > 0 ? subject_rcpt(s) : subject_client(s);
     return reject_with(s, s->conf->defer_code, "4.7.1", "<%.*s>: %s rejected: Try again later", STR_FMT(su.shown), su.noun);
 }
-static enum verdict w_defer_if_permit(struct session *s, const struct rule *r)
+static enum ruling w_defer_if_permit(struct session *s, const struct rule *r)
 {
     (void)w_defer(s, r);
     s->rule_state.defer_if_permit = true;
     s->rule_state.deferred = s->reject;
     return V_DUNNO;
 }
-static enum verdict w_nothing(struct session *s, const struct rule *r) { (void)s; (void)r; return V_DUNNO; }
-static enum verdict w_permit_mynetworks(struct session *s, const struct rule *r) { (void)r; return s->trusted ? V_PERMIT : V_DUNNO; }
-static enum verdict w_permit_sasl(struct session *s, const struct rule *r) { (void)r; return s->sasl_user.n > 0 ? V_PERMIT : V_DUNNO; }
-static enum verdict w_permit_interfaces(struct session *s, const struct rule *r)
+static enum ruling w_nothing(struct session *s, const struct rule *r) { (void)s; (void)r; return V_DUNNO; }
+static enum ruling w_permit_mynetworks(struct session *s, const struct rule *r) { (void)r; return s->trusted ? V_PERMIT : V_DUNNO; }
+static enum ruling w_permit_sasl(struct session *s, const struct rule *r) { (void)r; return s->sasl_user.n > 0 ? V_PERMIT : V_DUNNO; }
+static enum ruling w_permit_interfaces(struct session *s, const struct rule *r)
 {
     (void)r;
     return resolve_is_own_literal(s->srv->intake.resolve, str_printf(&s->txn, "[%.*s]", STR_FMT(s->rfc_addr))) ? V_PERMIT : V_DUNNO;
 }
-static enum verdict w_permit_auth_destination(struct session *s, const struct rule *r)
+static enum ruling w_permit_auth_destination(struct session *s, const struct rule *r)
 {
     (void)r;
     return s->rcpt.n > 0 && is_our_destination(s) ? V_PERMIT : V_DUNNO;
@@ -44,23 +44,23 @@ static enum verdict w_permit_auth_destination(struct session *s, const struct ru
 
 /* ---- destination ---- */
 
-static enum verdict unauth_destination(struct session *s, unsigned code)
+static enum ruling unauth_destination(struct session *s, unsigned code)
 {
     if (s->rcpt.n == 0 || is_our_destination(s))
         return V_DUNNO;
     return reject_with(s, code, "5.7.1", "<%.*s>: Relay access denied", STR_FMT(s->rcpt));
 }
-static enum verdict w_reject_unauth(struct session *s, const struct rule *r) { (void)r; return unauth_destination(s, s->conf->relay_code); }
-static enum verdict w_defer_unauth(struct session *s, const struct rule *r) { (void)r; return unauth_destination(s, 454); }
+static enum ruling w_reject_unauth(struct session *s, const struct rule *r) { (void)r; return unauth_destination(s, s->conf->relay_code); }
+static enum ruling w_defer_unauth(struct session *s, const struct rule *r) { (void)r; return unauth_destination(s, 454); }
 
-static enum verdict w_unlisted_rcpt(struct session *s, const struct rule *r)
+static enum ruling w_unlisted_rcpt(struct session *s, const struct rule *r)
 {
     const char *table = NULL;
     struct err err = { 0 };
     (void)r;
     if (s->rcpt.n == 0)
         return V_DUNNO;
-    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->where, &s->txn, &table, &err)) {
+    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &err)) {
     case KNOWN:      return V_DUNNO;
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
@@ -68,7 +68,7 @@ static enum verdict w_unlisted_rcpt(struct session *s, const struct rule *r)
     return reject_with(s, s->conf->unknown_local_code, "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
-static enum verdict w_unlisted_sender(struct session *s, const struct rule *r)
+static enum ruling w_unlisted_sender(struct session *s, const struct rule *r)
 {
     const char *table = NULL;
     struct err err = { 0 };
@@ -93,7 +93,7 @@ static bool is_fqdn(struct str name)
 {
     return str_chr(name, '.') > 0 && smtp_domain_is_valid(name, true);
 }
-static enum verdict w_non_fqdn_helo(struct session *s, const struct rule *r)
+static enum ruling w_non_fqdn_helo(struct session *s, const struct rule *r)
 {
     struct str addr;
     (void)r;
@@ -101,7 +101,7 @@ static enum verdict w_non_fqdn_helo(struct session *s, const struct rule *r)
         return V_DUNNO;
     return reject_with(s, s->conf->non_fqdn_code, "5.5.2", "<%.*s>: Helo command rejected: need fully-qualified hostname", STR_FMT(s->helo));
 }
-static enum verdict w_invalid_helo(struct session *s, const struct rule *r)
+static enum ruling w_invalid_helo(struct session *s, const struct rule *r)
 {
     struct str addr;
     (void)r;
@@ -109,7 +109,7 @@ static enum verdict w_invalid_helo(struct session *s, const struct rule *r)
         return V_DUNNO;
     return reject_with(s, s->conf->invalid_host_code, "5.5.2", "<%.*s>: Helo command rejected: Invalid name", STR_FMT(s->helo));
 }
-static enum verdict non_fqdn_address(struct session *s, struct str address, const char *noun, const char *dsn)
+static enum ruling non_fqdn_address(struct session *s, struct str address, const char *noun, const char *dsn)
 {
     struct str local, domain, addr;
     smtp_address_split(address, &local, &domain);
@@ -117,12 +117,12 @@ static enum verdict non_fqdn_address(struct session *s, struct str address, cons
         return V_DUNNO;
     return reject_with(s, s->conf->non_fqdn_code, dsn, "<%.*s>: %s rejected: need fully-qualified address", STR_FMT(address), noun);
 }
-static enum verdict w_non_fqdn_sender(struct session *s, const struct rule *r)
+static enum ruling w_non_fqdn_sender(struct session *s, const struct rule *r)
 {
     (void)r;
     return non_fqdn_address(s, s->mail.from.address, "Sender address", "5.5.2");
 }
-static enum verdict w_non_fqdn_rcpt(struct session *s, const struct rule *r)
+static enum ruling w_non_fqdn_rcpt(struct session *s, const struct rule *r)
 {
     (void)r;
     return s->rcpt.n == 0 ? V_DUNNO : non_fqdn_address(s, s->only_rcpt.n > 0 ? s->only_rcpt : s->rcpt, "Recipient address", "5.5.2");
@@ -130,7 +130,7 @@ static enum verdict w_non_fqdn_rcpt(struct session *s, const struct rule *r)
 
 /* ---- DNS ---- */
 
-static enum verdict unknown_domain(struct session *s, struct str address, const char *noun, const char *dsn)
+static enum ruling unknown_domain(struct session *s, struct str address, const char *noun, const char *dsn)
 {
     struct str local, domain, addr;
     enum address_class class;
@@ -149,17 +149,17 @@ static enum verdict unknown_domain(struct session *s, struct str address, const 
     }
     return reject_with(s, s->conf->unknown_address_code, dsn, "<%.*s>: %s rejected: Domain not found", STR_FMT(address), noun);
 }
-static enum verdict w_unknown_sender_domain(struct session *s, const struct rule *r)
+static enum ruling w_unknown_sender_domain(struct session *s, const struct rule *r)
 {
     (void)r;
     return unknown_domain(s, s->sender, "Sender address", "4.1.8");
 }
-static enum verdict w_unknown_rcpt_domain(struct session *s, const struct rule *r)
+static enum ruling w_unknown_rcpt_domain(struct session *s, const struct rule *r)
 {
     (void)r;
     return unknown_domain(s, s->rcpt, "Recipient address", "4.1.2");
 }
-static enum verdict w_unknown_helo(struct session *s, const struct rule *r)
+static enum ruling w_unknown_helo(struct session *s, const struct rule *r)
 {
     struct str addr;
     (void)r;
@@ -169,14 +169,14 @@ static enum verdict w_unknown_helo(struct session *s, const struct rule *r)
         return V_DUNNO;
     return reject_with(s, s->conf->unknown_host_code, "4.7.1", "<%.*s>: Helo command rejected: Host not found", STR_FMT(s->helo));
 }
-static enum verdict w_unknown_client(struct session *s, const struct rule *r)
+static enum ruling w_unknown_client(struct session *s, const struct rule *r)
 {
     (void)r;
     if (!str_eqz(s->name, "unknown"))
         return V_DUNNO;
     return reject_with(s, s->name_temp ? 450 : s->conf->unknown_client_code, "4.7.25", "Client host rejected: cannot find your hostname, [%.*s]", STR_FMT(s->addr));
 }
-static enum verdict w_unknown_reverse(struct session *s, const struct rule *r)
+static enum ruling w_unknown_reverse(struct session *s, const struct rule *r)
 {
     (void)r;
     if (!str_eqz(s->reverse_name, "unknown"))
@@ -185,7 +185,7 @@ static enum verdict w_unknown_reverse(struct session *s, const struct rule *r)
 }
 
 /* "zone" or "zone=127.0.0.2": is query.zone listed? The list being away is no reason to refuse. */
-static enum verdict listed(struct session *s, const struct rule *r, struct str query, const char *noun, struct str shown)
+static enum ruling listed(struct session *s, const struct rule *r, struct str query, const char *noun, struct str shown)
 {
     struct str zone, filter, text = STR("");
     struct dns_records records;
@@ -208,37 +208,37 @@ static enum verdict listed(struct session *s, const struct rule *r, struct str q
     return reject_with(s, s->conf->maps_rbl_code, "5.7.1", "Service unavailable; %s [%.*s] blocked using %.*s%s%.*s", noun, STR_FMT(shown), STR_FMT(zone),
                        text.n > 0 ? "; " : "", STR_FMT(text));
 }
-static enum verdict w_rbl_client(struct session *s, const struct rule *r)
+static enum ruling w_rbl_client(struct session *s, const struct rule *r)
 {
     struct str query;
     return dns_reversed(s->addr, "", "", &s->txn, &query) ? listed(s, r, query, "Client host", s->addr) : V_DUNNO;
 }
-static enum verdict rhsbl(struct session *s, const struct rule *r, struct str domain, const char *noun)
+static enum ruling rhsbl(struct session *s, const struct rule *r, struct str domain, const char *noun)
 {
     if (domain.n == 0 || !smtp_domain_is_valid(domain, false))
         return V_DUNNO;
     return listed(s, r, str_printf(&s->txn, "%.*s.", STR_FMT(domain)), noun, domain);
 }
-static enum verdict w_rhsbl_client(struct session *s, const struct rule *r) { return rhsbl(s, r, s->name, "Client host"); }
-static enum verdict w_rhsbl_reverse(struct session *s, const struct rule *r) { return rhsbl(s, r, s->reverse_name, "Unverified Client host"); }
-static enum verdict w_rhsbl_helo(struct session *s, const struct rule *r) { return rhsbl(s, r, s->helo, "Helo command"); }
-static enum verdict rhsbl_address(struct session *s, const struct rule *r, struct str address, const char *noun)
+static enum ruling w_rhsbl_client(struct session *s, const struct rule *r) { return rhsbl(s, r, s->name, "Client host"); }
+static enum ruling w_rhsbl_reverse(struct session *s, const struct rule *r) { return rhsbl(s, r, s->reverse_name, "Unverified Client host"); }
+static enum ruling w_rhsbl_helo(struct session *s, const struct rule *r) { return rhsbl(s, r, s->helo, "Helo command"); }
+static enum ruling rhsbl_address(struct session *s, const struct rule *r, struct str address, const char *noun)
 {
     struct str local, domain;
     smtp_address_split(address, &local, &domain);
     return rhsbl(s, r, domain, noun);
 }
-static enum verdict w_rhsbl_sender(struct session *s, const struct rule *r) { return rhsbl_address(s, r, s->sender, "Sender address"); }
-static enum verdict w_rhsbl_rcpt(struct session *s, const struct rule *r) { return rhsbl_address(s, r, s->rcpt, "Recipient address"); }
+static enum ruling w_rhsbl_sender(struct session *s, const struct rule *r) { return rhsbl_address(s, r, s->sender, "Sender address"); }
+static enum ruling w_rhsbl_rcpt(struct session *s, const struct rule *r) { return rhsbl_address(s, r, s->rcpt, "Recipient address"); }
 
 /* ---- access tables ---- */
 
-static enum verdict note_relay(struct session *s, enum verdict v)
+static enum ruling note_relay(struct session *s, enum ruling v)
 {
     s->rule_state.relay_ok |= v == V_PERMIT;
     return v;
 }
-static enum verdict w_client_access(struct session *s, const struct rule *r)
+static enum ruling w_client_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_client(s);
@@ -246,34 +246,34 @@ static enum verdict w_client_access(struct session *s, const struct rule *r)
     n += access_addr_keys(s, s->addr, keys + n, N_ELEMS(keys) - n);
     return note_relay(s, access_check(s, r->maps, keys, n, &su));
 }
-static enum verdict w_reverse_access(struct session *s, const struct rule *r)
+static enum ruling w_reverse_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_client(s);
     return access_check(s, r->maps, keys, access_host_keys(s, s->reverse_name, keys, N_ELEMS(keys)), &su);
 }
-static enum verdict w_helo_access(struct session *s, const struct rule *r)
+static enum ruling w_helo_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_helo(s);
     return s->helo.n == 0 ? V_DUNNO : access_check(s, r->maps, keys, access_host_keys(s, s->helo, keys, N_ELEMS(keys)), &su);
 }
-static enum verdict w_sender_access(struct session *s, const struct rule *r)
+static enum ruling w_sender_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_sender(s);
     return access_check(s, r->maps, keys, access_mail_keys(s, s->sender, keys, N_ELEMS(keys)), &su);
 }
-static enum verdict w_rcpt_access(struct session *s, const struct rule *r)
+static enum ruling w_rcpt_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_rcpt(s);
     if (s->rcpt.n == 0)
         return V_DUNNO;
-    enum verdict v = access_check(s, r->maps, keys, access_mail_keys(s, s->rcpt, keys, N_ELEMS(keys)), &su);
-    return s->where.routed ? v : note_relay(s, v);
+    enum ruling v = access_check(s, r->maps, keys, access_mail_keys(s, s->rcpt, keys, N_ELEMS(keys)), &su);
+    return s->dest.routed ? v : note_relay(s, v);
 }
-static enum verdict w_sasl_access(struct session *s, const struct rule *r)
+static enum ruling w_sasl_access(struct session *s, const struct rule *r)
 {
     struct subject su = subject_client(s);
     return s->sasl_user.n == 0 ? V_DUNNO : access_check(s, r->maps, &s->sasl_user, 1, &su);
@@ -281,31 +281,31 @@ static enum verdict w_sasl_access(struct session *s, const struct rule *r)
 
 /* ---- the rest ---- */
 
-static enum verdict w_login_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, true, true); }
-static enum verdict w_auth_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, true, false); }
-static enum verdict w_unauth_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, false, true); }
-static enum verdict w_known_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, true, true, true); }
+static enum ruling w_login_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, true, true); }
+static enum ruling w_auth_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, true, false); }
+static enum ruling w_unauth_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, false, false, true); }
+static enum ruling w_known_mismatch(struct session *s, const struct rule *r) { (void)r; return rules_sender_owned(s, true, true, true); }
 
-static enum verdict w_multi_bounce(struct session *s, const struct rule *r)
+static enum ruling w_multi_bounce(struct session *s, const struct rule *r)
 {
     (void)r;
     if (!(s->state & ST_TRANSACTION) || s->mail.from.address.n > 0 || s->n_rcpt + (s->rcpt.n > 0 && s->state == ST_MAIL) < 2)
         return V_DUNNO;
     return reject_with(s, s->conf->multi_bounce_code, "5.5.3", "<%s>: Data command rejected: Multi-recipient bounce", s->where_text);
 }
-static enum verdict w_unauth_pipelining(struct session *s, const struct rule *r)
+static enum ruling w_unauth_pipelining(struct session *s, const struct rule *r)
 {
     (void)r;
     if (conn_pending(s->conn).n == 0 || s->esmtp)
         return V_DUNNO;
     return reject_with(s, 503, "5.5.0", "<%s>: Data command rejected: Improper use of SMTP command pipelining", s->where_text);
 }
-static enum verdict w_plaintext(struct session *s, const struct rule *r)
+static enum ruling w_plaintext(struct session *s, const struct rule *r)
 {
     (void)r;
     return s->tls ? V_DUNNO : reject_with(s, 450, "4.7.1", "Session encryption is required");
 }
-static enum verdict w_sleep(struct session *s, const struct rule *r)
+static enum ruling w_sleep(struct session *s, const struct rule *r)
 {
     uint32_t seconds = 0;
     (void)s;

@@ -77,7 +77,7 @@ struct session {
     struct str only_rcpt;               /* the one recipient, as the client gave it */
     uint32_t n_rcpt, n_refused;
     struct intake_msg msg;
-    struct resolved where;              /* of rcpt */
+    struct resolved dest;               /* of rcpt */
     struct reject reject;
     struct rule_state rule_state;
     const char *where_text;             /* "DATA", "END-OF-MESSAGE": what is judged without a recipient */

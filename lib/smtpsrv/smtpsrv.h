@@ -13,6 +13,7 @@
 #define SMTPSRV_SMTPSRV_H
 #include <sys/socket.h>
 #include "intake/message.h"
+#include "proto/smtp_body.h"
 #include "smtpsrv/params.h"
 
 struct smtpsrv;

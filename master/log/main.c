@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,8 +77,10 @@ static int open_target(const struct daemon_ctx *d, struct err *err)
         return 0;       /* a machine without system log still runs */
     }
     bool is_stdout = strcmp(conf.maillog_file, "/dev/stdout") == 0;
+    mode_t old = umask(022);
     logd.file = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 5)
                           : open(conf.maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    (void)umask(old);
     if (logd.file < 0)
         return err_sys(err, ERR_CONFIG, "maillog_file: open %s for writing", conf.maillog_file);
     return 0;

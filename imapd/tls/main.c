@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *     tls-proxy - TLS for IMAP and POP3
+ *
+ * DESCRIPTION
+ *     Accepts on imaps and pop3s, or takes a socket from imap-login or
+ *     pop3-login after STARTTLS; does the handshake, and then carries bytes
+ *     between the client and one end of a socketpair. The other end goes to
+ *     the login process, and from there to the session. A connection that
+ *     idles costs its OpenSSL session and little more.
+ *
+ * SECURITY
+ *     Its own user, an empty root, no capability, no file; the key is read
+ *     before that. It parses TLS and nothing else: it knows no user, sees no
+ *     mail but the bytes that pass.
+ *
+ * DIAGNOSTICS
+ *     "dovecot: imap-login: Disconnected (disconnected during TLS handshake): ...".
+ */
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "event/pump.h"
+#include "params.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
+
+static const char *const proto_names[PROTOS] = { "imap", "pop3" };
+
+/* A channel to a login process. */
+struct login { struct list node; struct chan *chan; };
+
+/* What a connection is until its handshake is over. */
+struct start {
+    enum proto proto;
+    uint32_t ticket;            /* 0: accepted here */
+    struct chan *from;          /* who asked; NULL: nobody, or gone */
+    int plain;                  /* the end that login will get */
+    char remote[64], local[64];
+    uint32_t remote_port, local_port;
+};
+
+struct link { struct list node; struct pump *pump; struct start *start; };
+
+static struct {
+    struct tls_proxy_conf conf;
+    struct tls_ctx *ctx[PROTOS];
+    enum proto own;             /* of the listeners of this service */
+    struct list logins, links;
+    size_t n_links;
+} self;
+
+#define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct tls_proxy_conf, kind, member, name, def, lo, hi, doc)
+static const struct param rows[] = { TLS_PROXY_PARAMS(ROW) };
+static const struct param_table params = { rows, N_ELEMS(rows) };
+
+static enum proto proto_of(struct str service) { return str_find(service, STR("pop3")) >= 0 ? PROTO_POP3 : PROTO_IMAP; }
+
+/* The login processes, which are all of this protocol, take turns. */
+static struct chan *next_login(void)
+{
+    if (list_is_empty(&self.logins))
+        return NULL;
+    struct login *l = container_of(self.logins.next, struct login, node);
+    list_remove(&l->node);
+    list_append(&self.logins, &l->node);
+    return l->chan;
+}
+
+static bool tell_login(struct chan *c, const struct start *s, const char *tls)
+{
+    struct ipc_client m = { .ticket = s->ticket, .service = str_from(proto_names[s->proto]), .remote = str_from(s->remote), .local = str_from(s->local),
+                            .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(tls), .stream = tls[0] == '\0' ? -1 : s->plain };
+    return c != NULL && chan_send(c, IPC_CLIENT, 0, &m);
+}
+
+static void start_free(struct start *s)
+{
+    if (s == NULL)
+        return;
+    close(s->plain);
+    free(s);
+}
+
+static void link_free(struct link *l)
+{
+    list_remove(&l->node);
+    pump_free(l->pump);
+    start_free(l->start);
+    free(l);
+    if (--self.n_links + 1 == self.conf.connection_limit)
+        daemon_rest(false);
+}
+
+static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+{
+    struct link *l = user;
+    char tls[200];
+    (void)p;
+    (void)snprintf(tls, sizeof tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
+    struct chan *to = l->start->ticket != 0 ? l->start->from : next_login();
+    if (tell_login(to, l->start, tls)) {
+        start_free(l->start);
+        l->start = NULL;
+        return;
+    }
+    log_warning("%s: no login process for a connection from %s", proto_names[l->start->proto], l->start->remote);
+    link_free(l);
+}
+
+static void on_closed(struct pump *p, void *user, const struct err *err)
+{
+    struct link *l = user;
+    struct start *s = l->start;
+    (void)p;
+    if (s != NULL) {
+        log_as("dovecot", LOG_INFO_LEVEL, "%s-login: Disconnected (disconnected during TLS handshake): user=<>, rip=%s, lip=%s, TLS handshaking: %s",
+               proto_names[s->proto], s->remote, s->local, err == NULL ? "Connection closed" : err->text);
+        if (s->ticket != 0)
+            (void)tell_login(s->from, s, "");
+    }
+    link_free(l);
+}
+
+/* Takes fd and s. */
+static void begin(int fd, struct start *s)
+{
+    static const struct pump_ops ops = { .on_secure = on_secure, .on_closed = on_closed };
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        log_warning("socketpair: %s", strerror(errno));
+        close(fd);
+        (void)tell_login(s->from, s, "");
+        free(s);
+        return;
+    }
+    struct link *l = xcalloc(1, sizeof *l);
+    s->plain = pair[1];
+    l->start = s;
+    list_append(&self.links, &l->node);
+    if (++self.n_links == self.conf.connection_limit)
+        daemon_rest(true);
+    l->pump = pump_new(fd, self.ctx[s->proto], pair[0], deadline_in((int64_t)self.conf.handshake_timeout * 1000), &ops, l);
+    if (l->pump == NULL)
+        link_free(l);
+}
+
+static uint32_t numeric(const struct sockaddr_storage *from, char *out, size_t cap)
+{
+    const struct sockaddr_in *in = (const void *)from;
+    const struct sockaddr_in6 *in6 = (const void *)from;
+    (void)snprintf(out, cap, "unknown");
+    if (from->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &in->sin_addr, out, (socklen_t)cap);
+        return ntohs(in->sin_port);
+    }
+    if (from->ss_family != AF_INET6)
+        return 0;
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+        (void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, (socklen_t)cap);
+    else
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, out, (socklen_t)cap);
+    return ntohs(in6->sin6_port);
+}
+
+/* The fiber ends at once: from here on the connection is a pump on the loop. */
+static void on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
+{
+    struct start *s = xcalloc(1, sizeof *s);
+    s->proto = self.own;
+    s->remote_port = numeric(peer, s->remote, sizeof s->remote);
+    s->local_port = numeric(local, s->local, sizeof s->local);
+    begin(fd, s);
+}
+
+static void take_start(struct chan *c, struct ipc_tls_start *m)
+{
+    int fd = chan_take_fd(&m->socket);
+    if (fd < 0 || m->ticket == 0) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    struct start *s = xcalloc(1, sizeof *s);
+    s->proto = proto_of(m->service);
+    s->ticket = m->ticket;
+    s->from = c;
+    (void)snprintf(s->remote, sizeof s->remote, "%.*s", STR_FMT(m->remote));
+    (void)snprintf(s->local, sizeof s->local, "%.*s", STR_FMT(m->local));
+    s->remote_port = m->remote_port;
+    s->local_port = m->local_port;
+    begin(fd, s);
+}
+
+static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    (void)id;
+    if (type == IPC_TLS_START)
+        take_start(c, msg);
+}
+
+static void on_login_closed(struct chan *c)
+{
+    struct login *login = chan_user(c);
+    LIST_EACH(it, &self.links) {
+        struct link *l = container_of(it, struct link, node);
+        if (l->start != NULL && l->start->from == c)
+            l->start->from = NULL;
+    }
+    list_remove(&login->node);
+    chan_free(c);
+    free(login);
+}
+
+static void on_peer(const struct ipc_peer *peer, int fd)
+{
+    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_login_closed };
+    if (peer->role != ROLE_LOGIN) {
+        close(fd);
+        return;
+    }
+    struct login *l = xcalloc(1, sizeof *l);
+    l->chan = daemon_chan(peer, fd, &ops, l);
+    list_prepend(&self.logins, &l->node);
+}
+
+static int make_contexts(struct err *err)
+{
+    struct str first = STR(""), rest = str_from(self.conf.chain_files);
+    static char chain[4096];
+    const char *cert = self.conf.cert_file, *key = self.conf.key_file;
+    if (cert[0] == '\0') {
+        if (!str_token(&rest, ", \t", &first) || !str_to_fixed(first, chain, sizeof chain))
+            return err_set(err, ERR_CONFIG, "no certificate for IMAP and POP3: set smtpd_tls_cert_file, smtpd_tls_chain_files or postern_tls_cert_file");
+        cert = chain;
+        key = "";
+    }
+    for (int i = 0; i < PROTOS; i++) {
+        struct tls_server_conf conf = { .cert_file = cert, .key_file = key[0] == '\0' ? NULL : key, .alpn = proto_names[i], .service = proto_names[i],
+                                        .min_protocol = self.conf.min_protocol };
+        self.ctx[i] = tls_server_ctx(&conf, err);
+        if (self.ctx[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static int before_drop(const struct daemon_ctx *d, struct err *err)
+{
+    (void)d;
+    self.own = proto_of(str_from(self.conf.service));
+    list_init(&self.logins);
+    list_init(&self.links);
+    return make_contexts(err);
+}
+
+static bool idle(void) { return self.n_links == 0; }
+
+int main(int argc, char **argv)
+{
+    static const struct role_ops roles[] = {
+        { .role = ROLE_TLS, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_client = on_client, .on_peer = on_peer, .idle = idle },
+    };
+    return daemon_main(argc, argv, "tls-proxy", roles, N_ELEMS(roles));
+}

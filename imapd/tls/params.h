@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * params.h - what an administrator can tune in tls-proxy.
+ */
+#ifndef TLS_PROXY_PARAMS_H
+#define TLS_PROXY_PARAMS_H
+#include "conf/param.h"
+
+#define TLS_PROXY_PARAMS(P)                                                                                               \
+    P(STR, service, "tls_service", "imap", 0, 0,                                                                          \
+      "What this tls-proxy is for: imap or pop3; set by -o in its row of master.cf.")                                     \
+    P(STR, cert_file, "postern_tls_cert_file", "$smtpd_tls_cert_file", 0, 0,                                              \
+      "Certificate chain of IMAP and POP3 (PEM); empty: the first of smtpd_tls_chain_files.")                             \
+    P(STR, key_file, "postern_tls_key_file", "$smtpd_tls_key_file", 0, 0,                                                 \
+      "Private key of that certificate (PEM); empty: it is in the certificate's file.")                                   \
+    P(STR, chain_files, "postern_tls_chain_files", "$smtpd_tls_chain_files", 0, 0,                                        \
+      "Used for IMAP and POP3 when postern_tls_cert_file is empty: one file with key and chain.")                         \
+    P(STR, min_protocol, "postern_tls_min_protocol", "TLSv1.2", 0, 0,                                                     \
+      "Oldest TLS version of IMAP and POP3: TLSv1.2 or TLSv1.3.")                                                         \
+    P(SECS, handshake_timeout, "postern_tls_handshake_timeout", "30s", 1, 300,                                            \
+      "Close an IMAP or POP3 connection whose TLS handshake takes longer.")                                               \
+    P(UINT, connection_limit, "postern_tls_connection_limit", "5000", 1, 1000000,                                         \
+      "Most IMAP and POP3 connections behind TLS per tls-proxy process.")
+
+struct tls_proxy_conf { TLS_PROXY_PARAMS(PARAM_MEMBER) };
+#endif

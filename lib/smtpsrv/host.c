@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpsrv/host.h"
+#include <unistd.h>
+#include "auth/client.h"
+#include "base/log.h"
+
+static struct {
+    struct smtpsrv_all conf;
+    struct smtpsrv *srv;
+    struct queue_client *queue;
+    struct auth_client *auth;
+} host;
+
+struct smtpsrv_all *host_conf(void) { return &host.conf; }
+
+static void want_queue(void) { daemon_need(ROLE_QMGR); }
+static void want_resolver(void) { daemon_need(ROLE_RESOLVER); }
+
+/* The engine's lines under Postfix's names; its warnings as warnings. */
+static void on_log(const char *program, struct str line)
+{
+    bool warning = str_starts(line, STR("warning: "));
+    if (strchr(program, '/') != NULL)
+        log_as(program, LOG_INFO_LEVEL, "%.*s", STR_FMT(line));
+    else if (warning)
+        log_warning("%.*s", STR_FMT(str_skip(line, 9)));
+    else
+        log_info("%.*s", STR_FMT(line));
+}
+
+int host_open(enum smtpsrv_kind kind, const struct daemon_ctx *d, struct err *err)
+{
+    host.queue = queue_client_new(want_queue);
+    bool auth = kind == SMTPSRV_SUBMIT || (kind == SMTPSRV_MX && host.conf.srv.sasl_enable);
+    host.auth = auth ? auth_client_new() : NULL;
+    const struct smtpsrv_env env = {
+        .kind = kind, .conf = &host.conf, .config = d->config, .service = d->service, .queue = host.queue, .auth = host.auth,
+        .log = on_log, .want_resolver = want_resolver,
+    };
+    host.srv = smtpsrv_open(&env, err);
+    return host.srv == NULL ? -1 : 0;
+}
+
+void host_start(const struct daemon_ctx *d)
+{
+    (void)d;
+    daemon_need(ROLE_QMGR);
+    if (host.auth != NULL)
+        daemon_need(ROLE_AUTHD);
+}
+
+void host_on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
+{
+    smtpsrv_serve(host.srv, fd, peer, local);
+}
+
+void host_on_peer(const struct ipc_peer *peer, int fd)
+{
+    switch ((int)peer->role) {
+    case ROLE_QMGR:
+        queue_client_attach(host.queue, daemon_chan(peer, fd, queue_client_ops(), host.queue));
+        break;
+    case ROLE_AUTHD:
+        if (host.auth != NULL)
+            auth_client_attach(host.auth, fd);
+        else
+            (void)close(fd);
+        break;
+    case ROLE_RESOLVER:
+        smtpsrv_resolver_attach(host.srv, daemon_chan(peer, fd, smtpsrv_resolver_ops(), host.srv));
+        break;
+    default:
+        (void)close(fd);
+    }
+}
+
+void host_on_drain(void) { smtpsrv_drain(host.srv); }
+bool host_idle(void) { return smtpsrv_sessions(host.srv) == 0; }

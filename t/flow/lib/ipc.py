@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: ISC
+"""ipc.py - plays master and the peers of one daemon program.
+
+Messages and fields are read from lib/ipc/schema_*.h, so that there is nothing
+here to keep in step.
+
+    with Daemon('resolver', 'resolver', main='postern_dns_hosts = ...') as d:
+        c = d.peer('smtpd')
+        answer = c.call('DNS_QUERY', name='example.org', type=15)
+"""
+import array
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = os.environ.get('POSTERN_ROOT', os.path.abspath(os.path.dirname(__file__) + '/../../..'))
+DEV = os.environ.get('POSTERN_DEV', ROOT + '/build-dev')
+ORDER = ['control', 'intake', 'deliver', 'local', 'login', 'auth', 'help', 'tool']
+
+
+def read(name):
+    with open('%s/lib/ipc/%s' % (ROOT, name)) as f:
+        return f.read().replace('\\\n', ' ')
+
+
+def load_schema():
+    types, fields = [], {}
+    for group in ORDER:
+        text = read('schema_%s.h' % group)
+        for define in re.finditer(r'#define (IPC_\w+)\((\w+)(?:, T)?\)(.*)', text):
+            name, _, body = define.groups()
+            if name.startswith('IPC_MSG_'):
+                fields[name[8:]] = re.findall(r'F\(T, (\w+), (\w+), (\d+),', body)
+            elif name.endswith('_MESSAGES'):
+                types += re.findall(r'M\((\w+), \w+,', body)
+    return types, fields
+
+
+TYPES, FIELDS = load_schema()
+ROLES = re.findall(r'R\((\w+), "([^"]+)"\)', read('role.h'))
+
+
+def role_number(name):
+    return [r[1] for r in ROLES].index(name)
+
+
+def encode(kind, ident, values):
+    body = b''
+    fds = []
+    for what, name, _ in FIELDS[kind]:
+        v = values.pop(name, None)
+        if what == 'U32':
+            body += struct.pack('>I', v or 0)
+        elif what == 'U64':
+            body += struct.pack('>Q', v or 0)
+        elif what == 'BOOL':
+            body += b'\1' if v else b'\0'
+        elif what == 'STR':
+            v = v.encode() if isinstance(v, str) else v or b''
+            body += struct.pack('>I', len(v)) + v
+        else:
+            body += b'\1' if v is not None else b'\0'
+            fds += [v] if v is not None else []
+    assert not values, 'no such field: %r' % values
+    return struct.pack('>IHI', len(body) + 6, TYPES.index(kind), ident) + body, fds
+
+
+def decode(kind, body, fds):
+    out = {'': kind}
+    for what, name, _ in FIELDS[kind]:
+        if what == 'U32':
+            out[name], body = struct.unpack('>I', body[:4])[0], body[4:]
+        elif what == 'U64':
+            out[name], body = struct.unpack('>Q', body[:8])[0], body[8:]
+        elif what == 'BOOL':
+            out[name], body = body[0] == 1, body[1:]
+        elif what == 'STR':
+            n = struct.unpack('>I', body[:4])[0]
+            out[name], body = body[4:4 + n], body[4 + n:]
+        else:
+            out[name], body = fds.pop(0) if body[0] == 1 else None, body[1:]
+    assert body == b'', 'trailing bytes in ' + kind
+    return out
+
+
+class Chan:
+    def __init__(self, sock):
+        self.sock, self.got, self.fds, self.next_id = sock, b'', [], 1
+
+    def send(self, kind, ident=0, **values):
+        data, fds = encode(kind, ident, values)
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
+        n = self.sock.sendmsg([data], control)
+        if n < len(data):
+            self.sock.sendall(data[n:])
+
+    def recv(self, timeout=15):
+        """(id, message) or None when the other end closed."""
+        self.sock.settimeout(timeout)
+        while len(self.got) < 10 or len(self.got) < 4 + struct.unpack('>I', self.got[:4])[0]:
+            data, anc, _, _ = self.sock.recvmsg(65536, 1024)
+            for _, _, raw in anc:
+                a = array.array('i')
+                a.frombytes(raw[:len(raw) - len(raw) % 4])
+                self.fds += list(a)
+            if not data:
+                return None
+            self.got += data
+        n, kind, ident = struct.unpack('>IHI', self.got[:10])
+        body, self.got = self.got[10:4 + n], self.got[4 + n:]
+        return ident, decode(TYPES[kind], body, self.fds)
+
+    def call(self, kind, timeout=15, **values):
+        self.next_id += 1
+        self.send(kind, self.next_id, **values)
+        while True:
+            got = self.recv(timeout)
+            if got is None or got[0] == self.next_id:
+                return got and got[1]
+
+    def close(self):
+        self.sock.close()
+
+
+class Daemon:
+    def __init__(self, program, role, main='', service=None, args=(), build=None):
+        self.dir = tempfile.mkdtemp(prefix='postern-ipc.')
+        self.log = []
+        for d in ('etc', 'spool', 'lib'):
+            os.mkdir('%s/%s' % (self.dir, d))
+        with open(self.dir + '/etc/main.cf', 'w') as f:
+            f.write('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\ndata_directory = %s/lib\n%s\n'
+                    % (self.dir, self.dir, main))
+        self.control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.log_in, log_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        a, b = os.dup(child.fileno()), os.dup(log_out.fileno())
+        hi_a, hi_b = fcntl_dup(a), fcntl_dup(b)
+
+        def place():
+            os.dup2(hi_a, 3)
+            os.dup2(hi_b, 4)
+        env = dict(os.environ, ASAN_OPTIONS='detect_leaks=0')
+        self.process = subprocess.Popen([(build or DEV) + '/bin/' + program, '-r', role, '-n', service or role, '-t', 'unix', '-c', self.dir + '/etc',
+                                         '-g', '1', '-l', '0'] + list(args),
+                                        preexec_fn=place, close_fds=False, env=env)
+        for fd in (a, b, hi_a, hi_b):
+            os.close(fd)
+        child.close()
+        log_out.close()
+        self.master = Chan(self.control)
+        threading.Thread(target=self.read_log, daemon=True).start()
+        self.peers = 0
+
+    def read_log(self):
+        while True:
+            try:
+                line = self.log_in.recv(65536)
+            except OSError:
+                return
+            if not line:
+                return
+            self.log.append(line.decode(errors='replace'))
+
+    def wait_log(self, text, seconds=10):
+        end = time.time() + seconds
+        while time.time() < end:
+            for line in list(self.log):
+                if text in line:
+                    return line
+            time.sleep(0.02)
+        return None
+
+    def peer(self, role, service=''):
+        """A channel on which we are a process of that role."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.peers += 1
+        self.master.send('PEER', role=role_number(role), service=service or role, generation=1, peer_id=self.peers, channel=theirs.fileno())
+        theirs.close()
+        return Chan(ours)
+
+    def stop(self):
+        self.control.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+def fcntl_dup(fd):
+    import fcntl
+    return fcntl.fcntl(fd, fcntl.F_DUPFD, 50)

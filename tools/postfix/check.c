@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+#include "all_params.h"
+#include "base/num.h"
+#include "conf/lex.h"
+#include "conf/params_postfix.h"
+#include "postfix.h"
+#include <stdarg.h>
+#include <unistd.h>
+
+#define ROW(k, m, name, def, lo, hi, doc) { name, PARAM_##k, 0, def, lo, hi, doc },
+static const struct param own_rows[] = { ALL_PARAMS(ROW) };
+static const struct param_table own = { own_rows, N_ELEMS(own_rows) };
+
+/* Known, set by almost every main.cf, and without meaning for these programs: never worth a line. */
+static const char *const silent[] = {
+    "readme_directory", "html_directory", "manpage_directory", "sample_directory", "sendmail_path", "newaliases_path", "mailq_path",
+    "daemon_directory", "command_directory", "shlib_directory", "meta_directory", "debugger_command", "debug_peer_level",
+    "debug_peer_list", "biff", "compatibility_level", "config_directory", "tls_random_source", "default_database_type", "alias_database",
+    "mail_version", "maillog_file_prefixes", "virtual_mailbox_limit", "berkeley_db_create_buffer_size", "lmdb_map_size",
+    "smtpd_sasl_type", "smtpd_sasl_path", "smtp_sasl_type", "lmtp_sasl_type", "postern_port_base", "tls_preempt_cipherlist", "default_process_limit", "process_id_directory", "multi_instance_enable",
+};
+
+static void count(struct check *k, const char *severity, const char *fmt, va_list ap)
+{
+    char text[1500];
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    say(k->config, severity, "%s", text);
+}
+
+void check_fatal(struct check *k, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    count(k, "fatal", fmt, ap);
+    va_end(ap);
+    k->fatal++;
+}
+
+void check_warn(struct check *k, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    count(k, "warning", fmt, ap);
+    va_end(ap);
+    k->warnings++;
+}
+
+static bool has_row(const char *name)
+{
+    for (size_t i = 0; i < own.n; i++)
+        if (strcmp(own.rows[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_silent(const char *name)
+{
+    for (size_t i = 0; i < N_ELEMS(silent); i++)
+        if (strcmp(silent[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A name that Postfix makes from a transport's: "slow_destination_rate_delay". */
+static bool is_transport_name(const char *name)
+{
+    return strstr(name, "_destination_") != NULL || strstr(name, "_time_limit") != NULL || strstr(name, "_delivery_slot_") != NULL
+        || strstr(name, "_recipient_limit") != NULL || strstr(name, "_recipient_refill_") != NULL || strstr(name, "_initial_destination") != NULL;
+}
+
+static void note_unhonoured(struct check *k)
+{
+    const char *name;
+    for (size_t pos = 0; config_each(k->config, &pos, &name);) {
+        if (has_row(name) || is_silent(name) || config_default(k->config, name) == NULL || is_transport_name(name))
+            continue;
+        check_warn(k, "%s: %s is a parameter of Postfix that has no effect here", config_where(k->config, name), name);
+    }
+}
+
+void check_params(struct check *k, bool notes)
+{
+    struct err err;
+    const char *text;
+    config_register(k->config, &own);
+    for (size_t i = 0; (text = config_warning(k->config, i)) != NULL; i++)
+        check_warn(k, "%s", text);
+    for (size_t i = 0; i < own.n; i++)
+        if (config_check(k->config, &own.rows[i], &err) < 0)
+            check_fatal(k, "%s", err.text);
+    const char *name;
+    for (size_t pos = 0; config_each(k->config, &pos, &name);)
+        if (!has_row(name) && config_default(k->config, name) == NULL && config_get(k->config, name, &err) == NULL)
+            check_fatal(k, "%s", err.text);
+    if (notes)
+        note_unhonoured(k);
+}
+
+void check_all(struct check *k, bool notes)
+{
+    struct err err;
+    const char *private = config_get(k->config, "postern_private", &err);
+    k->is_private = geteuid() != 0 || (private != NULL && strcmp(private, "yes") == 0);
+    check_params(k, notes);
+    if (service_load(k->config, &k->services, &err) < 0) {
+        check_fatal(k, "%s", err.text);
+        return;
+    }
+    check_services(k);
+    check_tables(k);
+    check_files(k);
+}
