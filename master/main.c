@@ -358,7 +358,9 @@ static int test_lock(void)
     struct config *c = config_load(master.config_dir, &err);
     if (c == NULL || config_fill(c, &frame, &master.frame, &err) != 0)
         log_fatal("%s", err.text);
-    return instance_is_running(master.frame.queue_directory) ? 1 : 0;
+    bool running = instance_is_running(master.frame.queue_directory);
+    config_free(c);
+    return running ? 1 : 0;
 }
 
 int main(int argc, char **argv)
