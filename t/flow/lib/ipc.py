@@ -94,7 +94,7 @@ class Chan:
     def __init__(self, sock):
         self.sock, self.got, self.fds, self.next_id = sock, b'', [], 1
 
-    def send(self, kind, ident=0, **values):
+    def send(self, kind, ident=0, /, **values):
         data, fds = encode(kind, ident, values)
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
         n = self.sock.sendmsg([data], control)
@@ -117,7 +117,7 @@ class Chan:
         body, self.got = self.got[10:4 + n], self.got[4 + n:]
         return ident, decode(TYPES[kind], body, self.fds)
 
-    def call(self, kind, timeout=15, **values):
+    def call(self, kind, /, timeout=15, **values):
         self.next_id += 1
         self.send(kind, self.next_id, **values)
         while True:
