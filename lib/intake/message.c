@@ -309,7 +309,7 @@ static bool commit_file(struct intake_msg *m, int64_t deadline, struct queue_rep
     (void)close(m->fd);
     m->fd = -1;
     const struct ipc_msg_commit msg = { .queue_id = str_from(m->id), .records_size = m->written, .content_size = m->header.size };
-    return queue_client_commit(m->in->queue, m->epoch, &msg, deadline, m->arena, why);
+    return queue_client_commit(m->in->queue, m->epoch, &msg, deadline, why);
 }
 
 static bool commit_inline(struct intake_msg *m, int64_t deadline, struct queue_reply *why)
@@ -318,7 +318,7 @@ static bool commit_inline(struct intake_msg *m, int64_t deadline, struct queue_r
         .queue_id = str_from(m->id), .arrival_us = m->arrival_us, .flags = m->flags, .token = m->token, .n_rcpt = m->n_rcpt,
         .envelope = whole_envelope(m), .routes = buf_str(&m->routes), .content = buf_str(&m->content),
     };
-    return queue_client_submit(m->in->queue, &msg, deadline, m->arena, why);
+    return queue_client_submit(m->in->queue, &msg, deadline, why);
 }
 
 bool intake_commit(struct intake_msg *m, int64_t deadline)
