@@ -78,6 +78,7 @@ struct session {
     uint32_t n_rcpt, n_refused;
     struct intake_msg msg;
     struct resolved dest;               /* of rcpt */
+    bool rcpt_is_plain;                 /* no table rewrites rcpt */
     struct reject reject;
     struct rule_state rule_state;
     const char *where_text;             /* "DATA", "END-OF-MESSAGE": what is judged without a recipient */
