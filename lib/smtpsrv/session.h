@@ -53,7 +53,7 @@ struct session {
     struct str reverse_name;            /* PTR, whether or not it leads back */
     uint32_t port, local_port;
     struct str local_addr;
-    bool name_temp;                     /* the name could not be looked up for now */
+    bool name_temp;                     /* the name could not be looked up, which may pass */
     bool trusted;                       /* in mynetworks */
     bool loopback;
     struct limit_client *client;        /* counters shared by its sessions, or NULL */
