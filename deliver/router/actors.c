@@ -195,7 +195,7 @@ static void fill_in(struct rcpt *r, struct ipc_action *a)
     a->sender = d->sender;
     a->address = r->address;
     a->file = -1;
-    if (a->kind != ACTION_READ_FORWARD) {
+    if (a->kind != ACTION_READ_FORWARD && a->kind != ACTION_READ_INCLUDE) {
         a->content = d->content;
         a->content_at = d->content_at;
         a->content_end = d->content_end;

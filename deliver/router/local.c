@@ -11,17 +11,12 @@
  * and end in one new message that replaces the recipient. Something that
  * fails for now defers the recipient as a whole.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/htab.h"
 #include "base/log.h"
 #include "proto/alias_list.h"
 #include "proto/qrec.h"
 #include "router.h"
 
-enum { INCLUDE_MAX = 1 << 20 };
 enum source { FROM_ENVELOPE, FROM_ALIAS, FROM_FORWARD, FROM_INCLUDE };
 
 struct step {
@@ -210,29 +205,19 @@ static void step_command_or_file(struct local *l, const struct step *s)
         write_file(l, path, user);
 }
 
+/* Read by a process of the alias's user: the router itself sees little of the file system. */
 static void step_include(struct local *l, const struct step *s)
 {
-    char path[1024];
-    struct stat st;
-    struct buf text = buf_make(INCLUDE_MAX);
-    if (!str_to_fixed(s->text, path, sizeof(path)) || path[0] != '/' || !first_time(l, ":include:", s->text))
+    struct act_result res;
+    const struct act_user *user = privileges(l, s);
+    if (user == NULL || !first_time(l, ":include:", s->text))
         return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= INCLUDE_MAX / 2;
-    if (ok) {
-        char *room = buf_room(&text, (size_t)st.st_size + 1);
-        ssize_t n = pread(fd, room, (size_t)st.st_size, 0);
-        ok = n >= 0;
-        if (ok)
-            buf_added(&text, (size_t)n);
-    }
-    if (fd >= 0)
-        close(fd);
-    if (ok)
-        add_list(l, buf_str(&text), FROM_INCLUDE, s->depth, s->user, STR(""));
+    struct ipc_action a = { .kind = ACTION_READ_INCLUDE, .path = s->text, .file = -1 };
+    act(l->r, user, &a, &res);
+    if (s->text.p[0] == '/' && res.outcome == OUTCOME_SENT)
+        add_list(l, res.data, FROM_INCLUDE, s->depth, s->user, STR(""));
     else
-        fail(l, OUTCOME_DEFERRED, STR("4.3.5"), str_printf(&l->r->arena, "cannot open include file %s", path));
-    buf_done(&text);
+        fail(l, OUTCOME_DEFERRED, STR("4.3.5"), str_printf(&l->r->arena, "cannot open include file %.*s", STR_FMT(s->text)));
 }
 
 /* --- users ------------------------------------------------------------------------------------------ */

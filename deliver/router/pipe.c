@@ -3,6 +3,7 @@
  * pipe(8): the services of master.cf whose command is pipe. Their argv is
  * expanded for each recipient and run as the user that the row names.
  */
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include "base/log.h"
@@ -88,7 +89,7 @@ int pipe_load(struct config *config, struct err *err)
 {
     struct service_list list;
     if (service_load(config, &list, err) < 0)
-        return -1;
+        return err->sys == ENOENT ? 0 : -1;     /* master would have said so */
     for (size_t i = 0; i < list.n; i++)
         if (strcmp(list.rows[i].command, "pipe") == 0)
             take_service(&list.rows[i]);
