@@ -99,7 +99,7 @@ def with_getmail(i):
     if os.geteuid() == 0:               # it refuses to deliver as root
         for path in (box, i.base + '/gm'):
             subprocess.run(['chown', '-R', 'nobody', path], check=True)
-        getmail = ['setpriv', '--reuid', 'nobody', '--clear-groups', *getmail]
+        getmail = ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups', *getmail]
     p = sh(getmail, env=env)
     got = len(os.listdir(box + '/new'))
     ok(p.returncode == 0 and got == len(i.files('bob')), 'getmail fetches all and leaves it on the server', p.stdout)
