@@ -13,10 +13,12 @@
 #include "base/buf.h"
 
 bool charset_is_known(struct str charset);
+/* UTF-8 or a part of it: needs no conversion. */
+bool charset_is_utf8(struct str charset);
 /* Appends. False if the charset is unknown: then the bytes are taken as UTF-8 where they can be. */
 bool charset_to_utf8(struct buf *out, struct str charset, struct str text);
 /* A header value with its encoded words decoded and its folds removed. */
 void charset_decode_header(struct buf *out, struct str value);
-/* Lower case of valid UTF-8; runs of white space become one space. */
+/* Lower case; runs of white space become one space, what is not UTF-8 becomes U+FFFD. Wants room for three times the text. */
 void charset_fold(struct buf *out, struct str text);
 #endif
