@@ -64,8 +64,11 @@ static enum login_next bad(struct command *cmd, const char *text)
 
 static enum login_next bad_arg(struct command *cmd, enum arg_result r)
 {
-    if (r == ARG_GONE)
+    if (r == ARG_GONE) {
+        cmd->client->why = "Input is too long, or stopped";
+        say_bye(cmd->client, "Input is too long, or stopped.");
         return LOGIN_CLOSE;
+    }
     return bad(cmd, r == ARG_TOO_BIG ? "NO [TOOBIG] Literal is too big before login." : "BAD Error in IMAP command arguments.");
 }
 
