@@ -81,6 +81,7 @@ struct check {
     struct account account;     /* after VERDICT_MATCH */
     /* private */
     size_t at;                  /* passdb being asked */
+    const char *notes[PASSDBS_MAX];     /* why each of those before did not let the user in */
     enum auth_verdict worst;
     struct str verifier;
     struct pool_job *job;

@@ -163,7 +163,9 @@ struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void 
     s->on_closed = on_closed;
     s->arg = arg;
     list_init(&s->requests.requests);
-    (void)getrandom(cookie, sizeof cookie, 0);
+    /* Nobody here uses this cookie; clients want the line. */
+    if (getrandom(cookie, sizeof cookie, 0) != (ssize_t)sizeof cookie)
+        memset(cookie, 0, sizeof cookie);
     enc_hex(&hex, str_make(cookie, sizeof cookie));
     auth_handshake_put(&s->out, authd()->mechs, authd()->n_mechs, (uint64_t)getpid(), peer_id, buf_str(&hex));
     buf_done(&hex);
