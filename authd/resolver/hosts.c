@@ -29,7 +29,7 @@ static bool add_address(struct hosts *h, struct str first, struct str rest)
     struct sockaddr_storage a;
     struct str name;
     bool any = false;
-    if (!net_parse(first, 0, &a))
+    if (!net_addr_parse(first, 0, &a))
         return false;
     while (str_token(&rest, " \t", &name)) {
         (void)add(h, name, a.ss_family == AF_INET ? RR_A : RR_AAAA, first);

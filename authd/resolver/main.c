@@ -72,11 +72,11 @@ static int add_server(struct str s, struct err *err)
     uint32_t port = 53;
     struct str host = s;
     ptrdiff_t colon = str_rchr(s, ':');
-    if (!net_parse(s, 53, &a)) {
+    if (!net_addr_parse(s, 53, &a)) {
         if (colon < 0 || !num_parse_u32(str_skip(s, (size_t)colon + 1), 65535, &port))
             return err_set(err, ERR_CONFIG, "postern_dns_server: \"%.*s\" is not address:port", STR_FMT(s));
         host = str_head(s, (size_t)colon);
-        if (!net_parse(host, 53, &a))
+        if (!net_addr_parse(host, 53, &a))
             return err_set(err, ERR_CONFIG, "postern_dns_server: \"%.*s\" is not an address", STR_FMT(host));
     }
     (void)snprintf(z, sizeof z, "%s@%u", net_text(&a, text), port);

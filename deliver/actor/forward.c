@@ -2,6 +2,7 @@
  *
  * READ_FORWARD: the text of ~/.forward, if it is the user's own. A file that
  * somebody else could have written is treated as if it were not there.
+ * READ_INCLUDE: the text of an :include: file, which must be readable as this user.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,17 +35,18 @@ void action_read_forward(const struct ipc_action *a, const struct actor_user *us
     r->dsn = "2.0.0";
     if (!str_to_fixed(a->path, path, sizeof(path)))
         return;
+    bool include = a->kind == ACTION_READ_INCLUDE;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
+    if (!include && fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
         return;
-    if (fd >= 0 && fstat(fd, &st) == 0 && !is_trusted(&st, user)) {
+    if (fd >= 0 && fstat(fd, &st) == 0 && !include && !is_trusted(&st, user)) {
         buf_printf(&r->text, "%s is not a file that only its user can write: ignored", path);
-    } else if (fd >= 0 && read_file(fd, &r->data) == 0) {
+    } else if (fd >= 0 && S_ISREG(st.st_mode) && read_file(fd, &r->data) == 0) {
         r->outcome = OUTCOME_SENT;
     } else {
         r->outcome = OUTCOME_DEFERRED;
         r->dsn = "4.3.0";
-        buf_printf(&r->text, "cannot read %s: %s", path, fd < 0 ? strerror(errno) : "too large, or an error");
+        buf_printf(&r->text, "cannot read %s: %s", path, fd < 0 ? strerror(errno) : "too large, or no plain file");
     }
     if (fd >= 0)
         close(fd);

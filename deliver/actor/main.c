@@ -61,6 +61,7 @@ static void run_action(const struct ipc_action *a, struct action_result *r)
         action_command(a, &self.user, r);
         return;
     case ACTION_READ_FORWARD:
+    case ACTION_READ_INCLUDE:
         action_read_forward(a, &self.user, r);
         return;
     }

@@ -283,6 +283,7 @@ static void dispatch(struct session *s)
     }
     (void)imap_sp(&c);
     tag = str_dup(&s->mem, tag);        /* a command may read more input */
+    verb = str_dup(&s->mem, verb);
     s->tag = tag;
     struct reply r = check_and_run(s, cmd, &c, uid);
     bool bad = str_eqz(str_from(r.word), "BAD");

@@ -90,8 +90,6 @@ static void put_network(struct buf *out, struct own_net net, const char *style)
     unsigned all = (unsigned)addr_size(net.family) * 8;
     unsigned bits = style != NULL && strcmp(style, "class") == 0 ? class_bits(&net)
                   : style != NULL && strcmp(style, "subnet") == 0 ? net.bits : all;
-    if (net.family == AF_INET && net.loopback)
-        bits = MIN(bits, MAX(net.bits, 8u));    /* the loopback network is always one machine */
     for (unsigned i = bits; i < all; i++)
         net.addr[i / 8] = (uint8_t)(net.addr[i / 8] & ~(0x80u >> i % 8));
     char text[INET6_ADDRSTRLEN], entry[INET6_ADDRSTRLEN + 8];

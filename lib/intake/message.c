@@ -128,16 +128,23 @@ static void free_list(void *list)
     vec_done(&((struct expand_list *)list)->addrs);
 }
 
-enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, struct err *err)
+enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, const struct resolved *where, struct err *err)
 {
     struct expand_list list = { 0 };
     struct cleanup undo;
+    enum expand_result r = EXPAND_OK;
     cleanup_push(&undo, free_list, &list);
-    enum expand_result r = expand_recipient(m->in->expand, address, m->arena, &list, err);
-    if (r == EXPAND_OK)
-        r = put_all(m, &list, address, notify, orcpt, err);
-    if (r == EXPAND_OK) {
+    if (where != NULL && !seen(m, address)) {
+        put_rcpt(m, where->recipient, address, notify, orcpt, where);
+        vec_push(&m->seen.addrs, address);
+        r = m->rcpts.full || m->routes.full ? EXPAND_TOO_MANY : EXPAND_OK;
+    } else if (where == NULL) {
+        r = expand_recipient(m->in->expand, address, m->arena, &list, err);
+        if (r == EXPAND_OK)
+            r = put_all(m, &list, address, notify, orcpt, err);
         list.addrs.n = 0;
+    }
+    if (r == EXPAND_OK) {
         r = expand_bcc(m->in->expand, m->sender, address, m->arena, &list, err);
         if (r == EXPAND_OK)
             r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), err);
@@ -309,7 +316,7 @@ static bool commit_file(struct intake_msg *m, int64_t deadline, struct queue_rep
     (void)close(m->fd);
     m->fd = -1;
     const struct ipc_msg_commit msg = { .queue_id = str_from(m->id), .records_size = m->written, .content_size = m->header.size };
-    return queue_client_commit(m->in->queue, m->epoch, &msg, deadline, m->arena, why);
+    return queue_client_commit(m->in->queue, m->epoch, &msg, deadline, why);
 }
 
 static bool commit_inline(struct intake_msg *m, int64_t deadline, struct queue_reply *why)
@@ -318,7 +325,7 @@ static bool commit_inline(struct intake_msg *m, int64_t deadline, struct queue_r
         .queue_id = str_from(m->id), .arrival_us = m->arrival_us, .flags = m->flags, .token = m->token, .n_rcpt = m->n_rcpt,
         .envelope = whole_envelope(m), .routes = buf_str(&m->routes), .content = buf_str(&m->content),
     };
-    return queue_client_submit(m->in->queue, &msg, deadline, m->arena, why);
+    return queue_client_submit(m->in->queue, &msg, deadline, why);
 }
 
 bool intake_commit(struct intake_msg *m, int64_t deadline)

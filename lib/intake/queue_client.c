@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "intake/queue_client.h"
 #include <unistd.h>
-#include "base/list.h"
+#include "base/htab.h"
 #include "base/vec.h"
 
 enum { LEASE = 128, LEASE_LOW = 32 };
 
 struct id { char text[QUEUE_ID_MAX]; };
+
+/* A fiber that waits for the verdict on a message; on its stack. qmgr answers whole batches, by queue id. */
+struct verdict_wait { struct str id; struct cond woken; bool answered, done; struct queue_reply reply; };
 
 struct queue_client {
     struct chan *chan;
@@ -15,6 +18,7 @@ struct queue_client {
     VEC(struct id) ids;
     bool asked;                     /* an IDS_WANT is under way */
     struct cond changed;            /* ids or a channel came */
+    struct htab waits;              /* queue id -> struct verdict_wait */
     struct queue_reply state;       /* code 0 = open */
 };
 
@@ -33,6 +37,7 @@ void queue_client_free(struct queue_client *q)
         return;
     chan_free(q->chan);
     vec_done(&q->ids);
+    htab_done(&q->waits);
     free(q);
 }
 
@@ -63,6 +68,30 @@ static void on_state(struct queue_client *q, const struct ipc_queue_state *msg)
         q->state = no_queue;
 }
 
+static void answer(struct queue_client *q, struct str id, bool done, const struct queue_reply *reply)
+{
+    struct verdict_wait *w = htab_get(&q->waits, id);
+    if (w == NULL || w->answered)
+        return;                     /* it was given up */
+    w->answered = true;
+    w->done = done;
+    w->reply = *reply;
+    cond_signal(&w->woken);
+}
+
+static struct queue_reply reply_of(const struct ipc_msg_refused *msg)
+{
+    struct queue_reply r = { .code = msg->code };
+    bool fine = msg->code >= 400 && msg->code <= 599 && str_to_fixed(msg->dsn, r.dsn, sizeof r.dsn) && str_to_fixed(msg->text, r.text, sizeof r.text);
+    return fine ? r : no_queue;
+}
+
+static void on_refused(struct queue_client *q, const struct ipc_msg_refused *msg)
+{
+    const struct queue_reply r = reply_of(msg);
+    answer(q, msg->queue_id, false, &r);
+}
+
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     struct queue_client *q = chan_user(c);
@@ -71,7 +100,11 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
         on_ids(q, msg);
     else if (type == IPC_QUEUE_STATE)
         on_state(q, msg);
-    /* Anything else is the late answer to a call that was given up. */
+    else if (type == IPC_MSG_DONE)
+        answer(q, ((struct ipc_msg_done *)msg)->queue_id, true, &no_queue);
+    else if (type == IPC_MSG_REFUSED)
+        on_refused(q, msg);
+    /* A MSG_FILE here answers a call that was given up. */
 }
 
 static void drop_chan(struct queue_client *q)
@@ -81,6 +114,9 @@ static void drop_chan(struct queue_client *q)
     q->asked = false;
     q->ids.n = 0;
     q->state.code = 0;
+    struct verdict_wait *w;
+    for (size_t pos = 0; (w = htab_each(&q->waits, &pos)) != NULL;)
+        answer(q, w->id, false, &no_queue);
     chan_free(old);
 }
 
@@ -139,54 +175,74 @@ void queue_client_drop_id(struct queue_client *q, const char *id)
         (void)chan_send(q->chan, IPC_MSG_ABORT, chan_next_id(q->chan), &msg);
 }
 
-static bool refused(const struct ipc_msg_refused *msg, struct queue_reply *ret_reply)
+struct waiting { struct queue_client *q; struct verdict_wait *w; };
+
+static void stop_waiting(void *arg)
 {
-    *ret_reply = (struct queue_reply){ .code = msg->code };
-    if (msg->code < 400 || msg->code > 599 || !str_to_fixed(msg->dsn, ret_reply->dsn, sizeof ret_reply->dsn) ||
-        !str_to_fixed(msg->text, ret_reply->text, sizeof ret_reply->text))
-        *ret_reply = no_queue;
+    const struct waiting *x = arg;
+    (void)htab_remove(&x->q->waits, x->w->id);
+}
+
+/* False when the channel is gone, or full until the deadline. */
+static bool send(struct queue_client *q, enum ipc_type type, const void *msg, int64_t deadline)
+{
+    struct chan *c = q->chan;
+    uint64_t epoch = q->epoch;
+    while (c != NULL && q->chan == c && q->epoch == epoch) {
+        if (chan_send(c, type, chan_next_id(c), msg))
+            return true;
+        if (chan_queued(c) == 0 || chan_wait_room(c, deadline) != CHAN_OK)
+            return false;
+    }
     return false;
 }
 
-static bool call(struct queue_client *q, enum ipc_type type, const void *msg, enum ipc_type want, int64_t deadline, struct arena *a, union ipc_any *ret,
-                 struct queue_reply *ret_reply)
+/* Send a message, wait for its verdict. */
+static bool ask_verdict(struct queue_client *q, enum ipc_type type, const void *msg, struct str id, int64_t deadline, struct queue_reply *ret_reply)
 {
-    enum ipc_type got;
-    if (q->chan == NULL || chan_call(q->chan, type, msg, want, IPC_MSG_REFUSED, deadline, a, &got, ret) != CHAN_OK) {
-        *ret_reply = no_queue;
-        return false;
-    }
-    return got == want || refused(&ret->msg_refused, ret_reply);
+    struct verdict_wait w = { .id = id, .reply = no_queue };
+    struct waiting x = { q, &w };
+    struct cleanup undo;
+    (void)htab_put(&q->waits, id, &w);
+    cleanup_push(&undo, stop_waiting, &x);
+    bool sent = send(q, type, msg, deadline);
+    while (sent && !w.answered && cond_wait(&w.woken, deadline) == WAIT_OK)
+        ;
+    cleanup_pop(&undo, true);
+    *ret_reply = w.reply;
+    return w.done;
 }
 
-bool queue_client_submit(struct queue_client *q, const struct ipc_msg_submit *msg, int64_t deadline, struct arena *a, struct queue_reply *ret_reply)
+bool queue_client_submit(struct queue_client *q, const struct ipc_msg_submit *msg, int64_t deadline, struct queue_reply *ret_reply)
 {
-    union ipc_any *any = ARENA_NEW(a, union ipc_any);
-    return call(q, IPC_MSG_SUBMIT, msg, IPC_MSG_DONE, deadline, a, any, ret_reply);
+    return ask_verdict(q, IPC_MSG_SUBMIT, msg, msg->queue_id, deadline, ret_reply);
 }
 
 bool queue_client_open(struct queue_client *q, const struct ipc_msg_open *msg, int64_t deadline, struct arena *a, int *ret_fd, uint64_t *ret_epoch,
                        struct queue_reply *ret_reply)
 {
     union ipc_any *any = ARENA_NEW(a, union ipc_any);
+    enum ipc_type got;
     uint64_t epoch = q->epoch;
-    if (!call(q, IPC_MSG_OPEN, msg, IPC_MSG_FILE, deadline, a, any, ret_reply))
+    *ret_reply = no_queue;
+    if (q->chan == NULL || chan_call(q->chan, IPC_MSG_OPEN, msg, IPC_MSG_FILE, IPC_MSG_REFUSED, deadline, a, &got, any) != CHAN_OK)
         return false;
-    int fd = chan_take_fd(&any->msg_file.file);
-    if (fd < 0) {
-        *ret_reply = no_queue;
+    if (got == IPC_MSG_REFUSED) {
+        *ret_reply = reply_of(&any->msg_refused);
         return false;
     }
+    int fd = chan_take_fd(&any->msg_file.file);
+    if (fd < 0)
+        return false;
     *ret_fd = fd;
     *ret_epoch = epoch;
     return true;
 }
 
-bool queue_client_commit(struct queue_client *q, uint64_t epoch, const struct ipc_msg_commit *msg, int64_t deadline, struct arena *a, struct queue_reply *ret_reply)
+bool queue_client_commit(struct queue_client *q, uint64_t epoch, const struct ipc_msg_commit *msg, int64_t deadline, struct queue_reply *ret_reply)
 {
-    union ipc_any *any = ARENA_NEW(a, union ipc_any);
     *ret_reply = no_queue;
-    return epoch == q->epoch && call(q, IPC_MSG_COMMIT, msg, IPC_MSG_DONE, deadline, a, any, ret_reply);
+    return epoch == q->epoch && ask_verdict(q, IPC_MSG_COMMIT, msg, msg->queue_id, deadline, ret_reply);
 }
 
 void queue_client_abort(struct queue_client *q, uint64_t epoch, const char *id)

@@ -34,13 +34,12 @@ bool queue_client_take_id(struct queue_client *q, int64_t deadline, char ret_id[
 void queue_client_drop_id(struct queue_client *q, const char *id);
 
 /* Each WAITS; false: not in the queue, and *ret_reply says what to answer. */
-bool queue_client_submit(struct queue_client *q, const struct ipc_msg_submit *msg, int64_t deadline, struct arena *a, struct queue_reply *ret_reply);
+bool queue_client_submit(struct queue_client *q, const struct ipc_msg_submit *msg, int64_t deadline, struct queue_reply *ret_reply);
 /* *ret_fd: write content records at its end; the caller closes it. *ret_epoch goes with commit and abort. */
 bool queue_client_open(struct queue_client *q, const struct ipc_msg_open *msg, int64_t deadline, struct arena *a, int *ret_fd, uint64_t *ret_epoch,
                        struct queue_reply *ret_reply);
 /* After closing the descriptor. */
-bool queue_client_commit(struct queue_client *q, uint64_t epoch, const struct ipc_msg_commit *msg, int64_t deadline, struct arena *a,
-                         struct queue_reply *ret_reply);
+bool queue_client_commit(struct queue_client *q, uint64_t epoch, const struct ipc_msg_commit *msg, int64_t deadline, struct queue_reply *ret_reply);
 /* Does not wait. */
 void queue_client_abort(struct queue_client *q, uint64_t epoch, const char *id);
 #endif

@@ -6,7 +6,7 @@
 #ifndef IPC_SCHEMA_LOCAL_H
 #define IPC_SCHEMA_LOCAL_H
 
-enum action_kind { ACTION_MAILDIR = 1, ACTION_MBOX = 2, ACTION_COMMAND = 3, ACTION_READ_FORWARD = 4, ACTION_PIPE = 5 };
+enum action_kind { ACTION_MAILDIR = 1, ACTION_MBOX = 2, ACTION_COMMAND = 3, ACTION_READ_FORWARD = 4, ACTION_PIPE = 5, ACTION_READ_INCLUDE = 6 };
 
 #define IPC_MSG_BECOME(F, T)                                                       \
     F(T, STR, user, 256, "login name for initgroups, or empty")                    \

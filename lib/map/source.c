@@ -35,32 +35,34 @@ static bool take_quoted(struct str *s, struct buf *out)
     return false;
 }
 
+/* Up to the first white space outside quotes; what is quoted stays as written, for "a b"@example.org is an address. */
+static bool key_length(struct str s, size_t *ret)
+{
+    bool quoted = false;
+    size_t i = 0;
+    for (; i < s.n && (quoted || !ascii_is_space(s.p[i])); i++) {
+        if (s.p[i] == '\\' && quoted && i + 1 < s.n)
+            i++;
+        else if (s.p[i] == '"')
+            quoted = !quoted;
+    }
+    *ret = i;
+    return !quoted;
+}
+
 static enum source_result next_pair(struct source *s, struct str line)
 {
-    struct str rest = line;
-    if (rest.p[0] == '"') {
-        if (!take_quoted(&rest, &s->key))
-            return bad(s, "the quote of the key is not closed");
-    } else {
-        size_t n = 0;
-        while (n < rest.n && !ascii_is_space(rest.p[n]))
-            n++;
-        buf_add(&s->key, str_head(rest, n));
-        rest = str_skip(rest, n);
-    }
-    rest = str_trim(rest);
-    if (s->key.n == 0 || rest.n == 0)
+    size_t n;
+    if (!key_length(line, &n))
+        return bad(s, "the quote of the key is not closed");
+    struct str value = str_trim(str_skip(line, n));
+    buf_add(&s->key, str_head(line, n));
+    if (s->key.n == 0 || value.n == 0)
         return bad(s, "expected format: key whitespace value");
-    buf_add(&s->value, rest);
+    buf_add(&s->value, value);
     if (s->key.p[s->key.n - 1] == ':')
         (void)snprintf(s->warning, sizeof s->warning, "%s, line %u: record is in \"key: value\" format; is this an alias file?", s->name, s->line);
     return SOURCE_ENTRY;
-}
-
-/* The position of the colon that ends an unquoted alias name. */
-static ptrdiff_t alias_colon(struct str line)
-{
-    return str_chr(line, ':');
 }
 
 static enum source_result next_alias(struct source *s, struct str line)
@@ -71,7 +73,7 @@ static enum source_result next_alias(struct source *s, struct str line)
             return bad(s, "the quote of the name is not closed");
         rest = str_trim(rest);
     } else {
-        ptrdiff_t at = alias_colon(rest);
+        ptrdiff_t at = str_chr(rest, ':');
         struct str name = str_trim(str_head(rest, at < 0 ? rest.n : (size_t)at));
         buf_add(&s->key, name);
         rest = str_skip(rest, at < 0 ? rest.n : (size_t)at);
@@ -81,8 +83,8 @@ static enum source_result next_alias(struct source *s, struct str line)
     rest = str_trim(str_skip(rest, 1));
     if (s->key.n == 0 || rest.n == 0)
         return bad(s, "need name:value pair");
-    if (str_chr(buf_str(&s->key), '\n') >= 0)
-        return bad(s, "name contains a newline");
+    if (str_chr(buf_str(&s->key), '@') >= 0)
+        return bad(s, "name must be local");
     buf_add(&s->value, rest);
     return SOURCE_ENTRY;
 }

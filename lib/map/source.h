@@ -2,9 +2,9 @@
  *
  * source.h - the text that tables are made from.
  *
- * postmap form: "key value", where a key with white space is in double quotes
- * (backslash quotes). aliases(5) form: "key: value, value ...", where the key
- * may be quoted likewise. Keys and values come out as they are to be stored,
+ * postmap form: "key value"; white space within double quotes does not end the
+ * key, and the quotes stay part of it. aliases(5) form: "key: value, value ...",
+ * where a quoted key loses its quotes. Keys and values come out as they are to be stored,
  * except for folding to lower case, which is the caller's.
  */
 #ifndef MAP_SOURCE_H

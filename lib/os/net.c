@@ -12,7 +12,7 @@ static const struct sockaddr_in *cv4(const struct sockaddr_storage *a) { return 
 static const struct sockaddr_in6 *cv6(const struct sockaddr_storage *a) { return (const struct sockaddr_in6 *)(const void *)a; }
 static const struct sockaddr *any(const struct sockaddr_storage *a) { return (const struct sockaddr *)(const void *)a; }
 
-bool net_parse(struct str text, uint16_t port, struct sockaddr_storage *ret)
+bool net_addr_parse(struct str text, uint16_t port, struct sockaddr_storage *ret)
 {
     char z[NET_TEXT];
     struct sockaddr_storage a = { .ss_family = AF_UNSPEC };

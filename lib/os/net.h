@@ -16,7 +16,7 @@
 enum { NET_TEXT = 64 };     /* room for any numeric address, with a scope */
 
 /* "192.0.2.1", "2001:db8::1", also in brackets and with "IPv6:" in front. False: not an address. */
-bool net_parse(struct str text, uint16_t port, struct sockaddr_storage *ret);
+bool net_addr_parse(struct str text, uint16_t port, struct sockaddr_storage *ret);
 /* Numeric, without port; v4-mapped as IPv4; "" for other families. Returns buf. */
 const char *net_text(const struct sockaddr_storage *a, char buf[NET_TEXT]);
 uint16_t net_port(const struct sockaddr_storage *a);

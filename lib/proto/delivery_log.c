@@ -4,7 +4,7 @@
 
 void delivery_put_delay(struct buf *out, int64_t us)
 {
-    uint64_t v = us < 0 ? 0 : (uint64_t)us, unit = 1;
+    uint64_t v = us < 0 ? 0 : (uint64_t)us, unit = 10000;   /* at most two digits after the point */
     while (v / unit >= 100 && unit < 1000000)   /* keep two digits, or whole seconds */
         unit *= 10;
     v = (v + unit / 2) / unit * unit;

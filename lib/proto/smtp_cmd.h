@@ -16,11 +16,11 @@
 enum { SMTP_COMMAND_MAX = 2048, SMTP_AUTH_LINE_MAX = 12288 };
 
 #define SMTP_VERBS(V)                                                     \
-    V(EHLO, "EHLO") V(HELO, "HELO") V(LHLO, "LHLO") V(MAIL, "MAIL")       \
-    V(RCPT, "RCPT") V(DATA, "DATA") V(BDAT, "BDAT") V(RSET, "RSET")       \
-    V(NOOP, "NOOP") V(VRFY, "VRFY") V(QUIT, "QUIT") V(STARTTLS, "STARTTLS") \
-    V(AUTH, "AUTH") V(ETRN, "ETRN") V(HELP, "HELP") V(EXPN, "EXPN")       \
-    V(XCLIENT, "XCLIENT") V(XFORWARD, "XFORWARD")
+    V(HELO, "HELO") V(EHLO, "EHLO") V(LHLO, "LHLO") V(STARTTLS, "STARTTLS") \
+    V(AUTH, "AUTH") V(MAIL, "MAIL") V(RCPT, "RCPT") V(DATA, "DATA")       \
+    V(BDAT, "BDAT") V(RSET, "RSET") V(NOOP, "NOOP") V(VRFY, "VRFY")       \
+    V(ETRN, "ETRN") V(QUIT, "QUIT") V(XCLIENT, "XCLIENT")                 \
+    V(XFORWARD, "XFORWARD") V(HELP, "HELP") V(EXPN, "EXPN")
 #define SMTP_VERB_ENUM(upper, name) SMTP_##upper,
 enum smtp_verb { SMTP_VERBS(SMTP_VERB_ENUM) SMTP_UNKNOWN, SMTP_VERB_COUNT };
 #undef SMTP_VERB_ENUM

@@ -186,6 +186,8 @@ struct qmsg *qmsg_load(struct qio *io, enum qplace place, const char *id, struct
         return NULL;
     }
     m->file_size = st.size;
+    if (place != QPLACE_INCOMING)
+        m->flags &= ~1u;
     return m;
 }
 

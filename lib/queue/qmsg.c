@@ -74,7 +74,7 @@ static bool parse_one(struct qmsg *m, const struct qrec *rec, struct pending *p,
     case QREC_ATTR: qrec_put(&m->attr_buf, QREC_ATTR, rec->data); return m->attr_buf.n <= ATTRS_MAX && is_clean(rec->data, ADDRESS_MAX * 2);
     case QREC_RCPT:
         m->rcpts[*n] = (struct qrcpt){ .address = rec->data, .orig = p->orig, .orcpt = p->orcpt, .notify = p->notify };
-        list_init(&m->rcpts[(*n)++].node);
+        list_init(&m->rcpts[(*n)++].node);      /* the assignment cleared it */
         *p = (struct pending){ .orig = { "", 0 }, .orcpt = { "", 0 } };
         return rec->data.n > 0 && is_clean(rec->data, ADDRESS_MAX);
     default: return true;
@@ -119,6 +119,8 @@ int qmsg_parse_envelope(struct qmsg *m, const char *allowed, uint32_t n_rcpt, st
     if (m->n_rcpt != n_rcpt || n_rcpt == 0 || n_rcpt > QMSG_RCPT_MAX)
         return err_set(err, ERR_PROTO, "%s: envelope has %u recipients, %u were announced", m->id, m->n_rcpt, n_rcpt);
     m->rcpts = xcalloc(n_rcpt, sizeof *m->rcpts);
+    for (uint32_t i = 0; i < n_rcpt; i++)
+        list_init(&m->rcpts[i].node);
     m->n_left = n_rcpt;
     while ((r = qrec_next(&it, &rec)) == QREC_OK) {
         if (strchr(allowed, rec.type) == NULL || rec.type == '\0')
@@ -262,8 +264,10 @@ void qmsg_put_file_head(struct qmsg *m, struct buf *out)
     qmsg_put_size_record(m, out);
     qrec_put_time(out, m->arrival_us);
     qrec_putf(out, QREC_ATTR, "postern_lsn=%llu", (unsigned long long)m->lsn);
-    if (m->flags != 0)
-        qrec_putf(out, QREC_ATTR, "postern_flags=%u", m->flags);
+    /* Hold is the directory the file is in, except before it gets there. */
+    unsigned flags = m->place == QPLACE_INCOMING ? m->flags : m->flags & ~1u;
+    if (flags != 0)
+        qrec_putf(out, QREC_ATTR, "postern_flags=%u", flags);
     put_warn(m, out);
     for (struct qrec_iter it = qrec_iter(buf_str(&m->envelope)); qrec_next(&it, &rec) == QREC_OK;) {
         if (rec.type == QREC_WARN)

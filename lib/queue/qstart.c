@@ -49,6 +49,19 @@ static void set_done(struct start *s, struct qmsg **at, uint32_t n)
         drop(s, at);
 }
 
+/*
+ * Written again after an I/O error. The record it names may itself have been
+ * declared void, with an older one still readable: what counts is the message.
+ */
+static void drop_superseded(struct start *s, const struct qmsg *m)
+{
+    for (size_t i = 0; i < s->live.n; i++) {
+        struct qmsg *old = s->live.p[i];
+        if (old != NULL && strcmp(old->id, m->id) == 0 && old->arrival_us == m->arrival_us)
+            drop(s, &s->live.p[i]);
+    }
+}
+
 static void add_message(struct start *s, const struct journal_record *rec, struct str payload)
 {
     struct err why;
@@ -60,9 +73,8 @@ static void add_message(struct start *s, const struct journal_record *rec, struc
     m->lsn = rec->lsn;
     m->slot = rec->slot;
     m->durable = true;
-    struct qmsg **old = rec->type == JREC_MESSAGE ? by_lsn(s, rec->ref) : NULL;
-    if (old != NULL)
-        drop(s, old);
+    if (rec->type == JREC_MESSAGE && rec->ref != 0)
+        drop_superseded(s, m);
     if (m->n_left == 0)
         qmsg_free(m);
     else

@@ -141,7 +141,7 @@ int queue_submit(struct queue *q, struct qmsg *m)
 }
 
 /* One byte in place, as Postfix does it; lost by a power cut it costs an extra copy, never a loss. */
-static void mark_in_file(struct queue *q, const struct qmsg *m, uint64_t at, char type)
+static void mark_in_file(struct queue *q, const struct qmsg *m, uint64_t at, char type, bool sync)
 {
     char path[QPATH_MAX];
     if (m->place == QPLACE_RING || at == 0)
@@ -151,16 +151,18 @@ static void mark_in_file(struct queue *q, const struct qmsg *m, uint64_t at, cha
     if (fd < 0)
         return;
     (void)q->io->pwrite(q->io, fd, &type, 1, at);
+    if (sync)
+        (void)q->io->sync(q->io, fd);
     q->io->close(q->io, fd);
 }
 
-static void mark_done(struct queue *q, struct qmsg *m, uint32_t n)
+static void mark_done(struct queue *q, struct qmsg *m, uint32_t n, bool sync)
 {
     if (m->rcpts[n].done)
         return;
     m->rcpts[n].done = true;
     m->n_left--;
-    mark_in_file(q, m, m->rcpts[n].mark_at, QREC_DONE);
+    mark_in_file(q, m, m->rcpts[n].mark_at, QREC_DONE, sync);
 }
 
 void queue_settle(struct queue *q, struct qmsg *m, uint32_t n, unsigned outcome, struct str dsn, struct str text)
@@ -178,7 +180,7 @@ void queue_settle(struct queue *q, struct qmsg *m, uint32_t n, unsigned outcome,
         (void)journal_append(q->j, JREC_RCPT, m->lsn, buf_str(&payload), (struct str){ "", 0 }, false, &slot);
         buf_done(&payload);
     }
-    mark_done(q, m, n);
+    mark_done(q, m, n, false);
 }
 
 int queue_remove_file(struct qio *io, enum qplace place, const char *id)
@@ -242,7 +244,8 @@ static void became_durable(struct queue *q, struct qmsg *m)
 {
     m->durable = true;
     for (uint32_t i = 0; i < m->n_settles; i++) {
-        mark_done(q, m->settles[i].of, m->settles[i].n);
+        /* Synced in a file: the mark must outlive the REPLACE record, or the notice would be sent again. */
+        mark_done(q, m->settles[i].of, m->settles[i].n, true);
         m->settles[i].of->holds--;
     }
     m->n_settles = 0;

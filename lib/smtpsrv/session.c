@@ -171,7 +171,7 @@ static void greet(struct session *s)
         s->state = ST_CLOSING;
     } else if (!s->tls && s->conf->forbid_pipelining && conn_has_input(s->conn)) {
         struct str early;
-        (void)conn_fill(s->conn, 1, deadline_in(0), &early);
+        (void)conn_fill(s->conn, 1, deadline_in(1000), &early);
         if (!pipelined(s, "CONNECT"))
             conn_printf(s->conn, "220 %s\r\n", srv->banner);
     } else {

@@ -148,6 +148,8 @@ int run_postfix(const char *config_dir, const char *command, struct err *err)
     if (pid < 0)
         return err_sys(err, ERR_TEMP, "fork");
     if (pid == 0) {
+        if (strcmp(command, "status") == 0 && freopen("/dev/null", "w", stderr) == NULL)
+            _exit(127);
         (void)execl(path, "postfix", "-c", config_dir, command, (char *)NULL);
         _exit(127);
     }

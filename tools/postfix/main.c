@@ -133,7 +133,7 @@ static void program_path(const char *name, char ret[PATH_MAX])
 static int run(const char *program, const char *const args[])
 {
     char path[PATH_MAX];
-    char *argv[8] = { (char *)(uintptr_t)program };
+    char *argv[8] = { path };
     program_path(program, path);
     for (size_t i = 0; args[i] != NULL && i < N_ELEMS(argv) - 2; i++)
         argv[i + 1] = (char *)(uintptr_t)args[i];
@@ -197,7 +197,7 @@ static int do_start_fg(pid_t pid)
         return EXIT_FAILURE;
     say(self.config, "", "starting the Postfix mail system");
     program_path("master", path);
-    (void)execl(path, "master", "-c", self.dir, getpid() == 1 ? "-i" : "-s", (char *)NULL);
+    (void)execl(path, path, "-c", self.dir, getpid() == 1 ? "-i" : "-s", (char *)NULL);
     say(self.config, "fatal", "%s: %s", path, strerror(errno));
     return EXIT_FAILURE;
 }

@@ -94,7 +94,7 @@ class Chan:
     def __init__(self, sock):
         self.sock, self.got, self.fds, self.next_id = sock, b'', [], 1
 
-    def send(self, kind, ident=0, **values):
+    def send(self, kind, ident=0, /, **values):
         data, fds = encode(kind, ident, values)
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
         n = self.sock.sendmsg([data], control)
@@ -117,7 +117,7 @@ class Chan:
         body, self.got = self.got[10:4 + n], self.got[4 + n:]
         return ident, decode(TYPES[kind], body, self.fds)
 
-    def call(self, kind, timeout=15, **values):
+    def call(self, kind, /, timeout=15, **values):
         self.next_id += 1
         self.send(kind, self.next_id, **values)
         while True:
@@ -130,7 +130,7 @@ class Chan:
 
 
 class Daemon:
-    def __init__(self, program, role, main='', service=None, args=(), build=None):
+    def __init__(self, program, role, main='', service=None, args=(), build=None, files=None):
         self.dir = tempfile.mkdtemp(prefix='postern-ipc.')
         self.log = []
         for d in ('etc', 'spool', 'lib'):
@@ -138,6 +138,9 @@ class Daemon:
         with open(self.dir + '/etc/main.cf', 'w') as f:
             f.write('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\ndata_directory = %s/lib\n%s\n'
                     % (self.dir, self.dir, main))
+        for name, text in (files or {}).items():
+            with open('%s/%s' % (self.dir, name), 'w') as f:
+                f.write(text)
         self.control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.log_in, log_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         a, b = os.dup(child.fileno()), os.dup(log_out.fileno())

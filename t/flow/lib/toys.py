@@ -106,3 +106,18 @@ class Session:
     def close(self):
         self.file.close()
         self.socket.close()
+
+
+# Every Debian system has these; they stand in for the accounts of an installed system.
+ACCOUNTS = """mail_owner = mail
+setgid_group = mail
+postern_log_user = sys
+postern_smtpd_user = nobody
+postern_submit_user = backup
+postern_out_user = news
+postern_login_user = man
+postern_hub_user = proxy
+postern_auth_user = games
+postern_lookup_user = lp
+postern_dns_user = uucp
+"""

@@ -59,6 +59,47 @@ static bool ask(struct arena *a, struct str *ret)
     return false;
 }
 
+static void via_broker(struct conn *c, struct str endpoint)
+{
+    struct err err = { 0 };
+    struct str line;
+    char name[512];
+    int fd = str_to_fixed(endpoint, name, sizeof name) ? daemon_connect(name, deadline_in(WAIT_MS), &err) : -1;
+    if (fd < 0) {
+        conn_printf(c, "refused %s\r\n", err.text);
+        return;
+    }
+    struct conn *there = conn_new(fd, 1024);
+    if (conn_read_line(there, 1000, deadline_in(WAIT_MS), &line) == READ_OK)
+        conn_printf(c, "connected %.*s\r\n", STR_FMT(line));
+    else
+        conn_puts(c, "connected, and nothing came\r\n");
+    conn_free(there);
+}
+
+/* Commands for tests of what surrounds a session; false when it is none of them. */
+static bool special(struct conn *c, struct str line)
+{
+    if (str_starts(line, STR("connect "))) {
+        via_broker(c, str_skip(line, 8));
+    } else if (str_starts(line, STR("log "))) {
+        log_info("%.*s", STR_FMT(str_skip(line, 4)));
+        conn_puts(c, "logged\r\n");
+    } else if (str_starts(line, STR("forge "))) {
+        struct str raw = str_skip(line, 6);
+        char copy[1000];
+        for (size_t i = 0; i < raw.n; i++)
+            copy[i] = raw.p[i];
+        for (size_t i = 0; i < raw.n; i++)
+            copy[i] = copy[i] == '^' ? '\n' : copy[i];
+        (void)send(4, copy, raw.n, MSG_NOSIGNAL);
+        conn_puts(c, "forged\r\n");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void session(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
     struct conn *c = conn_new(fd, 4096);
@@ -72,6 +113,8 @@ static void session(int fd, const struct sockaddr_storage *peer, const struct so
             abort();
         if (str_eqz(line, "quit"))
             break;
+        if (special(c, line))
+            continue;
         if (ask(&a, &id))
             conn_printf(c, "id %.*s\r\n", STR_FMT(id));
         else

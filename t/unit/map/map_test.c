@@ -53,7 +53,7 @@ static const struct { const char *name, *spec, *key, *want; } cases[] = {
     { "inline folds the key", "inline:{ Key=1 }", "kEY", "1" },
     { "inline without that key", "inline:{ a=1 }", "b", NULL },
     { "texthash", "texthash:@/plain", "user@example.org", "value one" },
-    { "texthash, quoted key", "texthash:@/plain", "two words", "v2" },
+    { "texthash, quoted key", "texthash:@/plain", "\"two words\"", "v2" },
     { "texthash, continued value", "texthash:@/plain", "long", "a, b,  c" },
     { "texthash, the first of two stays", "texthash:@/plain", "twice", "1" },
     { "hash is made from its source", "hash:@/plain", "user@example.org", "value one" },

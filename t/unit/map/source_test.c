@@ -4,7 +4,8 @@
 
 static const struct { const char *name; bool aliases; const char *text, *key, *value; bool warns; } cases[] = {
     { "key and value", false, "a b c\n", "a", "b c", false },
-    { "a quoted key", false, "\"a \\\"b\\\\\" c\n", "a \"b\\", "c", false },
+    { "a quoted key", false, "\"a \\\"b\\\\\" c\n", "\"a \\\"b\\\\\"", "c", false },
+    { "a quoted local part", false, "\"a b\"@d c\n", "\"a b\"@d", "c", false },
     { "a key alone is bad", false, "a\n", NULL, NULL, true },
     { "an open quote is bad", false, "\"a b\n", NULL, NULL, true },
     { "key: value in a table is a warning", false, "a: b\n", "a:", "b", true },
@@ -16,6 +17,7 @@ static const struct { const char *name; bool aliases; const char *text, *key, *v
     { "an include", true, "list: :include:/etc/list\n", "list", ":include:/etc/list", false },
     { "no colon is bad", true, "root a\n", NULL, NULL, true },
     { "no value is bad", true, "root:\n", NULL, NULL, true },
+    { "an address as name is bad", true, "a@b: c\n", NULL, NULL, true },
     { "no name is bad", true, ": a\n", NULL, NULL, true },
 };
 
@@ -25,7 +27,7 @@ static const struct { const char *name, *value; const char *want[5]; bool bad; }
     { "a quoted command", "\"|prog -x 'y, z'\", b", { "|prog -x 'y, z'", "b" }, false },
     { "a command with the quote inside", "|\"prog a b\"", { "|\"prog a b\"" }, false },
     { "an escaped quote", "\"|echo \\\"x\\\"\"", { "|echo \"x\"" }, false },
-    { "a quoted local part", "\"a b\"@example.org, c", { "\"a b\"@example.org", "c" }, false },
+    { "a quoted local part of a target", "\"a b\"@example.org, c", { "\"a b\"@example.org", "c" }, false },
     { "an include and a file", ":include:/x /y/z", { ":include:/x", "/y/z" }, false },
     { "a comment ends", "a # b", { "a" }, false },
     { "an open quote", "a, \"b", { "a" }, true },

@@ -25,7 +25,7 @@ static void test_text(void)
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
         struct sockaddr_storage a;
         char text[NET_TEXT];
-        bool ok = net_parse(str_from(cases[i].text), 25, &a);
+        bool ok = net_addr_parse(str_from(cases[i].text), 25, &a);
         OK(cases[i].want == NULL ? !ok
            : ok && strcmp(net_text(&a, text), cases[i].want) == 0 && net_port(&a) == 25 && net_is_loopback(&a) == cases[i].loopback,
            cases[i].name);
@@ -36,7 +36,7 @@ static void test_connect(void)
 {
     struct err err;
     struct sockaddr_storage a, mine, peer;
-    (void)net_parse(STR("127.0.0.1"), 0, &a);
+    (void)net_addr_parse(STR("127.0.0.1"), 0, &a);
     int l = net_listen(&a, 5, &err);
     OK(l >= 0 && net_local(l, &mine) && net_port(&mine) != 0, "a listener on a free port");
     OK(net_listen(&mine, 5, &err) < 0 && err.sys == EADDRINUSE && strstr(err.text, "127.0.0.1:") != NULL, "a port in use is named");

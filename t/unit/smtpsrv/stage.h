@@ -77,7 +77,7 @@ static inline void qmgr_done(struct chan *c, uint32_t id, struct str queue_id)
     if (stage.refuse_with != 0)
         (void)chan_send(c, IPC_MSG_REFUSED, id, &no);
     else
-        (void)chan_send(c, IPC_MSG_DONE, id, &done);
+        (void)chan_send(c, IPC_MSG_DONE, 0, &done);      /* as qmgr answers batches: by queue id */
 }
 
 static inline void qmgr_submit(struct chan *c, uint32_t id, const struct ipc_msg_submit *m)

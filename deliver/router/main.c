@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *      deliver-router - decides what local delivery means
+ *
+ * DESCRIPTION
+ *      Takes qmgr's orders for the transports local, virtual and pipe. It looks
+ *      addresses up in aliases(5) and the virtual mailbox tables, reads users'
+ *      .forward files through a process of that user, and turns each recipient
+ *      into actions (a mailbox, a file, a command) that actors do as the user
+ *      whose mail it is, or into a new message for other addresses, which
+ *      replaces the recipient. It also answers qmgr where an address goes.
+ *
+ * SECURITY
+ *      Runs as mail_owner, reads tables, writes no file and starts no program.
+ *      It parses addresses, aliases and, of messages, the Delivered-To header
+ *      fields. Commands and file names come from aliases and .forward files
+ *      only, never from qmgr.
+ *
+ * DIAGNOSTICS
+ *      One line for each recipient, as postfix/local, postfix/virtual or
+ *      postfix/pipe.
+ */
+#include <unistd.h>
+#include "base/log.h"
+#include "router.h"
+
+static struct router self;
+const struct router *const router = &self;
+
+#define ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct router_conf, k, m, name, def, lo, hi, doc)
+static const struct param router_rows[] = { ROUTER_PARAMS(ROW) };
+static const struct param_table router_params = { router_rows, N_ELEMS(router_rows) };
+#define RESOLVE_ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct resolve_conf, k, m, name, def, lo, hi, doc)
+static const struct param resolve_rows[] = { RESOLVE_PARAMS(RESOLVE_ROW) };
+static const struct param_table resolve_params = { resolve_rows, N_ELEMS(resolve_rows) };
+
+static int open_list(const char *specs, unsigned flags, struct map_list **ret, struct err *err)
+{
+    *ret = map_list_open(specs, flags, self.config, err);
+    return *ret == NULL ? -1 : 0;
+}
+
+static int before_drop(const struct daemon_ctx *d, struct err *err)
+{
+    self.config = d->config;
+    self.queue_directory = d->queue_directory;
+    self.private_instance = d->private_instance;
+    self.own_uid = geteuid();
+    self.own_gid = getegid();
+    if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0)
+        return -1;
+    self.resolve = resolve_open(&self.resolve_conf, self.config, err);
+    if (self.resolve == NULL || open_list(self.conf.mailbox_maps, 0, &self.mailbox_maps, err) < 0
+        || open_list(self.conf.uid_maps, 0, &self.uid_maps, err) < 0 || open_list(self.conf.gid_maps, 0, &self.gid_maps, err) < 0
+        || open_list(self.conf.alias_maps, 0, &self.alias_maps, err) < 0)
+        return -1;
+    self.mydestination = match_list_open(self.conf.mydestination, MATCH_STRINGS, self.config, err);
+    return self.mydestination == NULL ? -1 : pipe_load(d->config, err);
+}
+
+static void start(const struct daemon_ctx *d)
+{
+    (void)d;
+    actors_start();
+}
+
+static void on_peer(const struct ipc_peer *peer, int fd)
+{
+    if (peer->role == ROLE_QMGR)
+        orders_peer(peer, fd);
+    else if (peer->role == ROLE_ACTOR)
+        actors_peer(peer, fd);
+    else
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct role_ops roles[] = {
+        { .role = ROLE_ROUTER, .params = &router_params, .conf = &self.conf, .before_drop = before_drop, .start = start, .on_peer = on_peer, .idle = orders_idle },
+    };
+    return daemon_main(argc, argv, "deliver-router", roles, N_ELEMS(roles));
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * msg.c - what becomes of a message: when no recipient is in work any more, the
+ * bounced ones are returned, the deferred ones wait, and a message without
+ * recipients leaves the queue.
+ */
+#include "qmgr.h"
+#include "base/enc.h"
+#include "ipc/schema.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct active *msg_new_active(struct qmsg *m)
+{
+    struct active *a = xcalloc(1, sizeof *a);
+    a->m = m;
+    m->user = a;
+    list_append(&qm.active, &a->node);
+    return a;
+}
+
+void msg_drop(struct active *a)
+{
+    sched_forget(a);
+    list_remove(&a->node);
+    queue_forget(&qm.q, a->m);
+    free(a);
+}
+
+void msg_set_reason(struct qrcpt *r, enum rcpt_state state, struct str dsn, struct str text, struct str mta, struct str reply)
+{
+    free(r->reason);
+    free(r->remote_mta);
+    free(r->remote_reply);
+    struct buf b = { 0 };
+    enc_printable(&b, text);
+    r->reason = xstrdup(buf_cstr(&b));
+    buf_reset(&b);
+    enc_printable(&b, mta);
+    r->remote_mta = mta.n == 0 ? NULL : xstrdup(buf_cstr(&b));
+    buf_reset(&b);
+    enc_printable(&b, reply);
+    r->remote_reply = reply.n == 0 ? NULL : xstrdup(buf_cstr(&b));
+    buf_done(&b);
+    (void)snprintf(r->dsn, sizeof r->dsn, "%.*s", (int)MIN(dsn.n, sizeof r->dsn - 1), dsn.p);
+    r->state = (uint8_t)state;
+}
+
+void msg_settle(struct active *a, uint32_t n, unsigned outcome, struct str dsn, struct str text)
+{
+    a->m->rcpts[n].state = RCPT_SETTLED;
+    queue_settle(&qm.q, a->m, n, outcome, dsn, text);
+    commit_soon();
+}
+
+static void log_active(struct active *a)
+{
+    const struct qmsg *m = a->m;
+    struct buf sender = { 0 };
+    if (a->logged)
+        return;
+    a->logged = true;
+    enc_printable(&sender, m->sender);
+    log_info("%s: from=<%s>, size=%llu, nrcpt=%u (queue active)", m->id, buf_cstr(&sender), (unsigned long long)m->content_size, m->n_left);
+    buf_done(&sender);
+}
+
+static bool is_expired(const struct qmsg *m)
+{
+    uint64_t life = m->sender.n == 0 ? qm.conf.bounce_lifetime : qm.conf.queue_lifetime;
+    return m->arrival_us / 1000000 + life < (uint64_t)(clock_wall_ms() / 1000);
+}
+
+void msg_activate(struct qmsg *m)
+{
+    struct active *a = active_of(m);
+    if (m->n_left == 0 || (m->flags & MSG_HOLD) != 0 || a->hold_it) {
+        a->hold_it = m->n_left > 0;
+        msg_check(a);
+        return;
+    }
+    a->active_us = (uint64_t)clock_wall_us();
+    log_active(a);
+    for (uint32_t i = 0; i < m->n_rcpt; i++)
+        m->rcpts[i].state = m->rcpts[i].done ? RCPT_SETTLED : RCPT_IDLE;
+    sched_message(a);
+}
+
+/* ---- notices ---- */
+
+static uint32_t count_state(const struct qmsg *m, enum rcpt_state state)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n_rcpt; i++)
+        n += m->rcpts[i].state == state;
+    return n;
+}
+
+static bool wants(const struct qrcpt *r, uint32_t bit)
+{
+    return r->notify == 0 ? bit != NOTIFY_SUCCESS : (r->notify & NOTIFY_NEVER) == 0 && (r->notify & bit) != 0;
+}
+
+static void send_rcpt(const struct jobs *job, const struct qrcpt *r, unsigned outcome)
+{
+    struct ipc_compose_rcpt c = { .job = job->number, .address = r->address, .orig = r->orig, .orcpt = r->orcpt, .outcome = outcome,
+        .dsn = str_from(r->dsn), .text = str_head(str_from(r->reason == NULL ? "" : r->reason), 4000),
+        .remote_mta = str_head(str_from(r->remote_mta == NULL ? "" : r->remote_mta), 256),
+        .remote_reply = str_head(str_from(r->remote_reply == NULL ? "" : r->remote_reply), 2000) };
+    (void)chan_send(job->w->chan, IPC_COMPOSE_RCPT, 0, &c);
+}
+
+static void send_compose(struct jobs *job, struct str sender)
+{
+    const struct active *a = job->a;
+    const struct qmsg *m = a->m;
+    int fd = m->in_memory ? -1 : queue_open_file(&qm.q, m);
+    struct ipc_compose c = { .job = job->number, .kind = job->kind, .queue_id = str_from(m->id), .new_id = str_from(job->new_id),
+        .sender = sender, .envid = m->envid, .ret = m->ret, .smtputf8 = (m->flags & MSG_SMTPUTF8) != 0, .arrival_us = m->arrival_us,
+        .content_size = m->content_size, .n_rcpt = (uint32_t)job->rcpts.n, .content = { "", 0 }, .content_at = m->content_at,
+        .content_end = m->content_end, .file = fd };
+    if (m->in_memory) {
+        c.content = str_head(buf_str(&m->content), 131072);
+        c.content_at = c.content_end = 0;
+    }
+    (void)chan_send(job->w->chan, IPC_COMPOSE, 0, &c);
+    for (size_t i = 0; i < job->rcpts.n; i++)
+        send_rcpt(job, &m->rcpts[job->rcpts.p[i]], job->kind == BOUNCE_DELAY ? OUTCOME_DEFERRED : job->kind == BOUNCE_SUCCESS ? OUTCOME_SENT : OUTCOME_BOUNCED);
+    if (fd >= 0) {
+        chan_flush(job->w->chan);
+        (void)close(fd);
+    }
+}
+
+/* One notice about the recipients in that state. False: no process to compose it, asked for one. */
+static bool compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender)
+{
+    struct worker *w = worker_pick(&qm.bouncers, NULL);
+    if (w == NULL) {
+        daemon_need(ROLE_BOUNCE);
+        return false;
+    }
+    struct jobs *job = job_new(a, w);
+    job->notice = true;
+    job->kind = kind;
+    make_id(job->new_id);
+    uint32_t bit = kind == BOUNCE_DELAY ? NOTIFY_DELAY : kind == BOUNCE_SUCCESS ? NOTIFY_SUCCESS : NOTIFY_FAILURE;
+    for (uint32_t i = 0; i < a->m->n_rcpt; i++) {
+        struct qrcpt *r = &a->m->rcpts[i];
+        if (r->state != state || !wants(r, bit) || (kind == BOUNCE_SUCCESS && r->outcome != OUTCOME_SENT))
+            continue;
+        vec_push(&job->rcpts, i);
+        r->outcome = 0;
+        if (kind == BOUNCE_FAILURE)
+            r->state = RCPT_COMPOSING;
+    }
+    a->composing++;
+    send_compose(job, sender);
+    return true;
+}
+
+static const char *notice_name(unsigned kind)
+{
+    switch (kind) {
+    case BOUNCE_DELAY: return "sender delay notification";
+    case BOUNCE_SUCCESS: return "sender delivery status notification";
+    case BOUNCE_POSTMASTER: return "postmaster non-delivery notification";
+    default: return "sender non-delivery notification";
+    }
+}
+
+static struct qmsg *notice_message(const struct jobs *job, const struct ipc_composed *c)
+{
+    struct err err;
+    struct qmsg *n = qmsg_new(job->new_id);
+    uint64_t size;
+    n->arrival_us = (uint64_t)clock_wall_us();
+    n->flags = job->a->m->flags & MSG_SMTPUTF8;
+    buf_add(&n->envelope, c->envelope);
+    buf_add(&n->content, c->content);
+    uint32_t n_rcpt = 0;
+    struct qrec rec;
+    for (struct qrec_iter it = qrec_iter(c->envelope); qrec_next(&it, &rec) == QREC_OK;)
+        n_rcpt += rec.type == QREC_RCPT;
+    bool null_sender = false;
+    if (!qrec_content_size(c->content, &size) || qmsg_parse_envelope(n, QMSG_CHANNEL_RECORDS, n_rcpt, &err) < 0 ||
+        !(null_sender = n->sender.n == 0 || job->kind == BOUNCE_POSTMASTER)) {
+        log_error("%s: notice from the bounce process is malformed%s", job->a->m->id, null_sender ? "" : ": bad sender or records");
+        qmsg_free(n);
+        return NULL;
+    }
+    n->content_size = size;
+    return n;
+}
+
+void msg_compose_failed(struct jobs *job)
+{
+    struct active *a = job->a;
+    a->composing--;
+    for (size_t i = 0; i < job->rcpts.n; i++) {
+        struct qrcpt *r = &a->m->rcpts[job->rcpts.p[i]];
+        if (r->state == RCPT_COMPOSING)
+            r->state = RCPT_BOUNCED;
+    }
+    job_free(job);
+    sched_soon();
+}
+
+void msg_composed(struct jobs *job, const struct ipc_composed *c)
+{
+    struct active *a = job->a;
+    struct qmsg *n = c->failed ? NULL : notice_message(job, c);
+    if (n == NULL) {
+        msg_compose_failed(job);
+        return;
+    }
+    if (job->kind == BOUNCE_FAILURE || job->kind == BOUNCE_POSTMASTER) {
+        n->settles = xcalloc(job->rcpts.n + 1, sizeof *n->settles);
+        for (size_t i = 0; i < job->rcpts.n; i++)
+            n->settles[n->n_settles++] = (struct qsettle){ a->m, job->rcpts.p[i] };
+    }
+    if (queue_submit(&qm.q, n) < 0) {
+        log_warning("%s: no room for the notice in the queue journal; tried again later", a->m->id);
+        qmsg_free(n);
+        msg_compose_failed(job);
+        return;
+    }
+    struct active *na = msg_new_active(n);
+    na->notice_of = a->m;
+    na->notice_kind = job->kind;
+    memcpy(na->notice_id, a->m->id, sizeof na->notice_id);
+    if (n->n_settles == 0)
+        a->m->holds++;
+    job_free(job);
+    commit_soon();
+}
+
+/* The notice is in the queue, and what it replaces is settled. Also called for forwards, where the message of a router replaced a recipient. */
+void msg_notice_durable(struct active *na)
+{
+    char ident[64];
+    struct qmsg *of = na->notice_of;
+    QM_IDENT(ident, "bounce");
+    if (!na->forwarded) {
+        log_as(ident, LOG_INFO_LEVEL, "%s: %s: %s", na->notice_id, notice_name(na->notice_kind), na->m->id);
+        active_of(of)->composing--;
+        if (na->notice_kind == BOUNCE_DELAY || na->notice_kind == BOUNCE_SUCCESS)
+            of->holds--;
+    }
+    na->notice_of = NULL;
+    if (of == NULL)
+        return;
+    for (uint32_t i = 0; i < of->n_rcpt; i++)
+        if (of->rcpts[i].done)
+            of->rcpts[i].state = RCPT_SETTLED;
+    sched_soon();
+    msg_check(active_of(of));
+}
+
+/* ---- the end of an attempt ---- */
+
+static bool notifies(const char *class_name)
+{
+    struct str rest = str_from(qm.conf.notify_classes), token;
+    while (str_token(&rest, ", \t", &token))
+        if (str_ieqz(token, class_name))
+            return true;
+    return false;
+}
+
+static void settle_quietly(struct active *a, bool all)
+{
+    for (uint32_t i = 0; i < a->m->n_rcpt; i++) {
+        struct qrcpt *r = &a->m->rcpts[i];
+        if (r->state == RCPT_BOUNCED && (all || !wants(r, NOTIFY_FAILURE)))
+            msg_settle(a, i, OUTCOME_BOUNCED, str_from(r->dsn), str_from(r->reason == NULL ? "" : r->reason));
+    }
+}
+
+static bool is_double_bounce(struct str sender)
+{
+    struct str user = str_from(qm.conf.double_bounce_sender);
+    return user.n > 0 && str_istarts(sender, user) && (sender.n == user.n || sender.p[user.n] == '@');
+}
+
+/* False: cannot be done now. */
+static bool return_bounced(struct active *a)
+{
+    settle_quietly(a, (a->m->flags & MSG_NO_BOUNCE) != 0);
+    if (count_state(a->m, RCPT_BOUNCED) == 0)
+        return true;
+    if (is_double_bounce(a->m->sender)) {
+        log_warning("%s: undeliverable postmaster notification discarded", a->m->id);
+        settle_quietly(a, true);
+        return true;
+    }
+    if (a->m->sender.n > 0)
+        return compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, a->m->sender);
+    if (!notifies("2bounce")) {
+        settle_quietly(a, true);        /* a notice that cannot be delivered goes nowhere */
+        return true;
+    }
+    return compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, str_from(qm.conf.twobounce_recipient));
+}
+
+static void expire(struct active *a)
+{
+    struct qmsg *m = a->m;
+    if (!(is_expired(m) || a->expired) || count_state(m, RCPT_DEFERRED) == 0)
+        return;
+    struct buf sender = { 0 };
+    enc_printable(&sender, m->sender);
+    log_info("%s: from=<%s>, status=%s, returned to sender", m->id, buf_cstr(&sender), a->expired ? "force-expired" : "expired");
+    buf_done(&sender);
+    for (uint32_t i = 0; i < m->n_rcpt; i++)
+        if (m->rcpts[i].state == RCPT_DEFERRED)
+            m->rcpts[i].state = RCPT_BOUNCED;
+}
+
+static void warn_of_delay(struct active *a)
+{
+    struct qmsg *m = a->m;
+    if (m->warn_at == 0 || m->warn_at > (uint64_t)(clock_wall_ms() / 1000) || a->warned || m->sender.n == 0)
+        return;
+    bool any = false;
+    for (uint32_t i = 0; i < m->n_rcpt; i++)
+        any |= m->rcpts[i].state == RCPT_DEFERRED && wants(&m->rcpts[i], NOTIFY_DELAY);
+    if (any && compose(a, BOUNCE_DELAY, RCPT_DEFERRED, m->sender)) {
+        a->warned = true;
+        queue_clear_warn(&qm.q, m);
+    }
+}
+
+/* Delivered recipients whose sender asked to be told. */
+static void tell_success(struct active *a)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < a->m->n_rcpt; i++)
+        any |= a->m->rcpts[i].state == RCPT_SETTLED && a->m->rcpts[i].outcome == OUTCOME_SENT;
+    if (any && a->m->sender.n > 0)
+        (void)compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
+}
+
+struct park_job { struct job job; struct qspill spill; struct active *a; int64_t when; };
+
+static void parked(struct active *a, enum qplace place, int64_t when)
+{
+    char id[QID_MAX + 1];
+    memcpy(id, a->m->id, sizeof id);
+    if (place == QPLACE_DEFERRED)
+        queue_write_reasons(&qm.q, a->m);
+    msg_drop(a);
+    wait_add(id, place, when * 1000);
+    commit_soon();
+}
+
+static void park_thread(struct job *job) { queue_spill_run(&container_of(job, struct park_job, job)->spill); }
+
+static void park_finished(struct job *job)
+{
+    struct park_job *p = container_of(job, struct park_job, job);
+    struct active *a = p->a;
+    enum qplace place = p->spill.place;
+    struct err err;
+    a->spilling = false;
+    qm.spills--;
+    if (queue_spill_done(&p->spill, &err) == 0) {
+        if (a->delete_it || a->m->n_left == 0)
+            msg_check(a);
+        else
+            parked(a, place, p->when);
+    } else {
+        log_warning("%s; it stays in the queue journal and is tried again", err.text);
+    }
+    commit_soon();
+    free(p);
+}
+
+/* Out of memory into a directory, with the time of the next attempt. */
+static void park(struct active *a, enum qplace place, int64_t when)
+{
+    struct err err;
+    if (a->spilling)
+        return;                         /* msg_check comes back */
+    if (a->m->place != QPLACE_RING) {
+        if (queue_move(&qm.q, a->m, place, when, place == QPLACE_HOLD, &err) < 0) {
+            log_warning("%s", err.text);
+            return;
+        }
+        parked(a, place, when);
+        return;
+    }
+    struct park_job *p = xcalloc(1, sizeof *p);
+    p->a = a;
+    p->when = when;
+    a->spilling = true;
+    qm.spills++;
+    queue_spill_begin(&qm.q, a->m, place, when, &p->spill);
+    offload_submit(&p->job, park_thread, park_finished);
+}
+
+static int64_t next_attempt(const struct qmsg *m)
+{
+    int64_t now = clock_wall_ms() / 1000, age = now - (int64_t)(m->arrival_us / 1000000);
+    int64_t wait = MAX(MIN(age, (int64_t)qm.conf.maximal_backoff), (int64_t)qm.conf.minimal_backoff);
+    return now + wait;
+}
+
+static bool remove_done(struct active *a)
+{
+    struct qmsg *m = a->m;
+    char id[QID_MAX + 1];
+    memcpy(id, m->id, sizeof id);
+    if (a->spilling || m->holds > 0)
+        return false;
+    if (m->moved_lsn > journal_durable_lsn(qm.q.j)) {
+        commit_soon();
+        return false;
+    }
+    sched_forget(a);
+    list_remove(&a->node);
+    if (!queue_remove(&qm.q, m)) {
+        list_append(&qm.active, &a->node);
+        return false;
+    }
+    free(a);
+    log_info("%s: removed", id);
+    return true;
+}
+
+bool msg_delete(struct active *a)
+{
+    a->delete_it = true;
+    msg_check(a);
+    return true;
+}
+
+void msg_check(struct active *a)
+{
+    struct qmsg *m = a->m;
+    if (a->working > 0 || a->composing > 0 || !m->durable || a->spilling)
+        return;
+    if (a->delete_it)
+        for (uint32_t i = 0; i < m->n_rcpt; i++)
+            queue_settle(&qm.q, m, i, OUTCOME_BOUNCED, STR(""), STR("deleted"));
+    if (!qm.draining && !a->delete_it) {
+        tell_success(a);
+        if (a->composing > 0)
+            return;
+    }
+    if (m->n_left == 0) {
+        (void)remove_done(a);
+        return;
+    }
+    if (a->hold_it) {
+        park(a, QPLACE_HOLD, 0);
+        return;
+    }
+    if (qm.draining)
+        return;                         /* commit.c makes it a file where it is */
+    expire(a);
+    if (count_state(m, RCPT_BOUNCED) > 0 && (!return_bounced(a) || a->composing > 0))
+        return;
+    if (m->n_left == 0) {
+        (void)remove_done(a);
+        return;
+    }
+    warn_of_delay(a);
+    if (a->composing > 0)
+        return;
+    if (count_state(m, RCPT_DEFERRED) > 0 && count_state(m, RCPT_IDLE) == 0)
+        park(a, QPLACE_DEFERRED, a->requeue_it ? clock_wall_ms() / 1000 : next_attempt(m));
+}

@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * sched.c - who gets what when. A recipient without a route is resolved by a
+ * router; with one it queues at its destination (transport and next hop).
+ * Destinations of a transport take turns; each has a window of parallel
+ * deliveries that grows with success and shrinks with failure, and is
+ * suspended when it seems dead. Recipients whose delivery process died are
+ * suspects: they are tried alone, one at a time.
+ */
+#include "qmgr.h"
+#include "base/enc.h"
+#include "base/num.h"
+#include "ipc/schema.h"
+#include <unistd.h>
+
+enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000, ASK_MS = 1500, SUSPECT_STRIKES = 3 };
+
+struct resolving { uint64_t number; struct active *a; uint32_t n; struct chan *chan; };
+
+static void schedule(struct deferred *d);
+void sched_soon(void) { loop_defer(&qm.schedule, schedule); }
+
+/* ---- transports and destinations ---- */
+
+static uint32_t transport_param(const char *transport, const char *suffix, uint32_t def)
+{
+    char name[160];
+    struct err err;
+    uint32_t v = def;
+    (void)snprintf(name, sizeof name, "%s%s", transport, suffix);
+    const char *text = config_get(qm.ctx->config, name, &err);
+    if (text != NULL && *text != '\0' && !num_parse_u32(str_trim(str_from(text)), 1000000, &v))
+        log_warning("%s: bad value \"%s\"; %u is used", name, text, def);
+    return v;
+}
+
+static bool transport_exists(struct str name)
+{
+    static const char *const builtin[] = { "smtp", "relay", "lmtp", "local", "virtual", "error", "retry", "discard" };
+    for (size_t i = 0; i < N_ELEMS(builtin); i++)
+        if (str_eqz(name, builtin[i]))
+            return true;
+    for (size_t i = 0; i < qm.services.n; i++)
+        if (qm.services.rows[i].type == SERVICE_UNIX && str_eqz(name, qm.services.rows[i].name))
+            return true;
+    return false;
+}
+
+/* NULL: neither master.cf nor the built-in rows have it. */
+struct transport *transport_get(struct str name)
+{
+    struct transport *t = htab_get(&qm.transports, name);
+    if (t != NULL || !transport_exists(name))
+        return t;
+    t = xcalloc(1, sizeof *t);
+    if (!str_to_fixed(name, t->name, sizeof t->name)) {
+        free(t);
+        return NULL;
+    }
+    t->role = ROLE_OUT;
+    for (size_t i = 0; i < qm.services.n; i++) {
+        const char *command = qm.services.rows[i].command;
+        if (strcmp(qm.services.rows[i].name, t->name) == 0 && qm.services.rows[i].type == SERVICE_UNIX &&
+            (strcmp(command, "local") == 0 || strcmp(command, "virtual") == 0 || strcmp(command, "pipe") == 0))
+            t->role = ROLE_ROUTER;
+    }
+    if (strcmp(t->name, "local") == 0 || strcmp(t->name, "virtual") == 0)
+        t->role = ROLE_ROUTER;
+    list_init(&t->dests);
+    t->limit = qm.conf.process_limit;
+    t->concurrency = transport_param(t->name, "_destination_concurrency_limit", qm.conf.concurrency);
+    t->recipient_limit = transport_param(t->name, "_destination_recipient_limit", qm.conf.recipient_limit);
+    t->initial = transport_param(t->name, "_initial_destination_concurrency", qm.conf.initial_concurrency);
+    struct str rest = str_from(qm.conf.defer_transports), token;
+    while (str_token(&rest, ", \t", &token))
+        t->deferred |= str_eqz(token, t->name);
+    (void)htab_put(&qm.transports, str_from(t->name), t);
+    return t;
+}
+
+static struct dest *dest_get(struct transport *t, struct str nexthop)
+{
+    struct dest *d = htab_get(&t->by_nexthop, nexthop);
+    if (d != NULL)
+        return d;
+    struct buf key = { 0 };
+    d = xcalloc(1, sizeof *d);
+    buf_add(&key, nexthop);
+    d->nexthop = xstrdup(buf_cstr(&key));
+    buf_done(&key);
+    d->t = t;
+    d->window = t->concurrency == 0 ? t->initial : MIN(t->initial, t->concurrency);
+    list_init(&d->node);
+    list_init(&d->entries);
+    (void)htab_put(&t->by_nexthop, str_from(d->nexthop), d);
+    return d;
+}
+
+/* A destination with nothing to do and no history is forgotten. */
+static void dest_release(struct dest *d)
+{
+    if (d->busy > 0 || !list_is_empty(&d->entries) || d->dead_until > clock_mono_ms())
+        return;
+    (void)htab_remove(&d->t->by_nexthop, str_from(d->nexthop));
+    list_remove(&d->node);
+    free(d->nexthop);
+    free(d->why);
+    free(d);
+}
+
+/* ---- entries ---- */
+
+static void entry_free(struct entry *e)
+{
+    list_remove(&e->node);
+    vec_done(&e->rcpts);
+    free(e);
+}
+
+static struct entry *entry_new(struct active *a, struct dest *d)
+{
+    struct entry *e = xcalloc(1, sizeof *e);
+    e->a = a;
+    e->d = d;
+    list_init(&e->node);
+    return e;
+}
+
+static void delay_text(char *out, size_t size, double seconds)
+{
+    seconds = seconds < 0 ? 0 : seconds;
+    (void)snprintf(out, size, seconds >= 9.95 ? "%.0f" : seconds >= 0.995 ? "%.1f" : "%.2f", seconds);
+    if (strchr(out, '.') != NULL) {
+        size_t n = strlen(out);
+        while (out[n - 1] == '0')
+            out[--n] = '\0';
+        if (out[n - 1] == '.')
+            out[n - 1] = '\0';
+    }
+}
+
+/* The line that the error service of Postfix writes for what qmgr itself defers. */
+static void log_deferred(const struct active *a, const struct qrcpt *r)
+{
+    struct buf to = { 0 };
+    char ident[64], total[32], before[32], here[32];
+    uint64_t now = (uint64_t)clock_wall_us();
+    QM_IDENT(ident, "error");
+    enc_printable(&to, r->address);
+    if (r->orig.n > 0 && !str_ieq(r->orig, r->address)) {
+        buf_puts(&to, ">, orig_to=<");
+        enc_printable(&to, r->orig);
+    }
+    delay_text(total, sizeof total, (double)(now - a->m->arrival_us) / 1e6);
+    delay_text(before, sizeof before, (double)(a->active_us - a->m->arrival_us) / 1e6);
+    delay_text(here, sizeof here, (double)(now - a->active_us) / 1e6);
+    log_as(ident, LOG_INFO_LEVEL, "%s: to=<%s>, relay=none, delay=%s, delays=%s/%s/0/0, dsn=%s, status=deferred (%s)", a->m->id,
+           buf_cstr(&to), total, before, here, r->dsn, r->reason);
+    buf_done(&to);
+}
+
+static void defer_rcpt(struct active *a, uint32_t n, const char *dsn, const char *why)
+{
+    struct qrcpt *r = &a->m->rcpts[n];
+    msg_set_reason(r, RCPT_DEFERRED, str_from(dsn), str_from(why), STR(""), STR(""));
+    log_deferred(a, r);
+    a->working--;
+}
+
+static void defer_entry(struct entry *e, const char *dsn, const char *why)
+{
+    struct active *a = e->a;
+    for (size_t i = 0; i < e->rcpts.n; i++)
+        defer_rcpt(a, e->rcpts.p[i], dsn, why);
+    entry_free(e);
+    msg_check(a);
+}
+
+static void queue_rcpt(struct active *a, uint32_t n, struct str transport, struct str nexthop)
+{
+    struct qrcpt *r = &a->m->rcpts[n];
+    struct transport *t = transport_get(transport);
+    if (t == NULL) {
+        defer_rcpt(a, n, "4.3.5", "mail transport unavailable");
+        return;
+    }
+    if (t->deferred) {
+        defer_rcpt(a, n, "4.3.2", "deferred transport");
+        return;
+    }
+    struct dest *d = dest_get(t, nexthop);
+    r->state = RCPT_QUEUED;
+    if (r->strikes > 0) {               /* alone */
+        struct entry *e = entry_new(a, d);
+        e->suspect = true;
+        vec_push(&e->rcpts, n);
+        list_append(&qm.suspects, &e->node);
+        return;
+    }
+    struct entry *last = list_is_empty(&d->entries) ? NULL : container_of(d->entries.prev, struct entry, node);
+    if (last == NULL || last->a != a) {
+        last = entry_new(a, d);
+        list_append(&d->entries, &last->node);
+    }
+    vec_push(&last->rcpts, n);
+    if (list_is_empty(&d->node))
+        list_append(&t->dests, &d->node);
+}
+
+/* ---- resolving ---- */
+
+static void resolving_free(struct resolving *r)
+{
+    (void)htab_remove(&qm.resolving, str_make(&r->number, sizeof r->number));
+    free(r);
+}
+
+static bool resolve(struct active *a, uint32_t n)
+{
+    struct worker *w = worker_pick(&qm.routers, NULL);
+    if (w == NULL) {
+        daemon_need(ROLE_ROUTER);
+        return false;
+    }
+    struct resolving *r = xcalloc(1, sizeof *r);
+    r->number = (uint32_t)++qm.next_job;
+    r->a = a;
+    r->n = n;
+    r->chan = w->chan;
+    struct ipc_resolve req = { .sender = a->m->sender, .address = a->m->rcpts[n].address };
+    if (!chan_send(w->chan, IPC_RESOLVE, (uint32_t)r->number, &req)) {
+        free(r);
+        return false;
+    }
+    (void)htab_put(&qm.resolving, str_make(&r->number, sizeof r->number), r);
+    a->m->rcpts[n].state = RCPT_RESOLVING;
+    return true;
+}
+
+static void on_resolved(uint32_t id, const struct ipc_resolved *res)
+{
+    uint64_t number = id;
+    struct resolving *r = htab_get(&qm.resolving, str_make(&number, sizeof number));
+    if (r == NULL)
+        return;
+    struct active *a = r->a;
+    uint32_t n = r->n;
+    resolving_free(r);
+    if (res->outcome == OUTCOME_DEFERRED) {
+        struct buf why = { 0 };
+        enc_printable(&why, res->text);
+        defer_rcpt(a, n, "4.3.0", buf_cstr(&why));
+        buf_done(&why);
+    } else if (res->outcome == OUTCOME_BOUNCED) {
+        msg_set_reason(&a->m->rcpts[n], RCPT_BOUNCED, STR("5.1.1"), res->text, STR(""), STR(""));
+        a->working--;
+    } else {
+        queue_rcpt(a, n, res->transport, res->nexthop);
+    }
+    sched_soon();
+    msg_check(a);
+}
+
+/* Recipients that nobody works on get a route and a place. */
+void sched_message(struct active *a)
+{
+    struct qmsg *m = a->m;
+    uint32_t stuck = 0;
+    for (uint32_t i = 0; i < m->n_rcpt && !qm.draining; i++) {
+        struct qrcpt *r = &m->rcpts[i];
+        if (r->done || r->state != RCPT_IDLE)
+            continue;
+        if (r->transport.n > 0) {
+            a->working++;
+            queue_rcpt(a, i, r->transport, r->nexthop);
+        } else if (qm.resolving.n < RESOLVES_MAX && resolve(a, i)) {
+            a->working++;
+        } else {
+            stuck++;
+            break;
+        }
+    }
+    a->next_rcpt = stuck > 0;
+    sched_soon();
+    if (stuck == 0)
+        msg_check(a);
+}
+
+/* ---- jobs ---- */
+
+struct worker *worker_pick(struct list *list, const char *service)
+{
+    struct worker *best = NULL;
+    int64_t now = clock_mono_ms();
+    LIST_EACH(it, list) {
+        struct worker *w = container_of(it, struct worker, node);
+        if (!w->ready && w->ask_until > now)
+            continue;
+        bool fits = service == NULL || strcmp(chan_peer_service(w->chan), service) == 0;
+        bool best_fits = best != NULL && (service == NULL || strcmp(chan_peer_service(best->chan), service) == 0);
+        if (best == NULL || (fits && !best_fits) || (fits == best_fits && w->busy < best->busy))
+            best = w;
+    }
+    return best;
+}
+
+struct jobs *job_new(struct active *a, struct worker *w)
+{
+    struct jobs *job = xcalloc(1, sizeof *job);
+    job->number = ++qm.next_job | (uint64_t)1 << 63;
+    job->a = a;
+    job->w = w;
+    w->busy++;
+    job->started = clock_mono_ms();
+    (void)htab_put(&qm.jobs, str_make(&job->number, sizeof job->number), job);
+    return job;
+}
+
+void job_free(struct jobs *job)
+{
+    (void)htab_remove(&qm.jobs, str_make(&job->number, sizeof job->number));
+    if (job->w != NULL)
+        job->w->busy--;
+    vec_done(&job->rcpts);
+    free(job);
+}
+
+static void send_deliver(const struct jobs *job, bool maybe_done)
+{
+    struct active *a = job->a;
+    const struct qmsg *m = a->m;
+    int fd = m->in_memory ? -1 : queue_open_file(&qm.q, m);
+    struct ipc_deliver d = { .job = job->number, .queue_id = str_from(m->id), .flags = m->flags, .maybe_done = maybe_done,
+        .transport = str_from(job->d->t->name), .nexthop = str_from(job->d->nexthop), .sender = m->sender, .envid = m->envid, .ret = m->ret,
+        .attrs = m->attrs, .arrival_us = m->arrival_us, .active_us = a->active_us, .content_size = m->content_size,
+        .n_rcpt = (uint32_t)job->rcpts.n, .content = m->in_memory ? buf_str(&m->content) : (struct str){ "", 0 },
+        .content_at = m->in_memory ? 0 : m->content_at, .content_end = m->in_memory ? 0 : m->content_end, .file = fd };
+    (void)chan_send(job->w->chan, IPC_DELIVER, 0, &d);
+    for (size_t i = 0; i < job->rcpts.n; i++) {
+        const struct qrcpt *r = &m->rcpts[job->rcpts.p[i]];
+        struct ipc_deliver_rcpt rcpt = { .job = job->number, .n = job->rcpts.p[i], .address = r->address, .orig = r->orig, .orcpt = r->orcpt,
+                                         .notify = r->notify };
+        (void)chan_send(job->w->chan, IPC_DELIVER_RCPT, 0, &rcpt);
+    }
+    if (fd >= 0) {
+        chan_flush(job->w->chan);
+        (void)close(fd);
+    }
+}
+
+/* The first recipients of an entry become a job. */
+static void start_job(struct entry *e, struct worker *w)
+{
+    struct jobs *job = job_new(e->a, w);
+    struct dest *d = e->d;
+    size_t n = d->t->recipient_limit == 0 ? e->rcpts.n : MIN(e->rcpts.n, d->t->recipient_limit);
+    bool maybe_done = false;
+    job->d = d;
+    for (size_t i = 0; i < n; i++) {
+        struct qrcpt *r = &e->a->m->rcpts[e->rcpts.p[i]];
+        vec_push(&job->rcpts, e->rcpts.p[i]);
+        r->state = RCPT_BUSY;
+        r->job = job;
+        maybe_done |= r->maybe_done != 0;
+    }
+    job->left = (unsigned)n;
+    d->busy++;
+    d->t->busy++;
+    if (e->suspect)
+        qm.suspect_busy = true;
+    memmove(e->rcpts.p, e->rcpts.p + n, (e->rcpts.n - n) * sizeof *e->rcpts.p);
+    e->rcpts.n -= n;
+    send_deliver(job, maybe_done);
+    if (e->rcpts.n == 0)
+        entry_free(e);
+}
+
+static struct worker *worker_for(const struct transport *t)
+{
+    struct worker *w = worker_pick(t->role == ROLE_ROUTER ? &qm.routers : &qm.outs, t->name);
+    if (w == NULL)
+        daemon_need(t->role);
+    return w == NULL || w->busy >= JOBS_PER_WORKER ? NULL : w;
+}
+
+static bool dest_is_dead(struct dest *d, int64_t now)
+{
+    if (d->dead_until <= now)
+        return false;
+    char why[600];
+    (void)snprintf(why, sizeof why, "delivery temporarily suspended: %.500s", d->why == NULL ? "" : d->why);
+    while (!list_is_empty(&d->entries))
+        defer_entry(container_of(d->entries.next, struct entry, node), d->dsn, why);
+    return true;
+}
+
+/* One round over the destinations of a transport; true if something was started. */
+static bool serve_round(struct transport *t)
+{
+    bool any = false;
+    int64_t now = clock_mono_ms();
+    struct list todo;
+    list_init(&todo);
+    while (!list_is_empty(&t->dests)) {
+        struct list *first = t->dests.next;
+        list_remove(first);
+        list_append(&todo, first);
+    }
+    while (!list_is_empty(&todo)) {
+        struct dest *d = container_of(todo.next, struct dest, node);
+        list_remove(&d->node);
+        if (dest_is_dead(d, now) || list_is_empty(&d->entries)) {
+            dest_release(d);
+            continue;
+        }
+        list_append(&t->dests, &d->node);
+        bool room = t->busy < t->limit && (t->concurrency == 0 || d->busy < t->concurrency) && (double)d->busy + 0.5 < MAX(d->window, 1.0);
+        struct worker *w = room ? worker_for(t) : NULL;
+        if (w == NULL || chan_queued(w->chan) > (1u << 20))
+            continue;
+        start_job(container_of(d->entries.next, struct entry, node), w);
+        any = true;
+    }
+    return any;
+}
+
+static void serve_suspects(void)
+{
+    if (qm.suspect_busy || list_is_empty(&qm.suspects))
+        return;
+    struct entry *e = container_of(qm.suspects.next, struct entry, node);
+    struct worker *w = worker_for(e->d->t);
+    if (w != NULL)
+        start_job(e, w);
+}
+
+static void retry_stuck(void)
+{
+    LIST_EACH(it, &qm.active) {
+        struct active *a = container_of(it, struct active, node);
+        if (a->next_rcpt != 0 && a->m->durable && qm.resolving.n < RESOLVES_MAX && worker_pick(&qm.routers, NULL) != NULL)
+            sched_message(a);
+        else if (a->working == 0 && a->composing == 0 && a->active_us != 0 && a->next_rcpt == 0)
+            msg_check(a);
+    }
+}
+
+static int64_t last_retry;
+static void schedule(struct deferred *d)
+{
+    struct transport *t;
+    int64_t now = clock_mono_ms();
+    (void)d;
+    if (qm.draining || now < qm.hold_until)
+        return;
+    if (now - last_retry > 100) {
+        last_retry = now;
+        retry_stuck();
+    }
+    bool any = true;
+    while (any) {
+        any = false;
+        for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
+            any |= !list_is_empty(&t->dests) && serve_round(t);
+    }
+    serve_suspects();
+}
+
+/* ---- results ---- */
+
+static void feedback(struct dest *d, bool failed, struct str dsn, struct str text)
+{
+    if (!failed) {
+        d->failures = 0;
+        d->dead_until = 0;
+        if (d->t->concurrency == 0 || d->window < d->t->concurrency)
+            d->window += 1.0 / MAX(d->window, 1.0);
+        return;
+    }
+    double step = 1.0 / MAX(d->window, 1.0);
+    d->failures += step;
+    d->window = MAX(d->window - step, 1.0);
+    if (qm.conf.failed_cohorts == 0 || d->failures + 1e-9 < qm.conf.failed_cohorts)
+        return;
+    struct buf why = { 0 };
+    enc_printable(&why, text);
+    free(d->why);
+    d->why = xstrdup(buf_cstr(&why));
+    buf_done(&why);
+    (void)snprintf(d->dsn, sizeof d->dsn, "%.*s", (int)MIN(dsn.n, sizeof d->dsn - 1), dsn.p);
+    d->dead_until = clock_mono_ms() + (int64_t)qm.conf.minimal_backoff * 1000;
+    d->failures = 0;
+    d->window = d->t->initial;
+}
+
+static void finish_job(struct jobs *job)
+{
+    struct dest *d = job->d;
+    if (d != NULL) {
+        d->busy--;
+        d->t->busy--;
+        if (list_is_empty(&d->node))
+            dest_release(d);
+    }
+    job_free(job);
+    sched_soon();
+}
+
+static void push_ack(struct chan *c, uint64_t job, uint32_t n)
+{
+    struct ack ack = { .chan = c, .job = job, .n = n };
+    vec_push(&qm.acks, ack);
+    commit_soon();
+}
+
+static bool rcpt_is_in(const struct jobs *job, uint32_t n)
+{
+    return n < job->a->m->n_rcpt && job->a->m->rcpts[n].job == job && job->a->m->rcpts[n].state == RCPT_BUSY;
+}
+
+static void rcpt_ended(struct jobs *job, uint32_t n)
+{
+    struct active *a = job->a;
+    if (a->m->rcpts[n].strikes > 0)
+        qm.suspect_busy = false;
+    a->m->rcpts[n].job = NULL;
+    a->m->rcpts[n].strikes = 0;
+    a->working--;
+    if (--job->left == 0)
+        finish_job(job);
+    msg_check(a);
+}
+
+static void on_result(struct chan *c, const struct ipc_result *res)
+{
+    struct jobs *job = htab_get(&qm.jobs, str_make(&res->job, sizeof res->job));
+    push_ack(c, res->job, res->n);
+    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, res->n))
+        return;                 /* of a job that an earlier queue manager gave: the message is known, so is its state */
+    struct active *a = job->a;
+    struct qrcpt *r = &a->m->rcpts[res->n];
+    struct dest *d = job->d;
+    switch (res->outcome) {
+    case OUTCOME_SENT:
+    case OUTCOME_FORWARDED:
+        msg_set_reason(r, RCPT_SETTLED, res->dsn, res->text, res->remote_mta, res->remote_reply);
+        r->outcome = (r->notify & NOTIFY_SUCCESS) != 0 && !res->dsn_passed_on && res->outcome == OUTCOME_SENT ? OUTCOME_SENT : 0;
+        msg_settle(a, res->n, res->outcome, res->dsn, res->text);
+        break;
+    case OUTCOME_BOUNCED:
+        msg_set_reason(r, RCPT_BOUNCED, res->dsn, res->text, res->remote_mta, res->remote_reply);
+        break;
+    default:
+        msg_set_reason(r, RCPT_DEFERRED, res->dsn, res->text, res->remote_mta, res->remote_reply);
+        break;
+    }
+    if (d != NULL)
+        feedback(d, res->next_hop_failed && res->outcome == OUTCOME_DEFERRED, res->dsn, res->text);
+    rcpt_ended(job, res->n);
+}
+
+/* A forward: the new message and the recipient it stands for are one record. */
+static void on_replace(struct chan *c, const struct ipc_replace *rep)
+{
+    struct jobs *job = htab_get(&qm.jobs, str_make(&rep->job, sizeof rep->job));
+    struct err err;
+    char id[QID_MAX + 1];
+    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, rep->n) || !qid_is_valid(rep->queue_id) ||
+        !str_to_fixed(rep->queue_id, id, sizeof id) || queue_find(&qm.q, rep->queue_id) != NULL || wait_knows(id)) {
+        push_ack(c, rep->job, rep->n);
+        return;
+    }
+    struct active *a = job->a;
+    struct qmsg *n = qmsg_new(id);
+    n->arrival_us = (uint64_t)clock_wall_us();
+    n->flags = a->m->flags & (uint32_t)(MSG_SMTPUTF8 | MSG_8BIT);
+    buf_add(&n->envelope, rep->envelope);
+    uint64_t prepended = 0;
+    const char *why = NULL;
+    if (!qrec_content_size(rep->prepend, &prepended) || qmsg_parse_envelope(n, QMSG_CHANNEL_RECORDS, rep->n_rcpt, &err) < 0)
+        why = "mail system error: malformed forward";
+    else if (!a->m->in_memory && (a->m->place == QPLACE_RING || qmsg_load_content(&qm.io, a->m, &err) < 0))
+        why = "mail system error: content cannot be read";
+    if (why == NULL) {
+        buf_add(&n->content, rep->prepend);
+        buf_add(&n->content, buf_str(&a->m->content));
+        n->content_size = a->m->content_size + prepended;
+        if (a->m->place != QPLACE_RING && a->m->content.n > qm.conf.inline_limit) {
+            buf_done(&a->m->content);
+            a->m->in_memory = false;
+        }
+        n->settles = xcalloc(1, sizeof *n->settles);
+        n->settles[n->n_settles++] = (struct qsettle){ a->m, rep->n };
+        if (!queue_has_room(&qm.q, n->content.n + n->envelope.n + 4096) || queue_submit(&qm.q, n) < 0)
+            why = "insufficient queue space to forward the message";
+    }
+    if (why != NULL) {
+        n->n_settles = 0;
+        qmsg_free(n);
+        msg_set_reason(&a->m->rcpts[rep->n], RCPT_DEFERRED, STR("4.3.0"), str_from(why), STR(""), STR(""));
+        log_warning("%s: %s", a->m->id, why);
+    } else {
+        struct active *na = msg_new_active(n);
+        na->forwarded = true;
+        na->notice_of = a->m;
+        a->m->rcpts[rep->n].state = RCPT_COMPOSING;
+        a->composing++;
+    }
+    push_ack(c, rep->job, rep->n);
+    commit_soon();
+    rcpt_ended(job, rep->n);
+}
+
+static void on_composed(struct chan *c, const struct ipc_composed *composed)
+{
+    struct jobs *job = htab_get(&qm.jobs, str_make(&composed->job, sizeof composed->job));
+    if (job != NULL && job->w->chan == c && job->notice)
+        msg_composed(job, composed);
+}
+
+/* What a living process still delivers for the queue manager before us. */
+static void on_inflight(struct chan *c, const struct ipc_inflight *f)
+{
+    struct worker *w = chan_user(c);
+    struct qmsg *m = queue_find(&qm.q, f->queue_id);
+    if (m == NULL || f->n >= m->n_rcpt || m->rcpts[f->n].done || m->rcpts[f->n].state != RCPT_IDLE)
+        return;
+    struct jobs *job = htab_get(&qm.jobs, str_make(&f->job, sizeof f->job));
+    if (job == NULL) {
+        job = job_new(active_of(m), w);
+        (void)htab_remove(&qm.jobs, str_make(&job->number, sizeof job->number));
+        job->number = f->job;
+        (void)htab_put(&qm.jobs, str_make(&job->number, sizeof job->number), job);
+    } else if (job->a != active_of(m)) {
+        return;
+    }
+    vec_push(&job->rcpts, f->n);
+    job->left++;
+    m->rcpts[f->n].state = RCPT_BUSY;
+    m->rcpts[f->n].job = job;
+    active_of(m)->working++;
+}
+
+/* ---- processes ---- */
+
+static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    struct worker *w = chan_user(c);
+    if (type == IPC_RESULT)
+        on_result(c, msg);
+    else if (type == IPC_REPLACE)
+        on_replace(c, msg);
+    else if (type == IPC_RESOLVED)
+        on_resolved(id, msg);
+    else if (type == IPC_COMPOSED)
+        on_composed(c, msg);
+    else if (type == IPC_INFLIGHT)
+        on_inflight(c, msg);
+    else if (type == IPC_IDS_WANT) {
+        struct buf ids = { 0 };
+        uint32_t n = MIN(((struct ipc_ids_want *)msg)->n, 256u);
+        for (uint32_t i = 0; i < n; i++) {
+            char name[QID_MAX + 1];
+            make_id(name);
+            buf_put(&ids, name, strlen(name) + 1);
+        }
+        struct ipc_ids reply = { .n = n, .ids = buf_str(&ids) };
+        (void)chan_send(c, IPC_IDS, id, &reply);
+        buf_done(&ids);
+    } else if (type == IPC_INFLIGHT_END) {
+        w->ready = true;
+        sched_soon();
+    }
+}
+
+static void to_corrupt(struct active *a, const char *address)
+{
+    struct err err;
+    log_error("%s: delivery to <%s> ended its process %d times; the message is saved in corrupt/", a->m->id, address, SUSPECT_STRIKES);
+    if (a->m->place == QPLACE_RING && !a->spilling) {
+        struct qspill s;
+        queue_spill_begin(&qm.q, a->m, QPLACE_CORRUPT, 0, &s);
+        queue_spill_run(&s);
+        if (queue_spill_done(&s, &err) < 0)
+            log_warning("%s", err.text);
+    } else if (queue_move(&qm.q, a->m, QPLACE_CORRUPT, 0, true, &err) < 0) {
+        log_warning("%s", err.text);
+    }
+    if (a->m->place == QPLACE_CORRUPT && a->working == 0 && a->composing == 0)
+        msg_drop(a);
+    commit_soon();
+}
+
+/* Strike: each recipient that was in flight is a suspect now. */
+static void strike(struct jobs *job)
+{
+    struct active *a = job->a;
+    for (size_t i = 0; i < job->rcpts.n; i++) {
+        uint32_t n = job->rcpts.p[i];
+        struct qrcpt *r = &a->m->rcpts[n];
+        if (!rcpt_is_in(job, n))
+            continue;
+        if (r->strikes > 0)
+            qm.suspect_busy = false;
+        r->job = NULL;
+        r->state = RCPT_IDLE;
+        r->maybe_done = 1;
+        r->strikes++;
+        a->working--;
+        if (r->strikes >= SUSPECT_STRIKES && a->working == 0) {
+            struct buf address = { 0 };
+            enc_printable(&address, r->address);
+            job->rcpts.n = 0;
+            finish_job(job);
+            to_corrupt(a, buf_cstr(&address));
+            buf_done(&address);
+            return;
+        }
+    }
+    finish_job(job);
+    if (!qm.draining)
+        sched_message(a);
+}
+
+static void forget_resolving(const struct chan *c, const struct active *a)
+{
+    struct resolving *r;
+    VEC(struct resolving *) gone = { 0 };
+    for (size_t pos = 0; (r = htab_each(&qm.resolving, &pos)) != NULL;)
+        if (r->chan == c || r->a == a)
+            vec_push(&gone, r);
+    for (size_t i = 0; i < gone.n; i++) {
+        struct active *of = gone.p[i]->a;
+        of->m->rcpts[gone.p[i]->n].state = RCPT_IDLE;
+        of->working--;
+        of->next_rcpt = 1;
+        resolving_free(gone.p[i]);
+    }
+    vec_done(&gone);
+}
+
+static void on_closed(struct chan *c)
+{
+    struct worker *w = chan_user(c);
+    struct jobs *job;
+    VEC(struct jobs *) mine = { 0 };
+    list_remove(&w->node);
+    for (size_t pos = 0; (job = htab_each(&qm.jobs, &pos)) != NULL;)
+        if (job->w == w)
+            vec_push(&mine, job);
+    forget_resolving(c, NULL);
+    for (size_t i = 0; i < qm.acks.n; i++)
+        if (qm.acks.p[i].chan == c)
+            qm.acks.p[i].chan = NULL;
+    for (size_t i = 0; i < qm.acks_writing.n; i++)
+        if (qm.acks_writing.p[i].chan == c)
+            qm.acks_writing.p[i].chan = NULL;
+    for (size_t i = 0; i < mine.n; i++) {
+        if (mine.p[i]->notice)
+            msg_compose_failed(mine.p[i]);
+        else
+            strike(mine.p[i]);
+    }
+    vec_done(&mine);
+    free(w);
+    chan_free(c);
+    sched_soon();
+}
+const struct chan_ops worker_ops = { on_message, on_closed };
+
+void worker_peer(struct chan *c)
+{
+    struct worker *w = chan_user(c);
+    enum role role = chan_peer_role(c);
+    w->chan = c;
+    w->ready = role == ROLE_BOUNCE;
+    w->ask_until = clock_mono_ms() + ASK_MS;
+    list_append(role == ROLE_BOUNCE ? &qm.bouncers : role == ROLE_ROUTER ? &qm.routers : &qm.outs, &w->node);
+    if (role != ROLE_BOUNCE) {
+        struct ipc_inflight_ask ask = { 0 };
+        (void)chan_send(c, IPC_INFLIGHT_ASK, 0, &ask);
+    }
+    sched_soon();
+}
+
+/* Out of every queue; its jobs, if any, find nobody. */
+void sched_forget(struct active *a)
+{
+    struct transport *t;
+    struct jobs *job;
+    VEC(struct jobs *) mine = { 0 };
+    forget_resolving(NULL, a);
+    if (a->working > 0) {
+        for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
+            LIST_EACH(dit, &t->dests) {
+                struct dest *d = container_of(dit, struct dest, node);
+                LIST_EACH(eit, &d->entries)
+                    if (container_of(eit, struct entry, node)->a == a)
+                        entry_free(container_of(eit, struct entry, node));
+            }
+        LIST_EACH(eit, &qm.suspects)
+            if (container_of(eit, struct entry, node)->a == a)
+                entry_free(container_of(eit, struct entry, node));
+    }
+    for (size_t pos = 0; (a->working > 0 || a->composing > 0) && (job = htab_each(&qm.jobs, &pos)) != NULL;)
+        if (job->a == a)
+            vec_push(&mine, job);
+    for (size_t i = 0; i < mine.n; i++)
+        finish_job(mine.p[i]);
+    vec_done(&mine);
+}
+
+/* An administrator's flush forgives the dead. */
+void sched_flush_dead(void)
+{
+    struct transport *t;
+    struct dest *d;
+    for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
+        for (size_t dpos = 0; (d = htab_each(&t->by_nexthop, &dpos)) != NULL;)
+            d->dead_until = 0;
+    sched_soon();
+}
+
+bool sched_is_idle(void) { return qm.jobs.n == 0; }

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: ISC
+"""The installed form, started by root: every running process is what its row of the role table says.
+
+The table is the one that master prints; /proc/PID/{status,root,cwd,fd,maps} is what is.
+"""
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(__file__) + '/lib')
+from tap import done, ok                        # noqa: E402
+from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
+
+BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
+PROGRAMS = ['master', 'broker', 'logd', 'smtpd', 'submitd', 'pickup', 'qmgr', 'deliver-out', 'deliver-bounce', 'deliver-router',
+            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'lookup', 'resolver']
+CAPS = {'-': 0, 'SETUID SETGID': 1 << 6 | 1 << 7}
+MASTER_CF = """127.0.0.1:%d inet n - n - - smtpd
+127.0.0.1:%d inet n - n - - submitd
+127.0.0.1:%d inet n - n - - imap-login
+127.0.0.1:%d inet n - n - - tls-proxy -o tls_service=imap
+127.0.0.1:%d inet n - n - - pop3-login
+127.0.0.1:%d inet n - n - - tls-proxy -o tls_service=pop3
+smtp unix - - n - - smtp
+local unix - n n - - local
+virtual unix - n n - - virtual
+dovecot-lmtp unix - - n - - lmtpd
+"""
+
+
+def role_table():
+    out = subprocess.run([BUILD + '/bin/master', '--print-roles'], stdout=subprocess.PIPE, text=True).stdout
+    rows = [[c.strip() for c in line.strip('|').split('|')] for line in out.splitlines()]
+    return {r[0]: dict(zip(rows[0], r)) for r in rows[2:]}
+
+
+def install():
+    toys = Toys(build=BUILD, private=False)
+    for program in PROGRAMS:
+        if os.path.exists('%s/bin/%s' % (BUILD, program)):
+            shutil.copy('%s/bin/%s' % (BUILD, program), toys.dir + '/bin/' + program)
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=mail.example.test', '-keyout',
+                    toys.dir + '/etc/key.pem', '-out', toys.dir + '/etc/cert.pem'], stderr=subprocess.DEVNULL, check=True)
+    os.chmod(toys.dir + '/etc/key.pem', 0o600)
+    main = ('myhostname = mail.example.test\nmydestination = example.test\nmynetworks =\nalias_maps =\nalias_database =\nlocal_recipient_maps =\n'
+            'smtpd_tls_cert_file = %s/etc/cert.pem\nsmtpd_tls_key_file = %s/etc/key.pem\nsmtpd_tls_security_level = may\n'
+            'inet_protocols = ipv4\n' % (toys.dir, toys.dir))
+    toys.write_main(ACCOUNTS + main, private=False)
+    with open(toys.dir + '/etc/master.cf', 'w') as f:
+        f.write(MASTER_CF % (PORT + 25, PORT + 587, PORT + 143, PORT + 993, PORT + 110, PORT + 995))
+    os.chown(toys.dir + '/data', pwd.getpwnam('mail').pw_uid, pwd.getpwnam('mail').pw_gid)
+    return toys
+
+
+def accounts():
+    named = {'root': 'root'}
+    for line in ACCOUNTS.splitlines():
+        name, _, value = line.partition(' = ')
+        named['$' + name] = value
+    return named
+
+
+def processes(toys):
+    """(role, pid) of every child of master."""
+    master, found = toys.master_pid(), []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/stat' % pid) as f:
+                fields = f.read().rsplit(')', 1)[1].split()
+            with open('/proc/%s/cmdline' % pid) as f:
+                argv = f.read().split('\0')
+            if int(fields[1]) == master and fields[0] != 'Z' and '-r' in argv:
+                found.append((argv[argv.index('-r') + 1], int(pid)))
+        except (OSError, ValueError):
+            pass
+    return sorted(found)
+
+
+def status_of(pid):
+    with open('/proc/%d/status' % pid) as f:
+        return {k: v.split() for k, _, v in (line.partition(':') for line in f)}
+
+
+def check_ids(row, st, user):
+    account = pwd.getpwnam(user)
+    groups = [int(g) for g in st['Groups']]
+    wanted = {'-': [], 'own': sorted(os.getgrouplist(user, account.pw_gid)), 'shadow': groups[:1]}[row['groups']]
+    if row['user'] == 'root':
+        return st['Uid'] == ['0'] * 4
+    return st['Uid'] == [str(account.pw_uid)] * 4 and st['Gid'] == [str(account.pw_gid)] * 4 and sorted(groups) == wanted
+
+
+def check_fds(row, pid):
+    """No directory, no path, no block device; with an empty root nothing but sockets, /dev/null, and what was opened before."""
+    bad = []
+    for fd in os.listdir('/proc/%d/fd' % pid):
+        try:
+            mode = os.stat('/proc/%d/fd/%s' % (pid, fd)).st_mode
+            with open('/proc/%d/fdinfo/%s' % (pid, fd)) as f:
+                flags = int(dict(line.split(':', 1) for line in f if ':' in line)['flags'], 8)
+            if (row['root'] == 'empty' and stat.S_ISDIR(mode)) or flags & os.O_PATH:
+                bad.append('%s -> %s' % (fd, os.readlink('/proc/%d/fd/%s' % (pid, fd))))
+        except OSError:
+            pass
+    return bad
+
+
+def check_process(toys, table, named, role, pid):
+    row, st, wrong = table[role], status_of(pid), []
+    if not check_ids(row, st, named[row['user']]):
+        wrong.append('ids %s %s %s' % (st['Uid'], st['Gid'], st['Groups']))
+    caps = CAPS[row['capabilities']]
+    for kind in ('CapEff', 'CapPrm', 'CapInh', 'CapAmb') + (() if role == 'actor' else ('CapBnd',)):
+        if int(st[kind][0], 16) & ~caps:
+            wrong.append('%s %s' % (kind, st[kind][0]))
+    if role != 'actor' and st['NoNewPrivs'] != ['1']:
+        wrong.append('no_new_privs')
+    if (st['Seccomp'] == ['2']) != (row['seccomp'] != 'none'):
+        wrong.append('seccomp %s' % st['Seccomp'])
+    root = {'empty': toys.dir + '/empty', 'maildrop': toys.dir + '/spool/maildrop'}.get(row['root'], '/')
+    if os.readlink('/proc/%d/root' % pid) != root:
+        wrong.append('root %s' % os.readlink('/proc/%d/root' % pid))
+    bad = check_fds(row, pid)
+    if bad:
+        wrong.append('descriptors %s' % bad)
+    with open('/proc/%d/maps' % pid) as f:
+        if any('rwx' in line for line in f):
+            wrong.append('memory that is writable and executable')
+    return wrong
+
+
+def main():
+    if os.geteuid() != 0:
+        ok(True, 'skipped: not root')
+        done()
+    table, named, toys = role_table(), accounts(), install()
+    try:
+        started = toys.start()
+        ok(started.returncode == 0 and 'does not run' not in started.stdout, 'the system starts as root, with every program', started.stdout)
+        time.sleep(2)
+        found = processes(toys)
+        expected = set(table) - {'master', 'actor', 'auth-worker'}
+        missing = expected - {role for role, _ in found}
+        ok(not missing, 'a process of every role runs: ' + ', '.join(sorted({r for r, _ in found})), 'missing: %s\n%s' % (missing, toys.log()[-3000:]))
+        for role in sorted({r for r, _ in found}):
+            wrong = ['%d: %s' % (pid, w) for r, pid in found if r == role for w in check_process(toys, table, named, role, pid)]
+            ok(not wrong, '%s: user, groups, root, capabilities, filter and descriptors are those of its row' % role, '\n'.join(wrong))
+        empty = os.stat(toys.dir + '/empty')
+        ok(os.listdir(toys.dir + '/empty') == [] and empty.st_uid == 0 and not empty.st_mode & 0o022, 'the empty root is empty, and only root may write it')
+        ok('killed by signal' not in toys.log() and 'throttling' not in toys.log(), 'nobody died', toys.log()[-3000:])
+        uids = {role: status_of(pid)['Uid'][0] for role, pid in found}
+        ok(len({uids[r] for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log') if r in uids}) ==
+           len([r for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log') if r in uids]), 'trust levels do not share a user')
+    finally:
+        toys.close()
+    done()
+
+
+main()
