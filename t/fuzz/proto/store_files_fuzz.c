@@ -3,6 +3,7 @@
 #include "proto/dsn.h"
 #include "proto/flag_record.h"
 #include "proto/maildir_name.h"
+#include "proto/mbox_scan.h"
 #include "proto/uidlist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -70,6 +71,20 @@ static void alias(struct str s)
     buf_done(&scratch);
 }
 
+static void mbox(struct str s)
+{
+    struct buf out = buf_make(0);
+    struct mbox_message m;
+    size_t pos = 0, before;
+    while (before = pos, mbox_next(s, &pos, &m)) {
+        ASSERT(pos > before && m.at <= m.head && m.head <= m.body && m.body <= m.end && m.end <= s.n);
+        buf_reset(&out);
+        mbox_put_visible(&out, s, &m);
+        ASSERT(out.n <= m.end - m.head);
+    }
+    buf_done(&out);
+}
+
 /* No input adds a line that is not ours to the header of a notice. */
 static void notice(struct str s)
 {
@@ -93,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     list(s);
     records(s);
     alias(s);
+    mbox(s);
     notice(s);
     return 0;
 }
