@@ -376,19 +376,16 @@ static void on_end(struct child *c, int status)
     free(c);
 }
 
-void children_reap(void)
+bool children_ended(pid_t pid, int status)
 {
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        LIST_EACH(it, &all.children) {
-            struct child *c = container_of(it, struct child, node);
-            if (c->pid == pid) {
-                on_end(c, status);
-                break;
-            }
+    LIST_EACH(it, &all.children) {
+        struct child *c = container_of(it, struct child, node);
+        if (c->pid == pid) {
+            on_end(c, status);
+            return true;
         }
     }
+    return false;
 }
 
 /* ---- generations ---- */
@@ -491,7 +488,6 @@ static bool phase_done(void)
 
 static void stop_poll(struct timer *t)
 {
-    children_reap();
     if (clock_mono_ms() >= all.kill_at)
         signal_phase(SIGKILL);
     while (all.phase < N_ELEMS(phases) && phase_done()) {

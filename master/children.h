@@ -22,10 +22,9 @@ struct children_conf {
 
 void children_init(const struct children_conf *conf);
 /* Start what the plan says; what ran before drains. fds[i] belongs to plan row i and stays open. */
-struct service_fds { int fds[16]; size_t n; };
 void children_start(const struct plan_list *plan, const struct service_fds *fds, unsigned generation);
-/* SIGCHLD. */
-void children_reap(void);
+/* SIGCHLD: a child of ours has ended. False: it is not one of these. */
+bool children_ended(pid_t pid, int status);
 /* Orderly end: sessions and deliveries, then helpers and qmgr, then the log. */
 void children_stop(void);
 #endif

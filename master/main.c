@@ -38,6 +38,7 @@
 #include "instance.h"
 #include "listen.h"
 #include "os/priv.h"
+#include "spawn.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -45,6 +46,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LOG_BUFFER = 8 << 20 };
@@ -141,6 +143,9 @@ static int open_listeners(const struct plan_list *plan, const struct master_conf
             return p->line == 0 ? err_prefix(err, "service %s", p->name) : err_prefix(err, "%s: line %u: service %s", plan->file, p->line, p->name);
         }
     }
+    for (size_t i = 0; i < plan->spawn.n; i++)
+        if (listen_open(plan->spawn.p[i].socket, &lp, fds[plan->v.n + i].fds, &fds[plan->v.n + i].n, N_ELEMS(fds->fds), err) != 0)
+            return err_prefix(err, "%s: service %s", plan->file, plan->spawn.p[i].name);
     return 0;
 }
 
@@ -149,6 +154,7 @@ static int open_listeners(const struct plan_list *plan, const struct master_conf
 static void start_generation(struct service_fds *fds)
 {
     children_start(&master.plan, fds, ++master.generation);
+    spawn_start(&master.plan, fds + master.plan.v.n);
     free(fds);
 }
 
@@ -163,7 +169,7 @@ static void on_hup(int signo)
         return;
     }
     drop_missing_programs(&l.plan);
-    struct service_fds *fds = xcalloc(l.plan.v.n + 1, sizeof *fds);
+    struct service_fds *fds = xcalloc(l.plan.v.n + l.plan.spawn.n + 1, sizeof *fds);
     if (open_listeners(&l.plan, &l.conf, fds, &err) != 0) {
         log_error("%s; the old configuration stays", err.text);
         plan_done(&l.plan);
@@ -179,14 +185,19 @@ static void on_hup(int signo)
 static void on_term(int signo)
 {
     log_info("terminating on signal %d", signo);
+    spawn_stop();
     listen_close_all();
     children_stop();
 }
 
 static void on_chld(int signo)
 {
+    int status;
+    pid_t pid;
     (void)signo;
-    children_reap();
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (!children_ended(pid, status))
+            (void)spawn_reaped(pid, status);
 }
 
 /* ---- start ---- */
@@ -382,7 +393,7 @@ int main(int argc, char **argv)
     make_places();
     drop_missing_programs(&master.plan);
     check_accounts();
-    struct service_fds *fds = xcalloc(master.plan.v.n + 1, sizeof *fds);
+    struct service_fds *fds = xcalloc(master.plan.v.n + master.plan.spawn.n + 1, sizeof *fds);
     if (open_listeners(&master.plan, &master.conf, fds, &err) != 0)
         log_fatal("%s", err.text);
     open_log_socket();

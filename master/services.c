@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
+#include "spawn.h"
 
-enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, NOT_SERVED };
+enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
 
 /* Commands of master.cf. family: of the login roles. */
 static const struct command { const char *name; enum kind kind; enum role role; const char *family, *program; } commands[] = {
@@ -34,7 +35,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "proxymap", DONE_INSIDE, ROLE_LOOKUP, "", "" },
     { "postlogd", DONE_INSIDE, ROLE_LOG, "", "" },
     { "nbdb_reindexd", DONE_INSIDE, ROLE_LOOKUP, "", "" },
-    { "spawn", NOT_SERVED, ROLE_BROKER, "", "" },
+    { "spawn", SPAWNS, ROLE_MASTER, "", "" },
     { "qmqpd", NOT_SERVED, ROLE_SMTPD, "", "" },
     { "imap-login", DOES_ROLE, ROLE_LOGIN, "imap", "imap-login" },
     { "pop3-login", DOES_ROLE, ROLE_LOGIN, "pop3", "pop3-login" },
@@ -175,7 +176,7 @@ static struct plan *find_plan(struct plan_list *l, enum role role, const char *f
     return NULL;
 }
 
-static int add_row(struct plan_list *l, const struct service *s, const struct master_conf *conf, struct buf *warnings, struct err *err)
+static int add_row(struct plan_list *l, struct config *c, const struct service *s, const struct master_conf *conf, struct buf *warnings, struct err *err)
 {
     const struct command *cmd = find_command(s->command);
     if (cmd == NULL)
@@ -183,6 +184,8 @@ static int add_row(struct plan_list *l, const struct service *s, const struct ma
     if (cmd->kind == NOT_SERVED)
         buf_printf(warnings, "%s: line %u: service %s: command \"%s\" is not run by this system; run it on its own and name its socket\n",
                    l->file, s->line, s->name, s->command);
+    if (cmd->kind == SPAWNS)
+        return spawn_plan_make(c, l->file, s, vec_add(&l->spawn), err);
     /* Transports are option sets that the delivery roles read for themselves. */
     if (cmd->kind != DOES_ROLE || (s->type == SERVICE_PASS && cmd->role == ROLE_SMTPD))
         return 0;
@@ -288,6 +291,9 @@ void plan_done(struct plan_list *l)
         vec_done(&p->overrides);
         vec_done(&p->sockets);
     }
+    for (size_t i = 0; i < l->spawn.n; i++)
+        spawn_plan_done(&l->spawn.p[i]);
+    vec_done(&l->spawn);
     vec_done(&l->v);
 }
 
@@ -301,7 +307,7 @@ int plan_make(struct config *c, const struct master_conf *conf, struct plan_list
     add_builtin(&l, conf);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < services.n; i++)
-        rc = add_row(&l, &services.rows[i], conf, warnings, err);
+        rc = add_row(&l, c, &services.rows[i], conf, warnings, err);
     if (rc == 0)
         rc = add_mailbox(&l, conf, err);
     if (rc != 0) {

@@ -29,7 +29,17 @@ struct plan {
     bool verbose;
     unsigned line;              /* of master.cf, 0 = built in */
 };
-struct plan_list { VEC(struct plan) v; char file[1024]; };
+/* A spawn(8) service: a command per connection, run by master itself. */
+struct spawn_plan {
+    char name[65];
+    char *socket, *user, *group;    /* group: NULL = the user's own */
+    VEC(char *) argv;               /* ends with NULL */
+    uint32_t max_proc, time_limit;  /* 0 = no limit; seconds */
+};
+struct plan_list { VEC(struct plan) v; VEC(struct spawn_plan) spawn; char file[1024]; };
+
+/* The sockets of one service. */
+struct service_fds { int fds[16]; size_t n; };
 
 /* The whole plan; warnings go to *warnings, one per line. -1 and *err with file and line. */
 int plan_make(struct config *c, const struct master_conf *conf, struct plan_list *ret, struct buf *warnings, struct err *err);

@@ -251,15 +251,18 @@ static enum known in_class(struct expand *x, const struct resolved *where, struc
     return map_list_is_empty(maps) ? KNOWN : in_maps(x, maps, where->recipient, a, err);
 }
 
-enum known expand_is_known(struct expand *x, struct str address, const struct resolved *where, struct arena *a, const char **ret_table, struct err *err)
+enum known expand_is_known(struct expand *x, struct str address, const struct resolved *where, struct arena *a, const char **ret_table, bool *ret_plain,
+                           struct err *err)
 {
     struct map_list *const before[] = { x->recipient_canonical, x->canonical, x->aliases };
     const char *table = NULL;
+    *ret_plain = false;
     for (size_t i = 0; i < N_ELEMS(before); i++) {
         enum known k = in_maps(x, before[i], address, a, err);
         if (k != KNOWN_NOT)
             return k;
     }
+    *ret_plain = true;
     if (str_eqz(where->transport, "error"))
         return where->class == CLASS_VIRTUAL_ALIAS ? (*ret_table = x->conf->unknown_table_name ? "virtual alias table" : NULL, KNOWN_NOT) : KNOWN;
     enum known k = in_class(x, where, a, &table, err);

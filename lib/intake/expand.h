@@ -30,6 +30,11 @@ enum expand_result expand_recipient(struct expand *x, struct str address, struct
 enum expand_result expand_bcc(struct expand *x, struct str sender, struct str recipient, struct arena *a, struct expand_list *list, struct err *err);
 
 enum known { KNOWN, KNOWN_NOT, KNOWN_TEMP };
-/* WAITS. Does the recipient (standard form, resolved) exist? On KNOWN_NOT *ret_table is "local recipient table" ... or NULL when tables are not to be named. */
-enum known expand_is_known(struct expand *x, struct str address, const struct resolved *where, struct arena *a, const char **ret_table, struct err *err);
+/*
+ * WAITS. Does the recipient (standard form, resolved) exist? On KNOWN_NOT
+ * *ret_table is "local recipient table" ... or NULL when tables are not to be
+ * named. *ret_plain: no table rewrites it, so expansion would give it back as it is.
+ */
+enum known expand_is_known(struct expand *x, struct str address, const struct resolved *where, struct arena *a, const char **ret_table, bool *ret_plain,
+                           struct err *err);
 #endif

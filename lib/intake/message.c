@@ -128,16 +128,23 @@ static void free_list(void *list)
     vec_done(&((struct expand_list *)list)->addrs);
 }
 
-enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, struct err *err)
+enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, const struct resolved *where, struct err *err)
 {
     struct expand_list list = { 0 };
     struct cleanup undo;
+    enum expand_result r = EXPAND_OK;
     cleanup_push(&undo, free_list, &list);
-    enum expand_result r = expand_recipient(m->in->expand, address, m->arena, &list, err);
-    if (r == EXPAND_OK)
-        r = put_all(m, &list, address, notify, orcpt, err);
-    if (r == EXPAND_OK) {
+    if (where != NULL && !seen(m, address)) {
+        put_rcpt(m, where->recipient, address, notify, orcpt, where);
+        vec_push(&m->seen.addrs, address);
+        r = m->rcpts.full || m->routes.full ? EXPAND_TOO_MANY : EXPAND_OK;
+    } else if (where == NULL) {
+        r = expand_recipient(m->in->expand, address, m->arena, &list, err);
+        if (r == EXPAND_OK)
+            r = put_all(m, &list, address, notify, orcpt, err);
         list.addrs.n = 0;
+    }
+    if (r == EXPAND_OK) {
         r = expand_bcc(m->in->expand, m->sender, address, m->arena, &list, err);
         if (r == EXPAND_OK)
             r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), err);

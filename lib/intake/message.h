@@ -68,8 +68,11 @@ bool intake_begin(struct intake_msg *m, struct intake *in, struct arena *a, uint
 void intake_attr(struct intake_msg *m, const char *name, struct str value);
 /* WAITS. EXPAND_TEMP: 451. */
 enum expand_result intake_sender(struct intake_msg *m, struct str address, enum smtp_ret ret, struct str envid, struct err *err);
-/* WAITS. One recipient as the client gave it (internal form): expands, routes, and records it. */
-enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, struct err *err);
+/*
+ * WAITS. One recipient, in standard form: expands, routes, and records it.
+ * where: what it resolves to, if no table rewrites it and that is known already; NULL: not known.
+ */
+enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigned notify, struct str orcpt, const struct resolved *where, struct err *err);
 /* A header field to put on top ("Name: value"). */
 void intake_prepend(struct intake_msg *m, struct str field);
 /* WAITS (bcc tables). Ends the envelope; received: the trace field, in lines joined by LF. False: answer m->failed. */

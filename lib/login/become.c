@@ -76,6 +76,8 @@ static void check_home(void)
 
 static void make_dirs(char *path)
 {
+    if (access(path, F_OK) == 0)
+        return;
     for (char *p = path + 1; *p != '\0'; p++)
         if (*p == '/') {
             *p = '\0';

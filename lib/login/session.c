@@ -9,6 +9,7 @@
 #include "become.h"
 #include "event/loop.h"
 #include "login/params.h"
+#include "os/sandbox.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -233,7 +234,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     struct param_table own = { rows, N_ELEMS(rows) };
     config_register(d->config, &own);
-    return config_fill(d->config, &own, &zygote.conf, err);
+    return config_fill(d->config, &own, &zygote.conf, err) != 0 ? -1 : sandbox_prepare(SANDBOX_FILES, err);
 }
 
 static void start(const struct daemon_ctx *d)

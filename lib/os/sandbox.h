@@ -50,6 +50,8 @@ struct sandbox_report {
 
 /* Needs no_new_privs or CAP_SYS_ADMIN. -1: what the plan asks for and this kernel has could not be done. */
 int sandbox_enter(const struct sandbox_plan *plan, struct sandbox_report *ret, struct err *err);
+/* Makes the filter of one class ahead of time: entering that class is cheap then, in this process or its children. */
+int sandbox_prepare(enum sandbox_class class, struct err *err);
 /* Landlock's ABI version on this kernel, 0 = none. */
 int sandbox_landlock_abi(void);
 #endif

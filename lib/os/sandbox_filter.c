@@ -7,15 +7,19 @@
 #include "os/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int sandbox_filter_enter(const struct sandbox_plan *plan, struct err *err);
+int sandbox_filter_prepare(enum sandbox_class class, struct err *err);
 
 /* Every process: memory, time, descriptors it has, threads of its own, its end. */
 static const char basic[] =
@@ -90,11 +94,10 @@ static int add_sockets(scmp_filter_ctx ctx, enum sandbox_class class)
 }
 
 /* Calls that are allowed with some arguments only. */
-static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class)
+static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class, uint64_t self)
 {
     bool own_code = class == SANDBOX_LOOKUP || class == SANDBOX_WORKER;    /* they load modules: NSS, PAM */
     bool no_files = class == SANDBOX_NET || class == SANDBOX_CLIENT;
-    uint64_t self = (uint64_t)getpid();
     int rc = 0;
     if (own_code) {
         rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 0);
@@ -131,7 +134,7 @@ static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class)
     return rc;
 }
 
-static int fill(scmp_filter_ctx ctx, enum sandbox_class class)
+static int fill(scmp_filter_ctx ctx, enum sandbox_class class, uint64_t self)
 {
     int rc = 0;
     /* Sockets by family first: an unconditional rule for the same call would swallow them. */
@@ -139,7 +142,7 @@ static int fill(scmp_filter_ctx ctx, enum sandbox_class class)
     for (size_t i = 0; rc == 0 && i < N_ELEMS(rows); i++)
         if ((rows[i].classes >> class & 1) != 0)
             rc = add_calls(ctx, rows[i].action, rows[i].calls);
-    return rc != 0 ? rc : add_narrow(ctx, class);
+    return rc != 0 ? rc : add_narrow(ctx, class, self);
 }
 
 /* ---- the report of a refused call ---- */
@@ -180,23 +183,82 @@ static void catch_refused(void)
     (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-int sandbox_filter_enter(const struct sandbox_plan *plan, struct err *err)
+/* ---- a filter made ahead of time ---- */
+
+/* No process has this id: it stands for the id of the process that will enter. */
+enum { PID_PLACE = 0x7ffffff1, FILTER_MAX = 4096 };
+static struct { enum sandbox_class class; struct sock_filter code[FILTER_MAX]; size_t n; } ready;
+
+static scmp_filter_ctx make_filter(enum sandbox_class class, uint64_t self, int *ret_rc)
 {
-    keep_names();
-    tell = plan->on_refused;
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
-    if (ctx == NULL)
-        return err_set(err, ERR_PERM, "seccomp: no filter");
-    catch_refused();
-    int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    *ret_rc = ctx == NULL ? -ENOMEM : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (*ret_rc == 0)
+        *ret_rc = fill(ctx, class, self);
+    return ctx;
+}
+
+static int fail(enum sandbox_class class, int rc, struct err *err)
+{
+    errno = -rc;
+    return err_sys(err, ERR_PERM, "seccomp filter %s", sandbox_class_name(class));
+}
+
+/* The library writes to descriptors only. */
+static int export_code(scmp_filter_ctx ctx)
+{
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
+    ssize_t n = rc != 0 ? 0 : pread(fd, ready.code, sizeof ready.code, 0);
+    if (fd >= 0)
+        (void)close(fd);
+    if (rc == 0 && (n <= 0 || (size_t)n % sizeof ready.code[0] != 0 || (size_t)n == sizeof ready.code))
+        rc = -E2BIG;
+    ready.n = rc == 0 ? (size_t)n / sizeof ready.code[0] : 0;
+    return rc;
+}
+
+int sandbox_filter_prepare(enum sandbox_class class, struct err *err)
+{
+    int rc;
+    keep_names();
+    scmp_filter_ctx ctx = make_filter(class, PID_PLACE, &rc);
     if (rc == 0)
-        rc = fill(ctx, plan->class);
+        rc = export_code(ctx);
+    if (ctx != NULL)
+        seccomp_release(ctx);
+    ready.class = class;
+    return rc == 0 ? 0 : fail(class, rc, err);
+}
+
+static int load_ready(void)
+{
+    uint32_t self = (uint32_t)getpid();
+    struct sock_fprog program = { .len = (unsigned short)ready.n, .filter = ready.code };
+    for (size_t i = 0; i < ready.n; i++)
+        if (ready.code[i].k == PID_PLACE)
+            ready.code[i].k = self;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        return -errno;
+    return 0;
+}
+
+static int load_new(enum sandbox_class class)
+{
+    int rc;
+    keep_names();
+    scmp_filter_ctx ctx = make_filter(class, (uint64_t)getpid(), &rc);
     if (rc == 0)
         rc = seccomp_load(ctx);
-    seccomp_release(ctx);
-    if (rc != 0) {
-        errno = -rc;
-        return err_sys(err, ERR_PERM, "seccomp filter %s", sandbox_class_name(plan->class));
-    }
-    return 0;
+    if (ctx != NULL)
+        seccomp_release(ctx);
+    return rc;
+}
+
+int sandbox_filter_enter(const struct sandbox_plan *plan, struct err *err)
+{
+    tell = plan->on_refused;
+    catch_refused();
+    int rc = ready.n > 0 && ready.class == plan->class ? load_ready() : load_new(plan->class);
+    return rc == 0 ? 0 : fail(plan->class, rc, err);
 }

@@ -177,7 +177,7 @@ void cmd_quit(struct session *s, struct str args)
 void cmd_refused(struct session *s, struct str args)
 {
     (void)args;
-    reply(s, "502 5.5.1 Error: command not implemented");
+    reply(s, "502 5.5.1 Error: command not supported");
 }
 
 /* ---- TLS ---- */
@@ -226,7 +226,7 @@ void cmd_starttls(struct session *s, struct str args)
     else if (s->tls)
         reply(s, "554 5.5.1 Error: TLS already active");
     else if (s->srv->tls == NULL || (s->srv->discard & EXT_STARTTLS))
-        reply(s, "502 5.5.1 Error: command not implemented");
+        reply(s, "502 5.5.1 Error: command not supported");
     else {
         reply(s, "220 2.0.0 Ready to start TLS");
         if (session_start_tls(s))

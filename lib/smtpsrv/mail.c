@@ -159,7 +159,7 @@ static void accept_rcpt(struct session *s, const struct smtp_rcpt *r)
     struct err err = { 0 };
     if (!begin_message(s))
         return;
-    switch (intake_rcpt(&s->msg, s->rcpt, r->notify, r->orcpt, &err)) {
+    switch (intake_rcpt(&s->msg, s->rcpt, r->notify, r->orcpt, s->rcpt_is_plain ? &s->dest : NULL, &err)) {
     case EXPAND_TEMP:
         say(s, "warning: %s: %s", s->msg.id, err.text);
         (void)reject_with(s, 451, "4.3.0", "<%.*s>: Temporary lookup failure", STR_FMT(s->rcpt));

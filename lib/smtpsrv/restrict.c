@@ -2,6 +2,7 @@
 #include "smtpsrv/rule.h"
 #include <stdarg.h>
 #include "base/num.h"
+#include "conf/lex.h"
 
 static const char *const stage_params[STAGE_COUNT] = {
     [STAGE_CLIENT] = "smtpd_client_restrictions", [STAGE_HELO] = "smtpd_helo_restrictions",
@@ -31,7 +32,7 @@ static int take_arg(struct parser *p, struct rule *r)
     uint32_t seconds;
     if (r->word->arg == ARG_NONE)
         return 0;
-    if (!str_token(&p->rest, ", \t\r\n", &r->arg))
+    if (!lex_word(&p->rest, ", \t\r\n", &r->arg))
         return fail(p, "needs an argument", str_from(r->word->name));
     if (r->word->arg == ARG_SECONDS)
         return num_parse_u32(r->arg, 3600, &seconds) ? 0 : fail(p, "sleep needs a number of seconds, not", r->arg);
@@ -41,7 +42,7 @@ static int take_arg(struct parser *p, struct rule *r)
     if (spec == NULL || str_chr(r->arg, ':') < 0)
         return fail(p, "needs a table as type:name, not", r->arg);
     r->maps = map_list_open(spec, MAP_PARTIAL_OK, p->config, p->err);
-    return r->maps == NULL ? err_prefix(p->err, "%s: ", p->param) : 0;
+    return r->maps == NULL ? err_prefix(p->err, "%s", p->param) : 0;
 }
 
 static int parse_word(struct parser *p, struct str word, struct rule *r)
@@ -54,7 +55,7 @@ static int parse_word(struct parser *p, struct str word, struct rule *r)
         r->arg = word;
         const char *spec = str_to_cstr(p->srv->rules.arena, word);
         r->maps = spec == NULL ? NULL : map_list_open(spec, MAP_PARTIAL_OK, p->config, p->err);
-        return r->maps == NULL ? err_prefix(p->err, "%s: ", p->param) : 0;
+        return r->maps == NULL ? err_prefix(p->err, "%s", p->param) : 0;
     }
     if (r->word == NULL)
         return fail(p, "unknown restriction", word);
@@ -68,7 +69,7 @@ static int parse_list(struct parser *p, const char *text, struct rule_list *ret)
     size_t n = 0;
     struct rule *rules = ARENA_ARRAY(p->srv->rules.arena, struct rule, RULES_MAX);
     p->rest = str_from(text);
-    while (str_token(&p->rest, ", \t\r\n", &word)) {
+    while (lex_word(&p->rest, ", \t\r\n", &word)) {
         if (str_ieqz(word, "warn_if_reject")) {
             warn = true;
             continue;
@@ -153,11 +154,12 @@ enum ruling reject_with(struct session *s, unsigned code, const char *dsn, const
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    s->reject = (struct reject){ .code = code, .text = str_dup(&s->txn, str_from(text)) };
-    (void)str_to_fixed(str_from(dsn), s->reject.dsn, sizeof s->reject.dsn);
+    struct reject r = { .code = code, .text = str_dup(&s->txn, str_from(text)) };
+    (void)str_to_fixed(str_from(dsn), r.dsn, sizeof r.dsn);
     /* The class of the enhanced code follows the reply code (RFC 2034 §4). */
-    if (s->reject.dsn[0] == '4' || s->reject.dsn[0] == '5')
-        s->reject.dsn[0] = (char)('0' + code / 100);
+    if (r.dsn[0] == '4' || r.dsn[0] == '5')
+        r.dsn[0] = (char)('0' + code / 100);
+    s->reject = r;      /* only now: dsn may have been the old one's */
     return V_REJECT;
 }
 
@@ -236,7 +238,7 @@ static enum ruling existence_check(struct session *s)
     struct err err = { 0 };
     if (!s->conf->unlisted_recipient || str_ieqz(s->only_rcpt, "postmaster"))
         return V_DUNNO;
-    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &err)) {
+    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &s->rcpt_is_plain, &err)) {
     case KNOWN:      return V_DUNNO;
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
@@ -267,6 +269,7 @@ enum ruling rules_for_rcpt(struct session *s)
 {
     struct err err = { 0 };
     s->rule_state = (struct rule_state){ .stage_name = "RCPT" };
+    s->rcpt_is_plain = false;
     if (resolve_address(s->srv->intake.resolve, s->sender, s->rcpt, &s->txn, &s->dest, &err) == RESOLVE_TEMP)
         return reject_lookup(s, s->rcpt, &err);
     enum ruling v = run_stages(s);

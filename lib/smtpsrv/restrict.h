@@ -6,7 +6,7 @@
  * A list is tried from left to right; the first rule that says permit or
  * reject ends it. An unknown word, a rule without its argument, or a table
  * that cannot be opened is a configuration error that names parameter and
- * word: a rule is never skipped silently. A lookup that fails for now is 451.
+ * word: a rule is never skipped silently. A lookup that fails temporarily is 451.
  */
 #ifndef SMTPSRV_RESTRICT_H
 #define SMTPSRV_RESTRICT_H

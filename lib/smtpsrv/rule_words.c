@@ -60,7 +60,7 @@ static enum ruling w_unlisted_rcpt(struct session *s, const struct rule *r)
     (void)r;
     if (s->rcpt.n == 0)
         return V_DUNNO;
-    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &err)) {
+    switch (expand_is_known(s->srv->intake.expand, s->rcpt, &s->dest, &s->txn, &table, &s->rcpt_is_plain, &err)) {
     case KNOWN:      return V_DUNNO;
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
@@ -73,12 +73,13 @@ static enum ruling w_unlisted_sender(struct session *s, const struct rule *r)
     const char *table = NULL;
     struct err err = { 0 };
     struct resolved where;
+    bool plain;
     (void)r;
     if (s->sender.n == 0)
         return V_DUNNO;
     if (resolve_address(s->srv->intake.resolve, STR(""), s->sender, &s->txn, &where, &err) == RESOLVE_TEMP)
         return reject_lookup(s, s->sender, &err);
-    switch (expand_is_known(s->srv->intake.expand, s->sender, &where, &s->txn, &table, &err)) {
+    switch (expand_is_known(s->srv->intake.expand, s->sender, &where, &s->txn, &table, &plain, &err)) {
     case KNOWN:      return V_DUNNO;
     case KNOWN_TEMP: return reject_lookup(s, s->sender, &err);
     case KNOWN_NOT:  break;

@@ -53,7 +53,7 @@ struct session {
     struct str reverse_name;            /* PTR, whether or not it leads back */
     uint32_t port, local_port;
     struct str local_addr;
-    bool name_temp;                     /* the name could not be looked up for now */
+    bool name_temp;                     /* the name could not be looked up, which may pass */
     bool trusted;                       /* in mynetworks */
     bool loopback;
     struct limit_client *client;        /* counters shared by its sessions, or NULL */
@@ -78,6 +78,7 @@ struct session {
     uint32_t n_rcpt, n_refused;
     struct intake_msg msg;
     struct resolved dest;               /* of rcpt */
+    bool rcpt_is_plain;                 /* no table rewrites rcpt */
     struct reject reject;
     struct rule_state rule_state;
     const char *where_text;             /* "DATA", "END-OF-MESSAGE": what is judged without a recipient */

@@ -90,7 +90,7 @@ static bool put_envelope(struct intake_msg *m, const struct drop *d, const struc
     for (size_t i = 0; i < d->rcpts.n; i++) {
         const struct drop_rcpt *r = &d->rcpts.p[i];
         struct str to = resolve_rewrite(m->in->resolve, r->address, m->arena);
-        if (intake_rcpt(m, to, r->notify, r->orcpt, &err) != EXPAND_OK) {
+        if (intake_rcpt(m, to, r->notify, r->orcpt, NULL, &err) != EXPAND_OK) {
             log_warning("%s: <%.*s>: %s", m->id, STR_FMT(r->address), err.text);
             return false;
         }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """master: start, reload, stop, and what it says when the configuration is wrong."""
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ REFUSED = [
     ('a bad field of master.cf is named with file and line', '', 'x unix - - q - - smtpd', ['master.cf', 'line 2', '"q"']),
     ('a value that does not parse is named with file and line', 'postern_actor_limit = many', '', ['main.cf', 'line', 'postern_actor_limit', 'many']),
     ('an unknown mailbox service is named', 'postern_mailbox_services = imap gopher', '', ['postern_mailbox_services', 'gopher']),
+    ('a spawn service without user is named with file and line', '', 'policy unix - n n - 0 spawn argv=/bin/true', ['master.cf', 'line 2', 'user=']),
     ('an address that cannot be bound is named with its service', '', '192.0.2.77:%d inet n - n - - smtpd' % (PORT + 1), ['192.0.2.77', 'line 2']),
 ]
 ACCEPTED = """rewrite unix - - n - - trivial-rewrite
@@ -50,7 +52,7 @@ maildrop unix - n n - - pipe flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${
 smtpd pass - - n - - smtpd
 dnsblog unix - - n - 0 dnsblog
 tlsproxy unix - - n - 0 tlsproxy
-policy unix - n n - 0 spawn user=nobody argv=/bin/false
+qmqp unix n - n - - qmqpd
 """
 
 
@@ -79,7 +81,7 @@ def start_stop():
     toys = Toys(master=ACCEPTED)
     said = toys.start()
     ok(said.returncode == 0 and toys.running(), 'a master.cf with every service of Postfix starts', said.stdout)
-    ok('line' in said.stdout and 'spawn' in said.stdout, 'what is not run by this system is named with file and line', said.stdout)
+    ok('line' in said.stdout and 'qmqpd' in said.stdout, 'what is not run by this system is named with file and line', said.stdout)
     ok(wait_for(lambda: 'daemon started -- version' in toys.log()), 'the log says that the daemon has started')
     again = toys.start()
     ok(again.returncode != 0 and 'already running: pid %d' % toys.master_pid() in again.stdout, 'a second master is refused, with the pid of the first', again.stdout)
@@ -145,6 +147,47 @@ def stop_with_sessions():
     toys.close()
 
 
+def ask_policy(toys, text):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect(toys.dir + '/spool/private/policy')
+    s.sendall(text)
+    answer = b''
+    try:
+        while not answer.endswith(b'\n'):
+            part = s.recv(1000)
+            if not part:
+                break
+            answer += part
+    except OSError:
+        pass
+    s.close()
+    return answer.decode()
+
+
+def spawn():
+    user = 'nobody' if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    toys = Toys(main='policy_time_limit = 2s', master='policy unix - n n - 2 spawn user=%s argv=/bin/sh -c { read x; echo "got $x" $(id -u) $(ls /proc/self/fd | wc -l); read y }' % user)
+    toys.start()
+    said = ask_policy(toys, b'hello\n')
+    ok(said.startswith('got hello %d ' % pwd.getpwnam(user).pw_uid), 'a spawn service runs its command as its user, with the connection as input and output', said)
+    ok(said.split()[-1:] == ['4'], 'with no descriptor of master', said)
+    held = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for s in held:
+        s.connect(toys.dir + '/spool/private/policy')
+    time.sleep(0.5)
+    start = time.time()
+    ok(ask_policy(toys, b'again\n').startswith('got again') and time.time() - start > 0.5, 'beyond its limit of processes who connects waits')
+    ok(wait_for(lambda: 'exceeded its time limit' in toys.log()), 'a command that takes too long is ended, and the log says so')
+    for s in held:
+        s.close()
+    toys.signal(signal.SIGHUP)
+    time.sleep(0.5)
+    ok(ask_policy(toys, b'reloaded\n').startswith('got reloaded'), 'it serves on after a reload')
+    ok(toys.stop(), 'and ends with the system')
+    toys.close()
+
+
 def printed_roles():
     out = subprocess.run([os.environ.get('POSTERN_DEV', ROOT + '/build-dev') + '/bin/master', '--print-roles'], stdout=subprocess.PIPE, text=True).stdout
     ok('| smtpd | smtpd | $postern_smtpd_user |' in out and '| qmgr |' in out, 'the role table is printed')
@@ -159,5 +202,6 @@ start_stop()
 reload()
 throttle()
 stop_with_sessions()
+spawn()
 printed_roles()
 done()

@@ -55,7 +55,7 @@ static const struct { const char *name, *conf, *client, *script; size_t messages
     { "SMTPUTF8", "", NULL, HELLO "> MAIL FROM:<\xc3\xa4@ext.test>\n< 553 5.6.7\n> MAIL FROM:<\xc3\xa4@ext.test> SMTPUTF8\n< 250\n> RCPT TO:<u@our.test>\n< 250\n> DATA\n< 354\n> .\n< 250\n" BYE, 1, NULL },
     { "DSN parameters", "", NULL, HELLO "> MAIL FROM:<a@ext.test> RET=HDRS ENVID=e+2B1\n< 250\n> RCPT TO:<u@our.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;u+2B@x\n< 250\n> DATA\n< 354\n> .\n< 250\n" BYE, 1, NULL },
     { "a client that goes away", "", NULL, HELLO ENVELOPE "> DATA\n< 354\n> Subject: x\n", 0, "lost connection after DATA (12 bytes) from unknown[203.0.113.9]" },
-    { "STARTTLS without a certificate", "", NULL, HELLO "> STARTTLS\n< 502 5.5.1 Error: command not implemented\n" BYE, 0, NULL },
+    { "STARTTLS without a certificate", "", NULL, HELLO "> STARTTLS\n< 502 5.5.1 Error: command not supported\n" BYE, 0, NULL },
     { "AUTH where there is none", "", NULL, HELLO "> AUTH PLAIN AGEAYg==\n< 503 5.5.1 Error: authentication not enabled\n" BYE, 0, NULL },
     { "too many connections from one client", "smtpd_client_connection_rate_limit = 1\n", NULL, HELLO BYE, 0, NULL },
     { "a line over all limits", "", NULL, NULL, 0, NULL },
