@@ -3,6 +3,7 @@
 #include "base/enc.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "proto/charset_tables.h"
 #include "proto/mime.h"
 #include <errno.h>
 #include <iconv.h>
@@ -13,6 +14,15 @@ bool charset_is_utf8(struct str name)
 {
     return name.n == 0 || str_ieqz(name, "utf-8") || str_ieqz(name, "utf8") || str_ieqz(name, "us-ascii") ||
            str_ieqz(name, "ascii");
+}
+
+static void put_single_byte(struct buf *out, struct str text, const uint16_t *high)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = (uint8_t)text.p[i];
+        uint32_t code = c < 0x80 ? c : high[c - 0x80];
+        utf8_put(out, code == 0 && c != 0 ? REPLACEMENT : code);
+    }
 }
 
 static bool is_latin1_name(struct str name)
@@ -52,13 +62,21 @@ static iconv_t open_converter(struct str charset)
 
 bool charset_is_known(struct str charset)
 {
-    if (charset_is_utf8(charset) || is_latin1_name(charset))
+    if (charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL)
         return true;
     iconv_t cd = open_converter(charset);
     if (cd == (iconv_t)-1)
         return false;
     iconv_close(cd);
     return true;
+}
+
+void charset_preload(void)
+{
+    static const char *const names[] = { "ISO-2022-JP", "EUC-JP", "SHIFT_JIS", "GB18030", "GBK", "BIG5", "EUC-KR" };
+    static iconv_t kept[N_ELEMS(names)];    /* never closed: a loaded converter needs no file */
+    for (size_t i = 0; i < N_ELEMS(names); i++)
+        kept[i] = iconv_open("UTF-8", names[i]);
 }
 
 static void convert(struct buf *out, iconv_t cd, struct str text)
@@ -87,6 +105,11 @@ bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
     }
     if (is_latin1_name(charset)) {
         put_latin1(out, text);
+        return true;
+    }
+    const uint16_t *high = charset_table(charset);
+    if (high != NULL) {
+        put_single_byte(out, text, high);
         return true;
     }
     iconv_t cd = open_converter(charset);
