@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-#include "become.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "event/loop.h"
+#include "login/become.h"
 #include "os/priv.h"
 #include "os/sandbox.h"
 #include <errno.h>

@@ -3,12 +3,12 @@
  * session.c - what the zygote does as root: frames in and out, counting, fork.
  * What the child does is in become.c.
  */
-#include "login/session.h"
 #include "base/htab.h"
 #include "base/log.h"
-#include "become.h"
 #include "event/loop.h"
+#include "login/become.h"
 #include "login/params.h"
+#include "login/session.h"
 #include "os/sandbox.h"
 #include <fcntl.h>
 #include <signal.h>
