@@ -21,7 +21,14 @@ struct actor_user { char name[256], home[1024]; uint32_t uid, gid; };
 /* Root for the last time: become the user for good. -1 and *err: the process must end. */
 int actor_become(const struct ipc_become *who, bool private_instance, struct actor_user *ret, struct err *err);
 
-void action_maildir(const struct ipc_action *a, struct action_result *r);
+/*
+ * Writes the message. *ret: what is to be committed, several together; NULL
+ * when the outcome is known already. action_maildir_end turns what
+ * deliver_commit_all() said into the result.
+ */
+struct deliver;
+void action_maildir_begin(const struct ipc_action *a, struct deliver **ret, struct action_result *r);
+void action_maildir_end(int rc, const struct err *err, struct action_result *r);
 void action_mbox(const struct ipc_action *a, struct action_result *r);
 /* Shell command (aliases, .forward, mailbox_command) or pipe(8) line. */
 void action_command(const struct ipc_action *a, const struct actor_user *user, struct action_result *r);

@@ -28,31 +28,35 @@ static bool make_token(const struct ipc_action *a, char *token, size_t cap)
     return n > 0 && (size_t)n < cap;
 }
 
-void action_maildir(const struct ipc_action *a, struct action_result *r)
+void action_maildir_end(int rc, const struct err *err, struct action_result *r)
 {
-    struct err err = { 0 };
-    char path[4097], token[100];
-    struct deliver *d;
-    bool done;
-    if (!str_to_fixed(a->path, path, sizeof(path)) || !make_token(a, token, sizeof(token))) {
-        err_set(&err, ERR_PERM, "bad path or queue id");
-        action_failed(r, "maildir", &err);
-        return;
-    }
-    int rc = deliver_open(path, token, a->maybe_done, &d, &done, &err);
-    if (rc == 0 && !done) {
-        rc = content_each(a, write_piece, d, &err);
-        if (rc == 0)
-            rc = deliver_commit(d, &err);
-        deliver_free(d);
-    }
     if (rc < 0) {
-        action_failed(r, "maildir", &err);
+        action_failed(r, "maildir", err);
         return;
     }
     r->outcome = OUTCOME_SENT;
     r->dsn = "2.0.0";
     buf_puts(&r->text, "delivered to maildir");
+}
+
+void action_maildir_begin(const struct ipc_action *a, struct deliver **ret, struct action_result *r)
+{
+    struct err err = { 0 };
+    char path[4097], token[100];
+    struct deliver *d = NULL;
+    bool done = false;
+    int rc = str_to_fixed(a->path, path, sizeof(path)) && make_token(a, token, sizeof(token)) ? 0
+           : err_set(&err, ERR_PERM, "bad path or queue id");
+    if (rc == 0)
+        rc = deliver_open(path, token, a->maybe_done, &d, &done, &err);
+    if (rc == 0 && !done)
+        rc = content_each(a, write_piece, d, &err);
+    *ret = d;
+    if (rc == 0 && !done)
+        return;
+    deliver_free(d);
+    *ret = NULL;
+    action_maildir_end(rc, &err, r);
 }
 
 static int collect(void *arg, struct str piece, struct err *err)

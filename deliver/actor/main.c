@@ -29,12 +29,18 @@
 #include <unistd.h>
 #include "actor.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "daemon/daemon.h"
+#include "store/deliver.h"
+
+struct pending { uint64_t job; struct deliver *d; };
 
 static struct {
     bool private_instance, became;
     struct actor_user user;
     struct chan *router;
+    VEC(struct pending) pending;    /* written in this turn, not synced yet */
+    struct deferred commit;
 } self;
 
 static void on_become(const struct ipc_become *who)
@@ -47,12 +53,67 @@ static void on_become(const struct ipc_become *who)
     self.became = true;
 }
 
+static void say(const struct action_result *r, uint64_t job)
+{
+    struct ipc_action_result answer = {
+        .job = job, .outcome = (uint32_t)r->outcome, .dsn = str_from(r->dsn), .text = buf_str(&r->text), .data = buf_str(&r->data),
+    };
+    if (self.router != NULL && !chan_send(self.router, IPC_ACTION_RESULT, 0, &answer))
+        log_warning("the router did not take the result of an action");
+}
+
+static struct action_result new_result(void)
+{
+    return (struct action_result){ .outcome = OUTCOME_DEFERRED, .dsn = "4.3.0", .text = { .limit = 4000 }, .data = { .limit = 131072 } };
+}
+
+static void result_done(struct action_result *r)
+{
+    buf_done(&r->text);
+    buf_done(&r->data);
+}
+
+/* What was written in this turn is synced together, and then answered. */
+static void commit(struct deferred *unused)
+{
+    (void)unused;
+    size_t n = self.pending.n;
+    struct deliver **d = xcalloc(n + 1, sizeof(struct deliver *));
+    int *rc = xcalloc(n + 1, sizeof(*rc));
+    struct err *err = xcalloc(n + 1, sizeof(*err));
+    for (size_t i = 0; i < n; i++)
+        d[i] = self.pending.p[i].d;
+    deliver_commit_all(d, n, rc, err);
+    for (size_t i = 0; i < n; i++) {
+        struct action_result r = new_result();
+        action_maildir_end(rc[i], &err[i], &r);
+        say(&r, self.pending.p[i].job);
+        result_done(&r);
+        deliver_free(d[i]);
+    }
+    self.pending.n = 0;
+    free(d);
+    free(rc);
+    free(err);
+}
+
+static void begin_maildir(const struct ipc_action *a)
+{
+    struct action_result r = new_result();
+    struct deliver *d;
+    action_maildir_begin(a, &d, &r);
+    if (d == NULL) {
+        say(&r, a->job);
+    } else {
+        vec_push(&self.pending, ((struct pending){ a->job, d }));
+        loop_defer(&self.commit, commit);
+    }
+    result_done(&r);
+}
+
 static void run_action(const struct ipc_action *a, struct action_result *r)
 {
     switch ((enum action_kind)a->kind) {
-    case ACTION_MAILDIR:
-        action_maildir(a, r);
-        return;
     case ACTION_MBOX:
         action_mbox(a, r);
         return;
@@ -64,35 +125,35 @@ static void run_action(const struct ipc_action *a, struct action_result *r)
     case ACTION_READ_INCLUDE:
         action_read_forward(a, &self.user, r);
         return;
+    case ACTION_MAILDIR:
+        break;
     }
-    r->outcome = OUTCOME_DEFERRED;
-    r->dsn = "4.3.0";
     buf_puts(&r->text, "unknown action");
 }
 
-static void on_action(struct chan *c, const struct ipc_action *a)
+static void on_action(const struct ipc_action *a)
 {
-    struct action_result r = { .outcome = OUTCOME_DEFERRED, .dsn = "4.3.0", .text = { .limit = 4000 }, .data = { .limit = 131072 } };
+    if (self.became && a->kind == ACTION_MAILDIR) {
+        begin_maildir(a);
+        return;
+    }
+    struct action_result r = new_result();
     if (self.became)
         run_action(a, &r);
     else
         buf_puts(&r.text, "no user yet");
-    struct ipc_action_result answer = {
-        .job = a->job, .outcome = (uint32_t)r.outcome, .dsn = str_from(r.dsn), .text = buf_str(&r.text), .data = buf_str(&r.data),
-    };
-    if (!chan_send(c, IPC_ACTION_RESULT, 0, &answer))
-        log_warning("the router did not take the result of an action");
-    buf_done(&r.text);
-    buf_done(&r.data);
+    say(&r, a->job);
+    result_done(&r);
 }
 
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
+    (void)c;
     (void)id;
     if (type == IPC_BECOME)
         on_become(msg);
     else if (type == IPC_ACTION)
-        on_action(c, msg);
+        on_action(msg);
 }
 
 static void on_closed(struct chan *c)

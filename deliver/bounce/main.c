@@ -16,7 +16,8 @@
  *      talks to qmgr only. What it composes has the null sender; qmgr sees to it.
  *
  * DIAGNOSTICS
- *      "ID: sender non-delivery notification: ID2" and its like.
+ *      qmgr logs "ID: sender non-delivery notification: ID2" once it is in the
+ *      queue; here only what could not be composed is said.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -140,15 +141,6 @@ static void compose(struct work *w, struct buf *out)
     buf_done(&message);
 }
 
-static void log_notice(const struct work *w)
-{
-    static const char *const what[] = {
-        [BOUNCE_FAILURE] = "sender non-delivery notification", [BOUNCE_DELAY] = "sender delay notification",
-        [BOUNCE_SUCCESS] = "sender delivery status notification", [BOUNCE_POSTMASTER] = "postmaster non-delivery notification",
-    };
-    log_info("%.*s: %s: %.*s", STR_FMT(w->c.queue_id), what[w->c.kind], STR_FMT(w->c.new_id));
-}
-
 static void work_free(struct work *w)
 {
     list_remove(&w->node);
@@ -174,9 +166,7 @@ static void finish(struct work *w)
         answer.envelope = buf_str(&envelope);
         answer.content = buf_str(&content);
     }
-    if (!failed)
-        log_notice(w);
-    else
+    if (failed)
         log_warning("%.*s: no notice could be composed", STR_FMT(w->c.queue_id));
     if (!chan_send(self.qmgr, IPC_COMPOSED, 0, &answer))
         log_warning("qmgr did not take a notice about %.*s", STR_FMT(w->c.queue_id));

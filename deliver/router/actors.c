@@ -8,7 +8,7 @@
 #include "os/clock.h"
 #include "router.h"
 
-enum { ACTOR_WAIT_MS = 60000, ASK_EVERY_MS = 2000, BUSY_MANY = 4, SWEEP_MS = 5000, COMMAND_GRACE_MS = 30000 };
+enum { ACTOR_WAIT_MS = 60000, ASK_EVERY_MS = 2000, BUSY_MANY = 16, SWEEP_MS = 5000, COMMAND_GRACE_MS = 30000 };
 
 struct actor {
     struct list node, calls;

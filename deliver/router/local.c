@@ -9,7 +9,7 @@
  * Destinations wait in a list, not on the stack; each is done once however
  * often it is named. Actions come first; addresses elsewhere are collected
  * and end in one new message that replaces the recipient. Something that
- * fails for now defers the recipient as a whole.
+ * fails temporarily defers the recipient as a whole.
  */
 #include "base/htab.h"
 #include "base/log.h"

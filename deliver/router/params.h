@@ -13,7 +13,7 @@
     P(STR, mailbox_maps, "virtual_mailbox_maps", "", 0, 0, "Mailboxes of virtual_mailbox_domains.")                   \
     P(STR, uid_maps, "virtual_uid_maps", "", 0, 0, "Tables from addresses to the uid of their mailbox.")              \
     P(STR, gid_maps, "virtual_gid_maps", "", 0, 0, "Tables from addresses to the gid of their mailbox.")              \
-    P(UINT, minimum_uid, "virtual_minimum_uid", "100", 1, UINT32_MAX, "Smaller results of virtual_uid_maps are refused.") \
+    P(UINT, minimum_uid, "virtual_minimum_uid", "100", 0, UINT32_MAX, "Smaller results of virtual_uid_maps are refused.") \
     P(SIZE, virtual_limit, "virtual_mailbox_limit", "51200000", 0, UINT64_MAX / 2, "Largest virtual mailbox file or message, 0 = any.") \
     P(SIZE, local_limit, "mailbox_size_limit", "51200000", 0, UINT64_MAX / 2, "Largest local mailbox file or message, 0 = any.") \
     P(STR, recipient_delimiter, "recipient_delimiter", "", 0, 0, "Characters that begin an address extension.")       \

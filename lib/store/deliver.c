@@ -14,7 +14,7 @@ struct deliver {
     int dir, fd;
     struct buf tmp, pending;
     uint64_t size, vsize;
-    bool last_cr;
+    bool last_cr, dir_synced;
 };
 
 static bool has_token(int dir, const char *sub, const char *token)
@@ -132,10 +132,17 @@ static void final_name(struct deliver *d, struct buf *out)
     buf_printf(out, ",S=%llu,W=%llu", (unsigned long long)d->size, (unsigned long long)d->vsize);
 }
 
-int deliver_commit(struct deliver *d, struct err *err)
+/* Begin writing out, without waiting: the first fsync then finds the others' blocks in the same journal commit. */
+static int start_writing(struct deliver *d, struct err *err)
 {
-    if (write_pending(d, err) < 0)
-        return -1;
+    int rc = write_pending(d, err);
+    if (rc == 0)
+        (void)sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return rc;
+}
+
+static int sync_and_name(struct deliver *d, struct err *err)
+{
     if (fsync(d->fd) < 0)
         return err_sys(err, ERR_TEMP, "fsync %s/%s", d->maildir, buf_cstr(&d->tmp));
     struct buf name = buf_make(600);
@@ -146,7 +153,42 @@ int deliver_commit(struct deliver *d, struct err *err)
     else
         buf_reset(&d->tmp);
     buf_done(&name);
-    return rc < 0 ? -1 : fs_sync_dir(d->dir, "new", err);
+    return rc;
+}
+
+/* One sync for all that were renamed into the same new/. */
+static void sync_dirs(struct deliver *const *d, size_t n, int *rc, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rc[i] != 0 || d[i]->dir_synced)
+            continue;
+        int result = fs_sync_dir(d[i]->dir, "new", &err[i]);
+        for (size_t k = i; k < n; k++) {
+            if (rc[k] != 0 || strcmp(d[i]->maildir, d[k]->maildir) != 0)
+                continue;
+            d[k]->dir_synced = true;
+            rc[k] = result;
+            if (k != i)
+                err[k] = err[i];
+        }
+    }
+}
+
+void deliver_commit_all(struct deliver *const *d, size_t n, int *rc, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        rc[i] = start_writing(d[i], &err[i]);
+    for (size_t i = 0; i < n; i++)
+        if (rc[i] == 0)
+            rc[i] = sync_and_name(d[i], &err[i]);
+    sync_dirs(d, n, rc, err);
+}
+
+int deliver_commit(struct deliver *d, struct err *err)
+{
+    int rc;
+    deliver_commit_all(&d, 1, &rc, err);
+    return rc;
 }
 
 void deliver_free(struct deliver *d)

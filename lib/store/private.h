@@ -41,6 +41,7 @@ struct entry {
     uint32_t keywords_add, keywords_remove;
     uint64_t size, vsize;
     int64_t date;
+    uint64_t at, end;       /* in an mbox: offsets of the From_ line and behind the message */
 };
 
 struct blob { char *guid; unsigned kind; char *value; size_t n; };

@@ -127,11 +127,22 @@ static bool split(struct str line, unsigned *ret_level, struct str *ret_ident, s
     return true;
 }
 
+/* "postfix/smtpd[123]: text"; Dovecot's lines have no process id there, and their readers expect none. */
+static void put_line(struct buf *out, struct str ident, pid_t pid, struct str text)
+{
+    buf_add(out, ident);
+    if (!str_eqz(ident, "dovecot"))
+        buf_printf(out, "[%ld]", (long)pid);
+    buf_puts(out, ": ");
+    buf_add(out, text);
+}
+
 static void write_syslog(unsigned level, struct str ident, pid_t pid, struct str text)
 {
     static const int severity[] = { 7, 6, 4, 3, 2, 2 };
     struct buf line = { 0 };
-    buf_printf(&line, "<%d>%s %.*s[%ld]: %.*s", MAIL_FACILITY | severity[MIN(level, 5u)], stamp(), STR_FMT(ident), (long)pid, STR_FMT(text));
+    buf_printf(&line, "<%d>%s ", MAIL_FACILITY | severity[MIN(level, 5u)], stamp());
+    put_line(&line, ident, pid, text);
     if (logd.syslog < 0 || send(logd.syslog, line.p, line.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         logd.lost++;
     buf_done(&line);
@@ -146,10 +157,13 @@ static void take_line(struct str line, pid_t pid)
             return;
     if (!split(line, &level, &ident, &text))
         return;
-    if (logd.file < 0)
+    if (logd.file < 0) {
         write_syslog(level, ident, pid, text);
-    else
-        buf_printf(&logd.out, "%s %s %.*s[%ld]: %.*s\n", stamp(), logd.host, STR_FMT(ident), (long)pid, STR_FMT(text));
+        return;
+    }
+    buf_printf(&logd.out, "%s %s ", stamp(), logd.host);
+    put_line(&logd.out, ident, pid, text);
+    buf_putc(&logd.out, '\n');
 }
 
 static void write_out(void)

@@ -99,7 +99,7 @@ def with_getmail(i):
     if os.geteuid() == 0:               # it refuses to deliver as root
         for path in (box, i.base + '/gm'):
             subprocess.run(['chown', '-R', 'nobody', path], check=True)
-        getmail = ['setpriv', '--reuid', 'nobody', '--clear-groups', *getmail]
+        getmail = ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups', *getmail]
     p = sh(getmail, env=env)
     got = len(os.listdir(box + '/new'))
     ok(p.returncode == 0 and got == len(i.files('bob')), 'getmail fetches all and leaves it on the server', p.stdout)
@@ -112,7 +112,7 @@ def with_mutt(i):
     with open(rc, 'w') as f:
         f.write('set ssl_verify_host=no\nset ssl_verify_dates=no\nset certificate_file=%s\nset ssl_starttls=no\nset header_cache=\n'
                 'set imap_user=bob\nset imap_pass=%s\nset folder=imaps://127.0.0.1:%d/\nset spoolfile=+INBOX\nset quit=yes\nset wait_key=no\n'
-                'set copy=no\nset confirmappend=no\nset delete=no\n' % (certificate(i), PASSWORD['bob'], i.port + 993))
+                'set copy=no\nset confirmappend=no\nset confirmcreate=no\nset delete=no\n' % (certificate(i), PASSWORD['bob'], i.port + 993))
     out = i.base + '/mutt-copy'
     with open(rc, 'a') as f:
         f.write('push "<tag-pattern>~A<enter><tag-prefix><copy-message>%s<enter><exit>"\n' % out)

@@ -43,7 +43,7 @@ void instance_main_cf(const struct instance *i, struct buf *out)
         "virtual_minimum_uid = %lu\n"
         "alias_maps = hash:%s/etc/aliases\n"
         "alias_database = $alias_maps\n"
-        "recipient_delimiter = +\n\n", d, d, d, d, i->uid, i->gid, i->uid == 0 ? 1 : i->uid < 100 ? i->uid : 100, d);
+        "recipient_delimiter = +\n\n", d, d, d, d, i->uid, i->gid, i->uid < 1 ? 1 : MIN(i->uid, 100), d);
     buf_printf(out,
         "smtpd_tls_cert_file = %s/etc/tls/cert.pem\n"
         "smtpd_tls_key_file = %s/etc/tls/key.pem\n"
