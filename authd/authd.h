@@ -56,6 +56,8 @@ struct stream;
 struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg);
 /* Ends it; on_closed is called. */
 void stream_close(struct stream *s);
+/* Neighbours keep their connection for ever: those without a request in work are closed now, the others with their last answer. */
+void stream_drain_public(void);
 enum stream_kind stream_kind(const struct stream *s);
 uint64_t stream_peer(const struct stream *s);
 /* The client's minor protocol version. */
@@ -81,6 +83,7 @@ struct check {
     struct account account;     /* after VERDICT_MATCH */
     /* private */
     size_t at;                  /* passdb being asked */
+    const char *notes[PASSDBS_MAX];     /* why each of those before did not let the user in */
     enum auth_verdict worst;
     struct str verifier;
     struct pool_job *job;

@@ -57,18 +57,29 @@ static void account_from_entry(struct check *c, const struct passwd_entry *e)
 
 static void account_from_verdict(struct check *c, const struct ipc_verdict *v)
 {
-    struct account a = { .user = c->user, .groups = c->user, .has_ids = v->has_ids, .uid = v->uid, .gid = v->gid, .home = v->home };
+    struct account a = { .user = c->user, .groups = v->groups, .has_ids = v->has_ids, .uid = v->uid, .gid = v->gid, .home = v->home };
     a.mail = expand(c, str_from(authd()->conf.mail_location), a.home);
     own_ids(&a);
     c->account = account_dup(c->arena, &a);
 }
 
-static void finish(struct check *c, enum auth_verdict verdict) { c->done(c, verdict); }
+/*
+ * A user whom one passdb does not know and the next lets in has not failed:
+ * log readers that ban addresses must not see that line.
+ */
+static void finish(struct check *c, enum auth_verdict verdict)
+{
+    for (size_t i = 0; verdict != VERDICT_MATCH && i < c->at; i++)
+        log_verdict(c, backend_name(&authd()->passdbs[i]), c->notes[i]);
+    c->done(c, verdict);
+}
 
 /* This passdb did not let the user in. */
 static void refused(struct check *c, enum auth_verdict verdict, const char *text)
 {
-    log_verdict(c, backend_name(&authd()->passdbs[c->at]), text);
+    c->notes[c->at] = text;
+    if (verdict == VERDICT_TEMPFAIL)
+        log_warning("auth: %s: %s", backend_name(&authd()->passdbs[c->at]), text);
     if (c->worst == VERDICT_UNKNOWN || verdict == VERDICT_TEMPFAIL)
         c->worst = verdict;
     c->at++;
@@ -93,7 +104,9 @@ static void matched(struct check *c, const struct ipc_verdict *v, bool was_slow)
         return;
     }
     if (e != NULL && e->nologin) {
-        refused(c, VERDICT_DISABLED, "nologin is set");
+        /* Final: no other passdb may let this user in. */
+        c->notes[c->at++] = "nologin is set";
+        finish(c, VERDICT_DISABLED);
         return;
     }
     if (was_slow)

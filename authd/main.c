@@ -178,13 +178,15 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
             stream_close(s);
 }
 
+static void on_drain(void) { stream_drain_public(); }
+
 static bool idle(void) { return state.n_requests == 0; }
 
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
         { .role = ROLE_AUTHD, .params = &params, .conf = &state.conf, .before_drop = before_drop, .start = start, .on_client = on_client,
-          .max_clients = 2000, .on_peer = on_peer, .idle = idle },
+          .max_clients = 2000, .on_peer = on_peer, .on_drain = on_drain, .idle = idle },
     };
     return daemon_main(argc, argv, "authd", roles, N_ELEMS(roles));
 }

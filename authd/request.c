@@ -88,7 +88,8 @@ static int64_t failure_delay(const struct request *r)
 {
     uint16_t noise = 0;
     int64_t ms = (int64_t)authd()->conf.failure_delay * 1000;
-    (void)getrandom(&noise, sizeof noise, 0);
+    if (getrandom(&noise, sizeof noise, 0) != (ssize_t)sizeof noise)
+        noise = 100;
     ms += ms * (noise % 201 - 100) / 1000;
     return is_smtp(r) ? MIN(ms, DELAY_CAP_SMTP_MS) : ms;
 }

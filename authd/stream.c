@@ -10,6 +10,7 @@
 enum { READ_CHUNK = 8192, OUT_MAX = 1 << 20 };
 
 struct stream {
+    struct list node;
     int fd;
     enum stream_kind kind;
     uint64_t peer_id;
@@ -23,6 +24,8 @@ struct stream {
     void *arg;
 };
 
+static struct { struct list all; bool ready, draining; } streams;
+
 enum stream_kind stream_kind(const struct stream *s) { return s->kind; }
 uint64_t stream_peer(const struct stream *s) { return s->peer_id; }
 uint32_t stream_minor(const struct stream *s) { return s->minor; }
@@ -30,8 +33,9 @@ uint32_t stream_minor(const struct stream *s) { return s->minor; }
 void stream_close(struct stream *s)
 {
     request_abandon_all(&s->requests);
+    list_remove(&s->node);
     if (s->kind == STREAM_LOGIN)
-        log_debug("login process %llu is gone", (unsigned long long)s->peer_id);
+        handover_forget(authd()->handover, s->peer_id);
     watch_stop(&s->watch);
     if (s->flush.node.next != NULL)
         list_remove(&s->flush.node);
@@ -117,6 +121,8 @@ static bool read_some(struct stream *s)
     return n > 0 ? take_input(s) : n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+static bool is_over(const struct stream *s) { return streams.draining && s->kind == STREAM_PUBLIC && s->requests.n == 0 && s->out.n == 0; }
+
 static void on_ready(struct watch *w, uint32_t events);
 
 static bool write_some(struct stream *s)
@@ -133,7 +139,7 @@ static bool write_some(struct stream *s)
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct stream *s = container_of(w, struct stream, watch);
-    if (((events & EPOLLIN) != 0 && !read_some(s)) || ((events & EPOLLOUT) != 0 && !write_some(s)))
+    if (((events & EPOLLIN) != 0 && !read_some(s)) || ((events & EPOLLOUT) != 0 && !write_some(s)) || is_over(s))
         stream_close(s);
 }
 
@@ -141,8 +147,20 @@ static void on_flush(struct deferred *d)
 {
     struct stream *s = container_of(d, struct stream, flush);
     /* A client that does not read its answers is not worth keeping. */
-    if (s->out.full || !write_some(s))
+    if (s->out.full || !write_some(s) || is_over(s))
         stream_close(s);
+}
+
+void stream_drain_public(void)
+{
+    streams.draining = true;
+    if (!streams.ready)
+        return;
+    LIST_EACH(it, &streams.all) {
+        struct stream *s = container_of(it, struct stream, node);
+        if (is_over(s))
+            stream_close(s);
+    }
 }
 
 void stream_answer(struct stream *s, const struct auth_answer *answer)
@@ -156,6 +174,10 @@ struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void 
     struct stream *s = xcalloc(1, sizeof *s);
     uint8_t cookie[16] = { 0 };
     struct buf hex = buf_make(0);
+    if (!streams.ready)
+        list_init(&streams.all);
+    streams.ready = true;
+    list_append(&streams.all, &s->node);
     s->fd = fd;
     s->kind = kind;
     s->peer_id = peer_id;
@@ -163,7 +185,9 @@ struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void 
     s->on_closed = on_closed;
     s->arg = arg;
     list_init(&s->requests.requests);
-    (void)getrandom(cookie, sizeof cookie, 0);
+    /* Nobody here uses this cookie; clients want the line. */
+    if (getrandom(cookie, sizeof cookie, 0) != (ssize_t)sizeof cookie)
+        memset(cookie, 0, sizeof cookie);
     enc_hex(&hex, str_make(cookie, sizeof cookie));
     auth_handshake_put(&s->out, authd()->mechs, authd()->n_mechs, (uint64_t)getpid(), peer_id, buf_str(&hex));
     buf_done(&hex);

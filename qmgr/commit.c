@@ -104,7 +104,7 @@ static void on_durable(void *user, struct qmsg *m)
         (void)chan_send(a->in->chan, IPC_MSG_DONE, 0, &done);
         a->in = NULL;
     }
-    if (a->notice_of != NULL || a->forwarded)
+    if (a->notice_of != NULL)
         msg_notice_durable(a);
     msg_activate(m);
 }
@@ -122,10 +122,14 @@ static void on_refused(void *user, struct qmsg *m)
     for (uint32_t i = 0; of != NULL && i < m->n_settles; i++) {   /* the notice has to be made again */
         struct qrcpt *r = &of->rcpts[m->settles[i].n];
         if (r->state == RCPT_COMPOSING)
-            r->state = RCPT_BOUNCED;
+            r->state = a->forwarded ? RCPT_IDLE : RCPT_BOUNCED;
     }
-    if (of != NULL)
+    if (of != NULL) {
         active_of(of)->composing--;
+        active_of(of)->next_rcpt = 1;
+        if (m->n_settles == 0)
+            of->holds--;
+    }
     msg_drop(a);
 }
 const struct queue_ops commit_queue_ops = { on_durable, on_refused };

@@ -160,16 +160,6 @@ static bool compose(struct active *a, unsigned kind, enum rcpt_state state, stru
     return true;
 }
 
-static const char *notice_name(unsigned kind)
-{
-    switch (kind) {
-    case BOUNCE_DELAY: return "sender delay notification";
-    case BOUNCE_SUCCESS: return "sender delivery status notification";
-    case BOUNCE_POSTMASTER: return "postmaster non-delivery notification";
-    default: return "sender non-delivery notification";
-    }
-}
-
 static struct qmsg *notice_message(const struct jobs *job, const struct ipc_composed *c)
 {
     struct err err;
@@ -229,7 +219,6 @@ void msg_composed(struct jobs *job, const struct ipc_composed *c)
     struct active *na = msg_new_active(n);
     na->notice_of = a->m;
     na->notice_kind = job->kind;
-    memcpy(na->notice_id, a->m->id, sizeof na->notice_id);
     if (n->n_settles == 0)
         a->m->holds++;
     job_free(job);
@@ -239,15 +228,11 @@ void msg_composed(struct jobs *job, const struct ipc_composed *c)
 /* The notice is in the queue, and what it replaces is settled. Also called for forwards, where the message of a router replaced a recipient. */
 void msg_notice_durable(struct active *na)
 {
-    char ident[64];
     struct qmsg *of = na->notice_of;
-    QM_IDENT(ident, "bounce");
-    if (!na->forwarded) {
-        log_as(ident, LOG_INFO_LEVEL, "%s: %s: %s", na->notice_id, notice_name(na->notice_kind), na->m->id);
+    if (of != NULL)
         active_of(of)->composing--;
-        if (na->notice_kind == BOUNCE_DELAY || na->notice_kind == BOUNCE_SUCCESS)
-            of->holds--;
-    }
+    if (of != NULL && !na->forwarded && (na->notice_kind == BOUNCE_DELAY || na->notice_kind == BOUNCE_SUCCESS))
+        of->holds--;
     na->notice_of = NULL;
     if (of == NULL)
         return;
@@ -284,6 +269,18 @@ static bool is_double_bounce(struct str sender)
     return user.n > 0 && str_istarts(sender, user) && (sender.n == user.n || sender.p[user.n] == '@');
 }
 
+/* The postmaster's own copy came back: the end of the line. */
+static bool is_for_postmaster(const struct qmsg *m)
+{
+    struct str name = str_from(qm.conf.twobounce_recipient);
+    for (uint32_t i = 0; i < m->n_rcpt; i++) {
+        struct str first = m->rcpts[i].orig.n > 0 ? m->rcpts[i].orig : m->rcpts[i].address;
+        if (str_istarts(first, name) && (first.n == name.n || first.p[name.n] == '@'))
+            return true;
+    }
+    return false;
+}
+
 /* False: cannot be done now. */
 static bool return_bounced(struct active *a)
 {
@@ -297,7 +294,7 @@ static bool return_bounced(struct active *a)
     }
     if (a->m->sender.n > 0)
         return compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, a->m->sender);
-    if (!notifies("2bounce")) {
+    if (!notifies("2bounce") || is_for_postmaster(a->m)) {
         settle_quietly(a, true);        /* a notice that cannot be delivered goes nowhere */
         return true;
     }

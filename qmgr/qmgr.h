@@ -47,7 +47,6 @@ struct active {
     struct list node;           /* qm.active, by age */
     uint32_t next_rcpt;         /* recipients before it have been looked at */
     struct qmsg *notice_of;     /* a notice: for the log line */
-    char notice_id[QID_MAX + 1];
     unsigned notice_kind;
 };
 

@@ -34,7 +34,7 @@ static const struct param_table params = { rows, N_ELEMS(rows) };
 static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
 {
     struct arena arena = arena_make(ARENA_MAX);
-    struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .home = STR("") };
+    struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .groups = STR(""), .home = STR("") };
     if (str_eqz(ask->backend, "hash"))
         verify_hash(ask, &arena, &v);
     else if (str_eqz(ask->backend, "pam"))

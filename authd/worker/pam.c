@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/buf.h"
 #include "worker.h"
+#include <grp.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
 
-enum { PASSWD_BUFFER = 16384 };
+enum { PASSWD_BUFFER = 16384, GROUPS_MAX = 200, GROUPS_TEXT = 2048 };
 
 /* PAM asks; the only answer there is is the password. Texts it wants shown have no reader. */
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *arg)
@@ -75,6 +77,22 @@ static int ask_pam(const char *service, const char *user, char *password, const 
     return rc;
 }
 
+/* As text: what has no room is left out, and group 0 is nobody's business here. */
+static struct str find_groups(const char *user, gid_t gid, struct arena *arena)
+{
+    gid_t groups[GROUPS_MAX];
+    int n = GROUPS_MAX;
+    struct buf b = buf_make(GROUPS_TEXT);
+    if (getgrouplist(user, gid, groups, &n) < 0)
+        n = GROUPS_MAX;
+    for (int i = 0; i < n && b.n + 12 < GROUPS_TEXT; i++)
+        if (groups[i] != 0)
+            buf_printf(&b, "%s%u", b.n > 0 ? " " : "", (unsigned)groups[i]);
+    struct str s = str_dup(arena, buf_str(&b));
+    buf_done(&b);
+    return s;
+}
+
 static void find_user(const char *user, struct arena *arena, struct ipc_verdict *ret)
 {
     struct passwd pw, *found = NULL;
@@ -85,6 +103,7 @@ static void find_user(const char *user, struct arena *arena, struct ipc_verdict 
     ret->uid = pw.pw_uid;
     ret->gid = pw.pw_gid;
     ret->home = str_from(pw.pw_dir);
+    ret->groups = find_groups(user, pw.pw_gid, arena);
 }
 
 void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)

@@ -21,7 +21,7 @@ struct account {
     struct str user;            /* canonical name */
     bool has_ids;
     uint32_t uid, gid;
-    struct str groups;          /* system user whose groups apply, or "" */
+    struct str groups;          /* supplementary gids, separated by blanks */
     struct str home, mail;      /* mail: a location; "" = there is no mailbox */
 };
 struct account account_dup(struct arena *a, const struct account *from);

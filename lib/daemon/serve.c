@@ -114,7 +114,8 @@ static void update_listeners(void)
         if (!l->stream || l->fd < 0)
             continue;
         if (open && l->watch.fn == NULL)
-            watch_start(&l->watch, l->fd, EPOLLIN, on_connect);
+            /* Exclusive: one of the processes that share the listener wakes, not all. */
+            watch_start(&l->watch, l->fd, EPOLLIN | (uint32_t)EPOLLEXCLUSIVE, on_connect);
         else if (!open && l->watch.fn != NULL)
             watch_stop(&l->watch);
     }

@@ -16,7 +16,7 @@
     F(T, STR, user, 256, "canonical name")                                         \
     F(T, U32, uid, 0, "of the mailbox")                                            \
     F(T, U32, gid, 0, "of the mailbox")                                            \
-    F(T, STR, groups, 256, "system user whose groups apply, or empty")             \
+    F(T, STR, groups, 2048, "supplementary gids, separated by blanks")             \
     F(T, STR, home, 1024, "home directory")                                        \
     F(T, STR, mail, 1024, "mail location: maildir:PATH or mbox:PATH:INBOX=PATH")
 
@@ -44,6 +44,7 @@ enum auth_verdict {
     F(T, BOOL, has_ids, 0, "the back end knows the system user: the fields below") \
     F(T, U32, uid, 0, "of the system user")                                        \
     F(T, U32, gid, 0, "primary group")                                             \
+    F(T, STR, groups, 2048, "supplementary gids, separated by blanks")             \
     F(T, STR, home, 1024, "home directory")
 
 #define IPC_MSG_TOKEN_KEY(F, T)                                                    \

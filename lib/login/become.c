@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "become.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "event/loop.h"
 #include "os/priv.h"
 #include "os/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,13 +56,16 @@ static void keep_two(void)
 static void become(const struct session_user *user)
 {
     gid_t groups[GROUPS_MAX];
-    int n = GROUPS_MAX;
+    size_t n = 0;
     struct err err;
-    if (user->groups[0] == '\0')
-        n = 0;
-    else if (getgrouplist(user->groups, (gid_t)user->gid, groups, &n) < 0)
-        die("too many groups");
-    if (priv_become((uid_t)user->uid, (gid_t)user->gid, groups, (size_t)n, false, &err) != 0)
+    struct str rest = str_from(user->groups), word;
+    while (n < GROUPS_MAX && str_token(&rest, " ", &word)) {
+        uint32_t gid;
+        if (!num_parse_u32(word, UINT32_MAX - 1, &gid) || gid == 0)
+            die("groups that make no sense");
+        groups[n++] = (gid_t)gid;
+    }
+    if (priv_become((uid_t)user->uid, (gid_t)user->gid, groups, n, false, &err) != 0)
         die(err.text);
 }
 

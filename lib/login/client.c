@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/enc.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "internal.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -213,7 +214,9 @@ static void make_session_id(struct login_client *c)
 {
     uint8_t raw[9] = { 0 };
     struct buf b = buf_make(0);
-    (void)getrandom(raw, sizeof raw, 0);
+    /* A name for the log, not a secret. */
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        put_be64(raw, (uint64_t)c->started);
     enc_base64(&b, str_make(raw, sizeof raw));
     (void)snprintf(c->session_id, sizeof c->session_id, "%.*s", STR_FMT(buf_str(&b)));
     buf_done(&b);

@@ -46,7 +46,7 @@ static const char files[] =
     "utimensat utime utimes statfs getdents64 flock syncfs copy_file_range truncate umask "
     "inotify_init1 inotify_add_watch inotify_rm_watch msync";
 
-static const char helpers[] = "vfork execve wait4 waitid kill setsid prctl setpgid prlimit64 setresuid setresgid setuid setgid setgroups getsid arch_prctl set_tid_address dup2 pipe getpgrp";
+static const char helpers[] = "vfork execve wait4 waitid kill setsid prctl capget setpgid prlimit64 setresuid setresgid setuid setgid setgroups getsid arch_prctl set_tid_address dup2 pipe getpgrp";
 static const char forker[] = "fork vfork wait4 waitid kill setresuid setresgid setgroups setuid setgid capset capget chroot chdir setsid prlimit64 "
                              "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp set_tid_address clone clone3";
 

@@ -53,8 +53,8 @@ def port_in_use(i):
 
 def truncated_queue_file(i):
     i.stop()
-    name = '4fAKe0AAAAz0'
-    path = '%s/deferred/4' % i.spool()
+    name = 'DEADBEEF01'
+    path = '%s/deferred/D' % i.spool()
     os.makedirs(path, exist_ok=True)
     with open('%s/%s' % (path, name), 'wb') as f:
         f.write(b'C_             42             200               1               0              42               0T\x051')

@@ -3,9 +3,13 @@
 
 The table is the one that master prints; /proc/PID/{status,root,cwd,fd,maps} is what is.
 """
+import glob
+import imaplib
 import os
 import pwd
 import shutil
+import smtplib
+import ssl
 import stat
 import subprocess
 import sys
@@ -18,6 +22,7 @@ from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 PROGRAMS = ['master', 'broker', 'logd', 'smtpd', 'submitd', 'pickup', 'qmgr', 'deliver-out', 'deliver-bounce', 'deliver-router',
             'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'lookup', 'resolver']
+ALICE, EVE = 12345, 12346
 CAPS = {'-': 0, 'SETUID SETGID': 1 << 6 | 1 << 7}
 MASTER_CF = """127.0.0.1:%d inet n - n - - smtpd
 127.0.0.1:%d inet n - n - - submitd
@@ -46,9 +51,21 @@ def install():
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=mail.example.test', '-keyout',
                     toys.dir + '/etc/key.pem', '-out', toys.dir + '/etc/cert.pem'], stderr=subprocess.DEVNULL, check=True)
     os.chmod(toys.dir + '/etc/key.pem', 0o600)
-    main = ('myhostname = mail.example.test\nmydestination = example.test\nmynetworks =\nalias_maps =\nalias_database =\nlocal_recipient_maps =\n'
+    main = ('myhostname = mail.example.test\nmydestination =\nmynetworks =\nalias_maps =\nalias_database =\nlocal_recipient_maps =\n'
             'smtpd_tls_cert_file = %s/etc/cert.pem\nsmtpd_tls_key_file = %s/etc/key.pem\nsmtpd_tls_security_level = may\n'
-            'inet_protocols = ipv4\n' % (toys.dir, toys.dir))
+            'inet_protocols = ipv4\nvirtual_mailbox_domains = example.test\nvirtual_mailbox_base = %s/mail\n'
+            'virtual_mailbox_maps = inline:{{alice@example.test = alice/Maildir/}, {eve@example.test = eve/Maildir/}}\n'
+            'virtual_uid_maps = inline:{{alice@example.test = %d}, {eve@example.test = %d}}\nvirtual_gid_maps = static:%d\n'
+            'postern_passdb = passwd-file:%s/etc/passwd\n'
+            % (toys.dir, toys.dir, toys.dir, ALICE, EVE, ALICE, toys.dir))
+    os.mkdir(toys.dir + '/mail', 0o755)
+    with open(toys.dir + '/etc/passwd', 'w') as f:
+        for user, uid in (('alice', ALICE), ('eve', EVE)):
+            os.mkdir('%s/mail/%s' % (toys.dir, user), 0o700)
+            os.chown('%s/mail/%s' % (toys.dir, user), uid, ALICE)
+            f.write('%s:{PLAIN}%s-secret:%d:%d::%s/mail/%s::\n' % (user, user, uid, ALICE, toys.dir, user))
+    os.chown(toys.dir + '/etc/passwd', 0, pwd.getpwnam('games').pw_gid)
+    os.chmod(toys.dir + '/etc/passwd', 0o640)
     toys.write_main(ACCOUNTS + main, private=False)
     with open(toys.dir + '/etc/master.cf', 'w') as f:
         f.write(MASTER_CF % (PORT + 25, PORT + 587, PORT + 143, PORT + 993, PORT + 110, PORT + 995))
@@ -133,6 +150,58 @@ def check_process(toys, table, named, role, pid):
     return wrong
 
 
+def send(to):
+    client = smtplib.SMTP('127.0.0.1', PORT + 25, timeout=20)
+    client.sendmail('x@load.test', [to], 'From: x@load.test\nSubject: hello\n\nhello\n')
+    client.quit()
+
+
+def wait_for(condition, seconds=10):
+    end = time.time() + seconds
+    while not condition() and time.time() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def mails(toys, user):
+    return glob.glob('%s/mail/%s/Maildir/new/*' % (toys.dir, user)) + glob.glob('%s/mail/%s/Maildir/cur/*' % (toys.dir, user))
+
+
+def session_pids(uid):
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if os.stat('/proc/' + pid).st_uid == uid or status_of(int(pid))['Uid'][0] == str(uid):
+                found.append(int(pid))
+        except (OSError, KeyError):
+            pass
+    return found
+
+
+def mail_flows(toys):
+    for user in ('alice', 'eve'):
+        send(user + '@example.test')
+    ok(wait_for(lambda: mails(toys, 'alice') and mails(toys, 'eve')), 'mail is delivered', toys.log()[-3000:])
+    owners = {os.stat(p).st_uid for p in mails(toys, 'alice')}
+    ok(owners == {ALICE}, "as the recipient's user", owners)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = imaplib.IMAP4_SSL('127.0.0.1', PORT + 993, ssl_context=context, timeout=20)
+    client.login('alice', 'alice-secret')
+    ok(client.select()[1] == [b'1'], 'and read over IMAP', toys.log()[-2000:])
+    wrong = []
+    for pid in session_pids(ALICE):
+        st = status_of(pid)
+        if st['Uid'] != [str(ALICE)] * 4 or st['Gid'] != [str(ALICE)] * 4 or any(int(st[k][0], 16) for k in ('CapEff', 'CapPrm', 'CapInh', 'CapAmb')):
+            wrong.append('%d ids and capabilities' % pid)
+        name = os.path.basename(os.readlink('/proc/%d/exe' % pid))
+        if name == 'imapd' and (st['NoNewPrivs'], st['Seccomp']) != (['1'], ['2']):
+            wrong.append('%d: %s %s' % (pid, st['NoNewPrivs'], st['Seccomp']))
+    names = {os.path.basename(os.readlink('/proc/%d/exe' % p)) for p in session_pids(ALICE)}
+    ok(not wrong and 'imapd' in names, 'the session is the user, without capabilities, behind a filter', '%s %s' % (names, wrong))
+    client.logout()
+
+
 def main():
     if os.geteuid() != 0:
         ok(True, 'skipped: not root')
@@ -149,6 +218,7 @@ def main():
         for role in sorted({r for r, _ in found}):
             wrong = ['%d: %s' % (pid, w) for r, pid in found if r == role for w in check_process(toys, table, named, role, pid)]
             ok(not wrong, '%s: user, groups, root, capabilities, filter and descriptors are those of its row' % role, '\n'.join(wrong))
+        mail_flows(toys)
         empty = os.stat(toys.dir + '/empty')
         ok(os.listdir(toys.dir + '/empty') == [] and empty.st_uid == 0 and not empty.st_mode & 0o022, 'the empty root is empty, and only root may write it')
         ok('killed by signal' not in toys.log() and 'throttling' not in toys.log(), 'nobody died', toys.log()[-3000:])

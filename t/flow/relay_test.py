@@ -146,7 +146,7 @@ def run():
         line = next(x for x in text.splitlines() if x.startswith('127.0.0.1:%d' % (port + 25)))
         i.append_master(line.replace('127.0.0.1:', '[::1]:'))
 
-    with Instance(main='mynetworks = 127.0.0.1/32\nrelayhost = [127.0.0.1]:%d\nsmtpd_hard_error_limit = 1000\nsmtpd_soft_error_limit = 1000\n'
+    with Instance(main='inet_interfaces = all\ninet_protocols = all\nmynetworks = 127.0.0.1/32\nrelayhost = [127.0.0.1]:%d\nsmtpd_hard_error_limit = 1000\nsmtpd_soft_error_limit = 1000\n'
                   % (port + 1100), edit=listen_v6, port=port) as i:
         hostname = i.postconf('myhostname')
         table = list(rows(hostname))

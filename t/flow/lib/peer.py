@@ -208,6 +208,9 @@ class Postfix:
             os.chown('%s/usr/sbin/%s' % (r.path, tool), 0, 905)
             os.chmod('%s/usr/sbin/%s' % (r.path, tool), 0o2755)
         r.run(['/usr/sbin/postfix', 'set-permissions'], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.makedirs(r.path + '/var/log', exist_ok=True)
+        r.write('/var/log/postfix.log', '')         # postsuper, which renames foreign files at the start, logs as mail_owner
+        os.chown(r.path + '/var/log/postfix.log', 901, 901)
         if start:
             self.start()
 
