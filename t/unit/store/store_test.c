@@ -272,6 +272,26 @@ static void test_lock(void)
     store_close(s);
 }
 
+static void test_torn_list(void)
+{
+    struct store *s = open_store("t");
+    uint32_t uid;
+    OK(append_one(s, "INBOX", "one\r\n", 0, &uid) && uid == 1, "a message is there");
+    char path[300];
+    snprintf(path, sizeof(path), "%s/t/dovecot-uidlist", root);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    OK(fd >= 0 && write(fd, "2 :17000", 8) == 8 && close(fd) == 0, "a crash left half a line");
+    OK(append_one(s, "INBOX", "two\r\n", 0, &uid) && uid == 2, "the next append");
+    struct box *b = must_open(s, "INBOX");
+    OK(b != NULL && box_count(b) == 2 && box_msgs(b)[1].uid == 2, "does not continue that line");
+    box_close(b);
+    put_file("t/dovecot-uidlist", "no list at all\n");
+    b = must_open(s, "INBOX");
+    OK(b != NULL && box_count(b) == 2, "a list that is none is begun again");
+    box_close(b);
+    store_close(s);
+}
+
 static void test_pending_log_survives(void)
 {
     struct store *s = open_store("p");
@@ -307,6 +327,7 @@ int main(void)
     test_list();
     test_index_loss();
     test_lock();
+    test_torn_list();
     test_pending_log_survives();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
