@@ -203,6 +203,8 @@ static void step_command_or_file(struct local *l, const struct step *s)
         run_command(l, path, user);
     else
         write_file(l, path, user);
+    if (!command && !l->failed)
+        l->done_text = str_printf(&l->r->arena, "delivered to file: %.*s", STR_FMT(path));
 }
 
 /* Read by a process of the alias's user: the router itself sees little of the file system. */
