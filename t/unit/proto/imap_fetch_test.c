@@ -225,6 +225,8 @@ static void test_charsets(void)
         { "a language", "=?utf-8*en?q?a?=", "a" },
         { "a word glued on", "x=?utf-8?q?a?=y", "xay" },
         { "broken bytes become U+FFFD", "\xff", "\xef\xbf\xbd" },
+        { "a Cyrillic charset", "=?koi8-r?q?=C1?=", "\xd0\xb0" },
+        { "an unassigned byte", "=?iso-8859-8?q?=FF?=", "\xef\xbf\xbd" },
         { "another charset", "=?windows-1252?q?=80?=", "\xe2\x82\xac" },
     };
     struct buf b = buf_make(0);
