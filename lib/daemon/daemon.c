@@ -92,6 +92,8 @@ static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *ms
             return;
         if (peer->role == ROLE_BROKER && self.ctx.role != ROLE_BROKER)
             broker_client_peer(peer, fd);
+        else if (peer->role == ROLE_LOOKUP && self.ctx.role != ROLE_LOOKUP)
+            lookup_client_peer(peer, fd);
         else if (self.ops->on_peer != NULL)
             self.ops->on_peer(peer, fd);
         else
