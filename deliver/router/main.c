@@ -24,6 +24,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "router.h"
+#include "map/map.h"
 
 static struct router self;
 const struct router *const router = &self;
@@ -48,6 +49,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     self.private_instance = d->private_instance;
     self.own_uid = geteuid();
     self.own_gid = getegid();
+    map_set_connect(daemon_connect);
     if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0)
         return -1;
     self.resolve = resolve_open(&self.resolve_conf, self.config, err);

@@ -9,7 +9,7 @@
 #include "postfix.h"
 
 static const char *const other_types[] = {
-    "cdb", "dbm", "ldap", "memcache", "mongodb", "mysql", "nis", "pgsql", "sdbm", "socketmap", "sqlite", "tcp",
+    "cdb", "dbm", "ldap", "memcache", "mongodb", "mysql", "nis", "pgsql", "sdbm", "sqlite",
 };
 static const char *const caches[] = {
     "smtp_tls_session_cache_database", "smtpd_tls_session_cache_database", "lmtp_tls_session_cache_database", "address_verify_map",
