@@ -213,6 +213,11 @@ static void set_limits(void)
     tzset();
 }
 
+static void log_lag(int64_t ms, const char *name)
+{
+    log_warning("event loop was kept for %lld ms by %s", (long long)ms, name);
+}
+
 /* Everything before the drop, and the drop. */
 static int prepare(const struct daemon_options *o, const struct role_ops *roles, size_t n_roles, struct err *err)
 {
@@ -227,6 +232,7 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     log_set_verbose(o->verbose);
     set_limits();
     loop_init();
+    loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
     if (self.ops->before_drop != NULL && self.ops->before_drop(&self.ctx, err) != 0)
         return -1;
