@@ -11,10 +11,9 @@
  * not an answer of the protocol, an answer longer than the limit, or none
  * within the time limit is temporary, and the connection is given up.
  */
-#include "base/enc.h"
-#include "base/num.h"
 #include "event/fiber.h"
 #include "map/map_type.h"
+#include "map/socket_proto.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -24,7 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 30000, KEY_MAX = 4096, TCP_LINE_MAX = 32768, SOCKETMAP_MAX = 100000 };
+enum { ANSWER_MS = 30000, KEY_MAX = 4096 };
 
 struct remote {
     const char *endpoint;       /* "tcp:h:p", "inet:h:p", "unix:/path" */
@@ -136,106 +135,15 @@ static bool read_answer(int fd, struct buf *in, int (*complete)(struct str got),
     }
 }
 
-/* ---- tcp ---- */
-
-static int tcp_complete(struct str got)
-{
-    ptrdiff_t end = str_chr(got, '\n');
-    return end < 0 ? (got.n > TCP_LINE_MAX ? -1 : 0) : (size_t)end + 1 == got.n ? 1 : -1;
-}
-
-static void percent_encode(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' || c == '%' || c >= 127)
-            buf_printf(out, "%%%02X", c);
-        else
-            buf_putc(out, (char)c);
-    }
-}
-
-static bool percent_decode(struct buf *out, struct str s)
-{
-    while (s.n > 0) {
-        uint64_t c;
-        if (s.p[0] != '%') {
-            buf_putc(out, s.p[0]);
-            s = str_skip(s, 1);
-        } else if (s.n < 3 || !num_parse_hex(str_make(s.p + 1, 2), 255, &c)) {
-            return false;
-        } else {
-            buf_putc(out, (char)c);
-            s = str_skip(s, 3);
-        }
-    }
-    return true;
-}
-
-static enum map_result tcp_answer(struct str line, struct buf *value)
-{
-    line = str_trim(line);
-    bool good = line.n >= 4 && line.p[3] == ' ' && percent_decode(value, str_skip(line, 4));
-    if (good && str_starts(line, STR("200 ")))
-        return MAP_FOUND;
-    return good && str_starts(line, STR("500 ")) ? MAP_NONE : MAP_TEMP;
-}
-
-/* ---- socketmap ---- */
-
-/* "12:text," - the text; 0 incomplete, -1 malformed. */
-static int netstring(struct str got, struct str *ret_text)
-{
-    uint64_t n;
-    struct str rest = got;
-    if (got.n == 0)
-        return 0;
-    if (!num_take_u64(&rest, SOCKETMAP_MAX, &n) || (rest.n > 0 && rest.p[0] != ':'))
-        return -1;
-    if (rest.n < n + 2)
-        return 0;
-    if (rest.n != n + 2 || rest.p[n + 1] != ',')
-        return -1;
-    *ret_text = str_make(rest.p + 1, (size_t)n);
-    return 1;
-}
-
-static int socketmap_complete(struct str got)
-{
-    struct str text;
-    return netstring(got, &text);
-}
-
-static enum map_result socketmap_answer(struct str got, struct buf *value)
-{
-    struct str text, word, rest;
-    if (netstring(got, &text) != 1)
-        return MAP_TEMP;
-    (void)str_cut(text, ' ', &word, &rest);
-    buf_add(value, rest);
-    return str_eqz(word, "OK") ? MAP_FOUND : str_eqz(word, "NOTFOUND") ? MAP_NONE : MAP_TEMP;
-}
-
 /* ---- a lookup ---- */
-
-static void put_request(const struct remote *r, struct str key, struct buf *out)
-{
-    if (r->is_tcp) {
-        buf_puts(out, "get ");
-        percent_encode(out, key);
-        buf_putc(out, '\n');
-    } else {
-        buf_printf(out, "%zu:%s %.*s,", strlen(r->name) + 1 + key.n, r->name, STR_FMT(key));
-    }
-}
 
 /* One question over fd; false when the connection is of no use. */
 static bool exchange(const struct remote *r, int fd, struct str request, int64_t deadline, struct buf *value, enum map_result *ret)
 {
-    struct buf in = buf_make(SOCKETMAP_MAX + 8192);
-    bool good = send_all(fd, request, deadline) && read_answer(fd, &in, r->is_tcp ? tcp_complete : socketmap_complete, deadline);
+    struct buf in = buf_make(SOCKET_ANSWER_MAX + 8192);
+    bool good = send_all(fd, request, deadline) && read_answer(fd, &in, r->is_tcp ? socket_tcp_complete : socket_map_complete, deadline);
     if (good)
-        *ret = r->is_tcp ? tcp_answer(buf_str(&in), value) : socketmap_answer(buf_str(&in), value);
+        *ret = r->is_tcp ? socket_tcp_answer(buf_str(&in), value) : socket_map_answer(buf_str(&in), value);
     buf_done(&in);
     return good;
 }
@@ -270,10 +178,13 @@ static enum map_result ask(struct remote *r, struct str request, struct buf *val
 static enum map_result remote_get(struct map *m, struct str key, struct arena *a, struct str *ret_value, struct err *err)
 {
     struct remote *r = m->state;
-    struct buf request = buf_make(4 * KEY_MAX), value = buf_make(SOCKETMAP_MAX);
+    struct buf request = buf_make(4 * KEY_MAX), value = buf_make(SOCKET_ANSWER_MAX);
     if (key.n > KEY_MAX || memchr(key.p, 0, key.n) != NULL)
         return MAP_NONE;
-    put_request(r, key, &request);
+    if (r->is_tcp)
+        socket_tcp_request(key, &request);
+    else
+        socket_map_request(str_from(r->name), key, &request);
     err->text[0] = '\0';
     enum map_result result = ask(r, buf_str(&request), &value, err);
     if (result == MAP_FOUND)
