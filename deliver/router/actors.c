@@ -247,10 +247,12 @@ static bool act_once(struct rcpt *r, const struct act_user *user, struct ipc_act
 void act(struct rcpt *r, const struct act_user *user, struct ipc_action *a, struct act_result *ret)
 {
     *ret = (struct act_result){ .outcome = OUTCOME_DEFERRED, .dsn = STR("4.3.0"), .text = STR("local delivery process died") };
-    if (act_once(r, user, a, ret) || is_slow(a->kind) || a->kind == ACTION_MBOX)
-        return;
-    a->maybe_done = true;   /* the name in the Maildir tells; reading .forward may be repeated anyway */
-    (void)act_once(r, user, a, ret);
+    if (!act_once(r, user, a, ret) && !is_slow(a->kind) && a->kind != ACTION_MBOX) {
+        a->maybe_done = true;   /* the name in the Maildir tells; reading .forward may be repeated anyway */
+        (void)act_once(r, user, a, ret);
+    }
+    if (a->kind == ACTION_MAILDIR && ret->outcome == OUTCOME_SENT)
+        hub_news(a->path);
 }
 
 void act_and_done(struct rcpt *r, const struct act_user *user, struct ipc_action *a)

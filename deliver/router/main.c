@@ -71,6 +71,8 @@ static void on_peer(const struct ipc_peer *peer, int fd)
         orders_peer(peer, fd);
     else if (peer->role == ROLE_ACTOR)
         actors_peer(peer, fd);
+    else if (peer->role == ROLE_HUB)
+        hub_peer(peer, fd);
     else
         close(fd);
 }

@@ -73,6 +73,11 @@ struct act_user { const char *name, *home; uint32_t uid, gid; };
 struct act_result { enum outcome outcome; struct str dsn, text, data; };
 void actors_start(void);
 void actors_peer(const struct ipc_peer *peer, int fd);
+
+/* hub.c */
+void hub_peer(const struct ipc_peer *peer, int fd);
+/* A message was delivered into this Maildir. */
+void hub_news(struct str maildir);
 /*
  * WAITS until an actor of that user has done the action (job, queue id, number, message and so on are filled in from r).
  * The result's strings are in r's arena. An actor that died leaves a deferral.

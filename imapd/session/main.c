@@ -35,7 +35,7 @@ static void run(const struct session_login *login)
 {
     char tag[IMAP_TAG_MAX + 1];
     struct imap_user user = { .name = login->user, .home = login->home, .mail = login->mail,
-                              .session_id = login->session_id };
+                              .session_id = login->session_id, .hub_line = login->hub < 0 ? 0 : login->hub };
     if (str_to_fixed(login->tag, tag, sizeof tag))
         user.tag = tag;
     io_stop_on_sigterm();

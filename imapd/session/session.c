@@ -187,8 +187,19 @@ bool session_read_line(struct session *s, struct str *ret)
 static void drain_events(struct session *s)
 {
     char events[4096];
-    while (s->inotify >= 0 && read(s->inotify, events, sizeof events) > 0)
-        ;
+    ssize_t n = 1;
+    while (s->inotify >= 0 && n > 0)
+        n = read(s->inotify, events, sizeof events);
+    /* The end of file can only be the hub's: it is gone, and a poll must do. */
+    if (n == 0)
+        s->inotify = s->hub = -1;
+}
+
+/* This session changed the mailbox: the hub tells the others, who may not be able to watch it. */
+static void tell_hub(const struct session *s)
+{
+    if (s->hub >= 0 && write(s->hub, "c", 1) < 0)
+        return;     /* they look now and then anyway */
 }
 
 bool session_idle(struct session *s)
@@ -198,7 +209,7 @@ bool session_idle(struct session *s)
         s->idle_until = now + (int64_t)s->conf->idle_timeout * 1000;
     if (s->keepalive_at <= now)
         s->keepalive_at = now + (int64_t)s->conf->keepalive * 1000;
-    int64_t poll_at = s->inotify < 0 ? now + FLUSH_AFTER_MS : FOREVER;
+    int64_t poll_at = s->inotify < 0 || s->inotify == s->hub ? now + FLUSH_AFTER_MS : FOREVER;
     enum io_result r = io_wait(&s->io, wake_at(s, MIN(MIN(s->idle_until, s->keepalive_at), poll_at)), s->inotify);
     if (r == IO_OK)
         return true;
@@ -292,6 +303,8 @@ static void dispatch(struct session *s)
     if (bad)
         r = reply_fmt(s, "BAD", "Error in IMAP command %s%.*s: %.*s", uid ? "UID " : "", STR_FMT(verb), STR_FMT(r.text));
     send_reply(s, tag, r);
+    if ((cmd->flags & CMD_CHANGES) != 0)
+        tell_hub(s);
     if (bad)
         too_many_errors(s);
     else
@@ -440,7 +453,8 @@ static void log_end(struct session *s)
 void session_run(const struct imapd_conf *conf, const struct imap_user *user, int fd, struct str read_ahead)
 {
     struct session s = { .conf = conf, .user = user, .state = ST_AUTH, .input = imap_input_make(COMMAND_MAX),
-                         .mem = arena_make(SESSION_MEMORY), .inotify = -1, .why_ended = "Connection closed" };
+                         .mem = arena_make(SESSION_MEMORY), .inotify = -1,
+                         .hub = user->hub_line > 0 ? user->hub_line : -1, .why_ended = "Connection closed" };
     io_init(&s.io, fd, read_ahead);
     if (open_store(&s)) {
         greet(&s);
