@@ -145,13 +145,19 @@ void msg_compose_failed(struct jobs *job);
 void msg_notice_durable(struct active *a);
 bool msg_delete(struct active *a);
 
+/* results.c */
+void worker_peer(struct chan *c);
+extern const struct chan_ops worker_ops;
+
 /* sched.c */
 struct transport *transport_get(struct str name);
 void sched_message(struct active *a);
 void sched_soon(void);
 void sched_forget(struct active *a);            /* out of every queue */
-void worker_peer(struct chan *c);
-extern const struct chan_ops worker_ops;
+void sched_resolved(uint32_t id, const struct ipc_resolved *res);
+void sched_forget_resolving(const struct chan *c, const struct active *a);
+void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text);
+void job_finish(struct jobs *job);
 struct jobs *job_new(struct active *a, struct worker *w);
 void job_free(struct jobs *job);
 struct worker *worker_pick(struct list *list, const char *service);

@@ -6,13 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 
-const char *const queue_dirs[] = { "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace", "flush", "saved", NULL };
+const char *queue_dir(size_t i)
+{
+    static const char *const names[] = { "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace", "flush", "saved" };
+    return i < N_ELEMS(names) ? names[i] : NULL;
+}
 
 int queue_make_dirs(struct qio *io, struct err *err)
 {
-    for (const char *const *dir = queue_dirs; *dir != NULL; dir++)
-        if (io->mkdir(io, *dir) < 0 && errno != EEXIST)
-            return err_sys(err, ERR_CONFIG, "create queue directory %s", *dir);
+    for (size_t i = 0; queue_dir(i) != NULL; i++)
+        if (io->mkdir(io, queue_dir(i)) < 0 && errno != EEXIST)
+            return err_sys(err, ERR_CONFIG, "create queue directory %s", queue_dir(i));
     return 0;
 }
 
