@@ -339,6 +339,7 @@ static void tell_success(struct active *a)
         (void)compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
 }
 
+enum { PARK_AGAIN_MS = 10000 };
 struct park_job { struct job job; struct qspill spill; struct active *a; int64_t when; };
 
 static void parked(struct active *a, enum qplace place, int64_t when)
@@ -368,6 +369,7 @@ static void park_finished(struct job *job)
         else
             parked(a, place, p->when);
     } else {
+        a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
         log_warning("%s; it stays in the queue journal and is tried again", err.text);
     }
     commit_soon();
@@ -378,11 +380,12 @@ static void park_finished(struct job *job)
 static void park(struct active *a, enum qplace place, int64_t when)
 {
     struct err err;
-    if (a->spilling)
+    if (a->spilling || a->not_before > clock_mono_ms())
         return;                         /* msg_check comes back */
     if (a->m->place != QPLACE_RING) {
         if (queue_move(&qm.q, a->m, place, when, place == QPLACE_HOLD, &err) < 0) {
             log_warning("%s", err.text);
+            a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
             return;
         }
         parked(a, place, when);

@@ -45,7 +45,8 @@ struct active {
     unsigned composing;         /* notices that BOUNCE works on */
     bool logged, spilling, expired, delete_it, hold_it, requeue_it, warned;
     struct list node;           /* qm.active, by age */
-    uint32_t next_rcpt;         /* recipients before it have been looked at */
+    uint32_t next_rcpt;         /* 1: recipients wait for a router */
+    int64_t not_before;         /* a file could not be written: when to try again */
     struct qmsg *notice_of;     /* a notice: for the log line */
     unsigned notice_kind;
 };

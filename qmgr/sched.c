@@ -261,6 +261,17 @@ void sched_resolved(uint32_t id, const struct ipc_resolved *res)
     msg_check(a);
 }
 
+/* content_filter = transport:nexthop sends all of a message there; without a next hop, to the recipient's domain. */
+static void queue_filtered(struct active *a, uint32_t n)
+{
+    struct str transport, nexthop, address = a->m->rcpts[n].address;
+    ptrdiff_t at = str_rchr(address, '@');
+    (void)str_cut(a->m->filter, ':', &transport, &nexthop);
+    if (nexthop.n == 0)
+        nexthop = at < 0 ? address : str_skip(address, (size_t)at + 1);
+    queue_rcpt(a, n, transport, nexthop);
+}
+
 /* Recipients that nobody works on get a route and a place. */
 void sched_message(struct active *a)
 {
@@ -270,7 +281,10 @@ void sched_message(struct active *a)
         struct qrcpt *r = &m->rcpts[i];
         if (r->done || r->state != RCPT_IDLE)
             continue;
-        if (r->transport.n > 0) {
+        if (m->filter.n > 0) {
+            a->working++;
+            queue_filtered(a, i);
+        } else if (r->transport.n > 0) {
             a->working++;
             queue_rcpt(a, i, r->transport, r->nexthop);
         } else if (qm.resolving.n < RESOLVES_MAX && resolve(a, i)) {

@@ -48,7 +48,11 @@ void queue_new_id(struct queue *q, bool (*taken)(void *user, const char *id), ch
         if (q->id_number == 0)
             q->id_number = journal_next_lsn(q->j);
         q->id_number++;
-        (q->long_ids ? qid_make_long : qid_make_short)((uint64_t)clock_wall_us(), q->id_number & 0xffffffffu, ret);
+        /* Short ones keep to the ten columns that listings have for them. */
+        if (q->long_ids)
+            qid_make_long((uint64_t)clock_wall_us(), q->id_number & 0xffffffffu, ret);
+        else
+            qid_make_short((uint64_t)clock_wall_us(), 0x10000u | (q->id_number & 0xfffffu), ret);
     } while (queue_find(q, str_from(ret)) != NULL || (taken != NULL && taken(q->user, ret)));
 }
 

@@ -146,12 +146,13 @@ def refused():
     ok(lm.wait(a)[''] == 'MSG_REFUSED', 'lmtpd cannot send to other hosts')
 
 
-def suspended():
-    bad = Worker.deliver
-    a = [i.submit('a@example.test', ['dead%d@dead.example' % n], routes=[('smtp', 'dead.example')]) for n in range(1)]
-    for x in a:
-        i.wait(x)
-    ok(q.wait_log(a[0] + ': removed') and bad, 'a destination that works')
+def routed():
+    a = i.submit('a@example.test', ['r@example.net'], routes=[('error', 'some.host')])
+    i.wait(a)
+    ok(q.wait_log(a + ': removed') and (got(a)[0][3]['transport'], got(a)[0][3]['nexthop']) == (b'error', b'some.host'), 'a route of the sender counts')
+    a = i.submit('a@example.test', ['r@example.net'], extra=[('L', 'smtp:[127.0.0.1]:10024')])
+    i.wait(a)
+    ok(q.wait_log(a + ': removed') and (got(a)[0][3]['transport'], got(a)[0][3]['nexthop']) == (b'smtp', b'[127.0.0.1]:10024'), 'a content filter comes before it')
 
 
 def stop():
@@ -170,7 +171,7 @@ def stop():
     ok(wait_until(lambda: [g for g in w.got if g[0] == silent]), 'with what was deferred', q.log[-8:])
 
 
-for fn in (sent, deferred, bounced, held, big, refused, suspended, stop):
+for fn in (sent, deferred, bounced, held, big, refused, routed, stop):
     case(fn.__name__, fn)
 q.done()
 done()
