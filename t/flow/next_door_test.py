@@ -19,10 +19,10 @@ def both_ways(i, p):
     s.quit()
     mails = i.wait_mail('bob', 'from next door', seconds=40)
     ok(mails, 'Postfix next door sends to Postern', p.log()[-2000:])
-    ok(mails and b'TLSv1' in mails[0] and b'ESMTPS' in mails[0], 'and uses STARTTLS', mails)
+    ok(mails and b'ESMTPS id' in mails[0], 'and uses STARTTLS', mails)
     i.submit('alice', ['user@next.door.test'], message('to next door'))
     ok(wait_until(lambda: 'to next door' in mailbox(p), 40), 'Postern sends to Postfix next door', p.log()[-2000:] + i.log()[-3000:])
-    ok('TLSv1' in mailbox(p), 'and uses STARTTLS', mailbox(p))
+    ok('with ESMTPS id' in mailbox(p), 'and uses STARTTLS', mailbox(p))
 
 
 def mailbox(p):

@@ -75,7 +75,7 @@ def rows(hostname):
         line = line.rstrip('\n')
         if not line or line.startswith('#'):
             continue
-        helo, sender, rcpt = [f.strip(' ') for f in line.replace('HOST', hostname).split('|')]
+        helo, sender, rcpt = [f.strip(' ') for f in line.replace('HOST', hostname).split(' | ')]
         yield number, line, helo or 'client.outside.test', as_bytes(sender), as_bytes(rcpt)
 
 
