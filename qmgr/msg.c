@@ -133,20 +133,22 @@ static void send_compose(struct jobs *job, struct str sender)
     }
 }
 
-/* One notice about the recipients in that state. False: no process to compose it, asked for one. */
+enum { COMPOSE_RCPTS_MAX = 500, COMPOSE_QUEUED_MAX = 1 << 20 };
+
+/* One notice about the recipients in that state (the rest gets another one). False: no process to compose it, asked for one. */
 static bool compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender)
 {
     struct worker *w = worker_pick(&qm.bouncers, NULL);
-    if (w == NULL) {
+    if (w == NULL)
         daemon_need(ROLE_BOUNCE);
+    if (w == NULL || chan_queued(w->chan) > COMPOSE_QUEUED_MAX)
         return false;
-    }
     struct jobs *job = job_new(a, w);
     job->notice = true;
     job->kind = kind;
     make_id(job->new_id);
     uint32_t bit = kind == BOUNCE_DELAY ? NOTIFY_DELAY : kind == BOUNCE_SUCCESS ? NOTIFY_SUCCESS : NOTIFY_FAILURE;
-    for (uint32_t i = 0; i < a->m->n_rcpt; i++) {
+    for (uint32_t i = 0; i < a->m->n_rcpt && job->rcpts.n < COMPOSE_RCPTS_MAX; i++) {
         struct qrcpt *r = &a->m->rcpts[i];
         if (r->state != state || !wants(r, bit) || (kind == BOUNCE_SUCCESS && r->outcome != OUTCOME_SENT))
             continue;

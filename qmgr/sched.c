@@ -13,7 +13,7 @@
 #include "ipc/schema.h"
 #include <unistd.h>
 
-enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000 };
+enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000, RCPTS_PER_JOB = 1000 };
 
 struct resolving { uint64_t number; struct active *a; uint32_t n; struct chan *chan; };
 
@@ -367,7 +367,8 @@ static void start_job(struct entry *e, struct worker *w)
 {
     struct jobs *job = job_new(e->a, w);
     struct dest *d = e->d;
-    size_t n = d->t->recipient_limit == 0 ? e->rcpts.n : MIN(e->rcpts.n, d->t->recipient_limit);
+    size_t limit = d->t->recipient_limit == 0 ? RCPTS_PER_JOB : MIN(d->t->recipient_limit, (uint32_t)RCPTS_PER_JOB);
+    size_t n = MIN(e->rcpts.n, limit);
     bool maybe_done = false;
     job->d = d;
     for (size_t i = 0; i < n; i++) {
