@@ -80,6 +80,10 @@ void msg_activate(struct qmsg *m)
         msg_check(a);
         return;
     }
+    if (needs_file(a)) {
+        make_file(a);                   /* comes back */
+        return;
+    }
     a->active_us = (uint64_t)clock_wall_us();
     log_active(a);
     for (uint32_t i = 0; i < m->n_rcpt; i++)

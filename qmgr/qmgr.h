@@ -42,6 +42,7 @@ struct active {
     bool forwarded;             /* made by a router: nobody waits */
     uint64_t active_us;
     unsigned working;           /* recipients that are being resolved, waiting or with a delivery */
+    unsigned resolving;         /* of them, those a router is asked about: the others wait, to go together */
     unsigned composing;         /* notices that BOUNCE works on */
     bool logged, spilling, expired, delete_it, hold_it, requeue_it, warned;
     struct list node;           /* qm.active, by age */
@@ -122,6 +123,8 @@ void commit_start(void);
 void check_space(void);
 void send_queue_state(struct intake *in);
 bool everything_spilled(void);
+bool needs_file(const struct active *a);
+void make_file(struct active *a);
 extern const struct queue_ops commit_queue_ops;
 void commit_stop(void);
 

@@ -234,6 +234,7 @@ static bool resolve(struct active *a, uint32_t n)
     }
     (void)htab_put(&qm.resolving, str_make(&r->number, sizeof r->number), r);
     a->m->rcpts[n].state = RCPT_RESOLVING;
+    a->resolving++;
     return true;
 }
 
@@ -246,6 +247,7 @@ void sched_resolved(uint32_t id, const struct ipc_resolved *res)
     struct active *a = r->a;
     uint32_t n = r->n;
     resolving_free(r);
+    a->resolving--;
     if (res->outcome == OUTCOME_DEFERRED) {
         struct buf why = { 0 };
         enc_printable(&why, res->text);
@@ -409,6 +411,20 @@ static bool dest_is_dead(struct dest *d, int64_t now)
     return true;
 }
 
+/* The oldest message whose recipients all have their place. */
+static struct entry *ready_entry(struct dest *d)
+{
+    unsigned looked = 0;
+    LIST_EACH(it, &d->entries) {
+        struct entry *e = container_of(it, struct entry, node);
+        if (e->a->resolving == 0)
+            return e;
+        if (++looked == 20)
+            break;
+    }
+    return NULL;
+}
+
 /* One round over the destinations of a transport; true if something was started. */
 static bool serve_round(struct transport *t)
 {
@@ -430,10 +446,11 @@ static bool serve_round(struct transport *t)
         }
         list_append(&t->dests, &d->node);
         bool room = t->busy < t->limit && (t->concurrency == 0 || d->busy < t->concurrency) && (double)d->busy + 0.5 < MAX(d->window, 1.0);
-        struct worker *w = room ? worker_for(t) : NULL;
+        struct entry *e = room ? ready_entry(d) : NULL;
+        struct worker *w = e != NULL ? worker_for(t) : NULL;
         if (w == NULL || chan_queued(w->chan) > (1u << 20))
             continue;
-        start_job(container_of(d->entries.next, struct entry, node), w);
+        start_job(e, w);
         any = true;
     }
     return any;
@@ -530,6 +547,7 @@ void sched_forget_resolving(const struct chan *c, const struct active *a)
         struct active *of = gone.p[i]->a;
         of->m->rcpts[gone.p[i]->n].state = RCPT_IDLE;
         of->working--;
+        of->resolving--;
         of->next_rcpt = 1;
         resolving_free(gone.p[i]);
     }
