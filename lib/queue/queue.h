@@ -34,6 +34,7 @@ struct queue {
     uint64_t id_number;             /* for queue ids */
     bool long_ids;
     uint64_t damaged;               /* gaps found by recovery */
+    bool (*is_known)(const char *id);   /* queue_scan passes over these without a look at the file; NULL = none */
 };
 
 /* The i-th directory of a queue, NULL after the last; queue_make_dirs makes those that are missing. */
