@@ -77,6 +77,7 @@ void charset_preload(void)
     static iconv_t kept[N_ELEMS(names)];    /* never closed: a loaded converter needs no file */
     for (size_t i = 0; i < N_ELEMS(names); i++)
         kept[i] = iconv_open("UTF-8", names[i]);
+    (void)kept;
 }
 
 static void convert(struct buf *out, iconv_t cd, struct str text)
