@@ -111,10 +111,11 @@ static bool sent_day(struct search *se, int64_t *ret)
     struct str header, value;
     int64_t when;
     int zone;
-    if (!have(se, message_header(&se->message, &header, se->err)) || !rfc822_find(header, STR("Date"), &value) ||
-        !date_parse_rfc5322(value, &when, &zone))
+    if (!have(se, message_header(&se->message, &header, se->err)))
         return false;
-    *ret = floor_day(when + (int64_t)zone * 60);
+    /* A message that does not say when it was sent was sent long ago. */
+    bool dated = rfc822_find(header, STR("Date"), &value) && date_parse_rfc5322(value, &when, &zone);
+    *ret = dated ? floor_day(when + (int64_t)zone * 60) : 0;
     return true;
 }
 

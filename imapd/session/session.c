@@ -242,10 +242,12 @@ static const struct command *find_command(struct str verb, bool uid)
     return cmd != NULL && uid && (cmd->flags & CMD_UID) == 0 ? NULL : cmd;
 }
 
+static const char no_mailbox[] = "No mailbox selected.";
+
 static struct reply check_and_run(struct session *s, const struct command *cmd, struct imap_cur *c, bool uid)
 {
     if ((cmd->states & s->state) == 0)
-        return reply_bad(s->state == ST_AUTH ? "No mailbox selected." : "Command not allowed in this state.");
+        return reply_bad(no_mailbox);
     if ((cmd->flags & CMD_NO_ARGS) != 0 && !imap_at_end(c))
         return reply_bad("Invalid arguments.");
     if ((cmd->flags & CMD_WRITES) != 0 && s->read_only)
@@ -288,7 +290,8 @@ static void dispatch(struct session *s)
     }
     const struct command *cmd = find_command(verb, uid);
     if (cmd == NULL) {
-        send_reply(s, tag, reply_fmt(s, "BAD", "Error in IMAP command %.*s: Unknown command.", (int)MIN(verb.n, 64u), verb.p));
+        send_reply(s, tag, reply_fmt(s, "BAD", "Error in IMAP command %s%.*s: Unknown command.", uid ? "UID " : "",
+                                     (int)MIN(verb.n, 64u), verb.p));
         too_many_errors(s);
         return;
     }
@@ -300,7 +303,7 @@ static void dispatch(struct session *s)
     bool bad = str_eqz(str_from(r.word), "BAD");
     if (s->state == ST_SELECTED && !r.no_news)
         session_sync(s, uid || (cmd->flags & CMD_MSN) == 0);
-    if (bad)
+    if (bad && r.text.p != no_mailbox)
         r = reply_fmt(s, "BAD", "Error in IMAP command %s%.*s: %.*s", uid ? "UID " : "", STR_FMT(verb), STR_FMT(r.text));
     send_reply(s, tag, r);
     if ((cmd->flags & CMD_CHANGES) != 0)

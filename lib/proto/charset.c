@@ -76,8 +76,8 @@ void charset_preload(void)
     static const char *const names[] = { "ISO-2022-JP", "EUC-JP", "SHIFT_JIS", "GB18030", "GBK", "BIG5", "EUC-KR" };
     static iconv_t kept[N_ELEMS(names)];    /* never closed: a loaded converter needs no file */
     for (size_t i = 0; i < N_ELEMS(names); i++)
-        kept[i] = iconv_open("UTF-8", names[i]);
-    (void)kept;
+        if (kept[i] == NULL)
+            kept[i] = iconv_open("UTF-8", names[i]);
 }
 
 static void convert(struct buf *out, iconv_t cd, struct str text)

@@ -18,6 +18,7 @@ struct parser {
     struct mime_value value;
     int32_t current;                /* innermost part that is still open */
     bool in_header;
+    bool after_close;               /* the line before was a closing delimiter: its line end is its own */
     size_t lines, bare;             /* line ends and LFs without CR before the current line */
     struct open_boundary open[MIME_DEPTH_MAX];
     size_t n_open;
@@ -89,9 +90,12 @@ static bool in_digest(struct parser *p, const struct mime_part *part)
 static void open_multipart(struct parser *p, struct mime_part *part)
 {
     struct str boundary;
-    if (!mime_value_param(&p->value, "boundary", &boundary) || boundary.n == 0 || boundary.n > MIME_BOUNDARY_MAX ||
-        p->n_open == MIME_DEPTH_MAX)
+    if (p->n_open == MIME_DEPTH_MAX)
         return;
+    part->kind = MIME_MULTIPART;
+    part->is_digest = str_ieqz(p->value.subtype, "digest");
+    if (!mime_value_param(&p->value, "boundary", &boundary) || boundary.n == 0 || boundary.n > MIME_BOUNDARY_MAX)
+        return;     /* without a delimiter it has no parts */
     while (boundary.n > 0 && ascii_is_space(boundary.p[boundary.n - 1]))
         boundary.n--;
     /* The value's buffer is reused for the next field: keep the bytes where they do not move. */
@@ -101,8 +105,6 @@ static void open_multipart(struct parser *p, struct mime_part *part)
     boundary.p = copy;
     p->open[p->n_open++] = (struct open_boundary){ boundary, hash_of(boundary), p->current };
     filter_add(p, p->open[p->n_open - 1].hash);
-    part->kind = MIME_MULTIPART;
-    part->is_digest = str_ieqz(p->value.subtype, "digest");
 }
 
 static void close_boundaries(struct parser *p, size_t keep)
@@ -150,7 +152,7 @@ static void body_end(struct parser *p, size_t at, bool at_delimiter)
 {
     struct mime_part *part = part_at(p, p->current);
     size_t end = at, bare = p->bare, lines = p->lines;
-    if (at_delimiter && end > part->body.at) {
+    if (at_delimiter && !p->after_close && end > part->body.at) {
         /* RFC 2046 §5.1.1: the line end before the delimiter is part of the delimiter. */
         end--;
         lines--;
@@ -206,6 +208,7 @@ static bool delimiter(struct parser *p, struct str line, size_t at, size_t next,
     parts_end(p, multipart, at, true);
     close_boundaries(p, last ? (size_t)i : (size_t)i + 1);
     p->in_header = false;
+    p->after_close = last;
     p->lines += ended ? 1 : 0;
     p->bare += bare_here;
     if (!last)
@@ -215,6 +218,7 @@ static bool delimiter(struct parser *p, struct str line, size_t at, size_t next,
 
 static void line_done(struct parser *p, struct str line, size_t next, size_t bare_here, bool ended)
 {
+    p->after_close = false;
     if (ended) {
         p->lines++;
         p->bare += bare_here;

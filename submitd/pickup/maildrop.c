@@ -80,9 +80,13 @@ bool maildrop_remove(const char *name, const struct stat *st)
     return unlink(name) == 0 || errno == ENOENT;
 }
 
-bool maildrop_set_aside(const char *name)
+int maildrop_set_aside(const char *name)
 {
     char aside[300];
+    struct stat st;
+    /* What is no file holds nothing that could be looked at later. */
+    if (lstat(name, &st) == 0 && !S_ISREG(st.st_mode))
+        return unlink(name) == 0 ? 0 : -1;
     (void)snprintf(aside, sizeof aside, "refused-%.250s", name);
-    return rename(name, aside) == 0;
+    return rename(name, aside) == 0 ? 1 : -1;
 }

@@ -25,5 +25,6 @@ enum drop_state { DROP_READY, DROP_LATER, DROP_GONE, DROP_BAD };
 enum drop_state maildrop_read(const char *name, uint64_t max, struct buf *out, struct stat *ret_st, struct err *err);
 /* Remove it, if it still is that file. False: it could not be removed. */
 bool maildrop_remove(const char *name, const struct stat *st);
-bool maildrop_set_aside(const char *name);
+/* 1: renamed to refused-NAME; 0: removed, being no regular file; -1: neither, see errno. */
+int maildrop_set_aside(const char *name);
 #endif

@@ -132,9 +132,11 @@ static bool submit(const struct drop *d, const struct stat *st, struct arena *a,
 
 static void refuse(const char *name, const char *why)
 {
-    log_warning("maildrop/%s: %s; set aside as maildrop/refused-%s", name, why, name);
-    if (!maildrop_set_aside(name))
-        log_warning("maildrop/%s: cannot be set aside: %m", name);
+    int done = maildrop_set_aside(name);
+    if (done > 0)
+        log_warning("maildrop/%s: %s; set aside as maildrop/refused-%s", name, why, name);
+    else
+        log_warning("maildrop/%s: %s; %s", name, why, done == 0 ? "removed" : "cannot be removed");
 }
 
 static void submit_file(const char *name, struct str file, const struct stat *st)
