@@ -101,6 +101,7 @@ struct pool_job {
     void (*done)(struct pool_job *job, const struct ipc_verdict *answer);
     void *arg;
     bool in_work;
+    struct timer timer;         /* over waiting and work */
 };
 /* False: the queue is full. The strings of ask stay valid until done() or cancel. */
 bool pool_submit(struct pool_job *job);

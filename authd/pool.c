@@ -8,7 +8,7 @@
 #include "authd.h"
 
 /* Within what Postfix waits for (10 s) together with the penalty of its side. */
-enum { WORKER_TIMEOUT_MS = 6000, NEED_EVERY_MS = 500, WORKERS_MAX = 100 };
+enum { JOB_TIMEOUT_MS = 6000, NEED_EVERY_MS = 500 };
 
 struct worker {
     struct list node;
@@ -16,7 +16,7 @@ struct worker {
     struct pool_job *job;       /* what it works on; NULL also when the asker has gone */
     bool busy;
     uint32_t id;
-    struct timer timer;
+    struct timer timer;         /* of a question whose asker has gone */
 };
 
 static struct {
@@ -46,6 +46,7 @@ static void need_worker(void)
 
 static void report(struct pool_job *job, const struct ipc_verdict *v)
 {
+    timer_cancel(&job->timer);
     job->in_work = false;
     job->done(job, v);
 }
@@ -64,10 +65,34 @@ static void drop_worker(struct worker *w)
         need_worker();
 }
 
-static void on_timeout(struct timer *t)
+static void let_go(struct timer *t)
 {
-    log_warning("an auth worker did not answer within %d s: let go", WORKER_TIMEOUT_MS / 1000);
+    log_warning("an auth worker did not answer within %d s: let go", JOB_TIMEOUT_MS / 1000);
     drop_worker(container_of(t, struct worker, timer));
+}
+
+static struct worker *worker_of(const struct pool_job *job)
+{
+    LIST_EACH(it, &pool.workers) {
+        struct worker *w = container_of(it, struct worker, node);
+        if (w->job == job)
+            return w;
+    }
+    return NULL;
+}
+
+/* No worker came, or the one at work hangs. */
+static void on_job_timeout(struct timer *t)
+{
+    struct pool_job *job = container_of(t, struct pool_job, timer);
+    struct worker *w = worker_of(job);
+    if (w != NULL) {
+        let_go(&w->timer);
+        return;
+    }
+    list_remove(&job->node);
+    pool.n_queued--;
+    report(job, NULL);
 }
 
 static void give(struct worker *w, struct pool_job *job)
@@ -75,7 +100,6 @@ static void give(struct worker *w, struct pool_job *job)
     w->job = job;
     w->busy = job->in_work = true;
     w->id = chan_next_id(w->chan);
-    timer_set(&w->timer, loop_now() + WORKER_TIMEOUT_MS, on_timeout);
     if (!chan_send(w->chan, IPC_VERIFY, w->id, &job->ask))
         drop_worker(w);
 }
@@ -146,20 +170,21 @@ bool pool_submit(struct pool_job *job)
         return false;
     list_append(&pool.queue, &job->node);
     pool.n_queued++;
+    timer_set(&job->timer, loop_now() + JOB_TIMEOUT_MS, on_job_timeout);
     pump();
     return true;
 }
 
 void pool_cancel(struct pool_job *job)
 {
+    timer_cancel(&job->timer);
     if (!job->in_work) {
         list_remove(&job->node);
         pool.n_queued--;
         return;
     }
-    LIST_EACH(it, &pool.workers) {
-        struct worker *w = container_of(it, struct worker, node);
-        if (w->job == job)
-            w->job = NULL;
-    }
+    struct worker *w = worker_of(job);
+    ASSERT(w != NULL);
+    w->job = NULL;
+    timer_set(&w->timer, loop_now() + JOB_TIMEOUT_MS, let_go);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "hosts.h"
-#include "answer.h"
+#include "proto/dns_record.h"
 #include "base/arena.h"
 #include "base/vec.h"
 #include "os/net.h"
@@ -32,7 +32,7 @@ static bool add_address(struct hosts *h, struct str first, struct str rest)
     if (!net_addr_parse(first, 0, &a))
         return false;
     while (str_token(&rest, " \t", &name)) {
-        (void)add(h, name, a.ss_family == AF_INET ? RR_A : RR_AAAA, first);
+        (void)add(h, name, a.ss_family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA, first);
         any = true;
     }
     return any;
@@ -48,13 +48,13 @@ static bool add_typed(struct hosts *h, struct str name, struct str rest)
         (void)add(h, name, str_ieqz(type, "TEMP") ? TYPE_TEMP : TYPE_NXDOMAIN, STR(""));
         return true;
     }
-    const struct row *r = add(h, name, rr_type_by_name(type), str_trim(rest));
-    bool ok = r->type != 0 && answer_add_text(&scratch, r->type, r->data);
+    const struct row *r = add(h, name, dns_type_by_name(type), str_trim(rest));
+    bool ok = r->type != 0 && dns_record_add_text(&scratch, r->type, r->data);
     buf_done(&scratch);
     return ok;
 }
 
-struct hosts *hosts_parse(const char *path, struct str text, struct err *err)
+static struct hosts *parse(const char *path, struct str text, bool lenient, struct err *err)
 {
     struct hosts *h = xcalloc(1, sizeof *h);
     h->arena = arena_make((size_t)4 * FILE_MAX);
@@ -63,9 +63,7 @@ struct hosts *hosts_parse(const char *path, struct str text, struct err *err)
         (void)str_cut(text, '\n', &line, &text);
         (void)str_cut(line, '#', &content, &line);
         content = str_trim(content);
-        if (!str_token(&content, " \t", &first))
-            continue;
-        if (add_address(h, first, content) || add_typed(h, first, content))
+        if (!str_token(&content, " \t", &first) || add_address(h, first, content) || lenient || add_typed(h, first, content))
             continue;
         (void)err_set(err, ERR_CONFIG, "%s, line %u: expected \"address name...\" or \"name type data\"", path, n);
         hosts_free(h);
@@ -74,12 +72,11 @@ struct hosts *hosts_parse(const char *path, struct str text, struct err *err)
     return h;
 }
 
-struct hosts *hosts_load(const char *path, struct err *err)
+static struct hosts *load(const char *path, bool lenient, struct err *err)
 {
     struct buf text = buf_make(FILE_MAX);
-    struct hosts *h = NULL;
     FILE *f = *path == '\0' ? NULL : fopen(path, "re");
-    if (*path != '\0' && f == NULL) {
+    if (*path != '\0' && f == NULL && !lenient) {
         (void)err_sys(err, ERR_CONFIG, "open %s", path);
         return NULL;
     }
@@ -89,14 +86,23 @@ struct hosts *hosts_load(const char *path, struct err *err)
             break;
         buf_added(&text, n);
     }
-    if (text.full)
-        (void)err_set(err, ERR_CONFIG, "%s is too large", path);
-    else
-        h = hosts_parse(path, buf_str(&text), err);
     if (f != NULL)
         (void)fclose(f);
+    struct hosts *h = NULL;
+    if (text.full && !lenient)
+        (void)err_set(err, ERR_CONFIG, "%s is too large", path);
+    else
+        h = parse(path, buf_str(&text), lenient, err);
     buf_done(&text);
     return h;
+}
+
+struct hosts *hosts_load(const char *path, struct err *err) { return load(path, false, err); }
+
+struct hosts *hosts_load_system(const char *path)
+{
+    struct err ignored;
+    return load(path, true, &ignored);
 }
 
 void hosts_free(struct hosts *h)
@@ -121,7 +127,7 @@ bool hosts_answer(const struct hosts *h, struct str name, unsigned type, struct 
         if (r->type == TYPE_NXDOMAIN || r->type == TYPE_TEMP)
             rcode = r->type == TYPE_TEMP ? RCODE_TEMP : RCODE_NXDOMAIN;
         else if (r->type == type)
-            n += answer_add_text(out, type, r->data);
+            n += dns_record_add_text(out, type, r->data);
     }
     if (!known)
         return false;

@@ -3,7 +3,7 @@
  * hosts.h - answers from a file, before DNS is asked.
  *
  *   192.0.2.1     mail.example.org  mail      as in hosts(5)
- *   example.org   MX  10 mail.example.org     any type of rr_type_by_name()
+ *   example.org   MX  10 mail.example.org     any type of dns_type_by_name()
  *   gone.example  NXDOMAIN                    no such name
  *   slow.example  TEMP                        a temporary failure
  *
@@ -20,7 +20,8 @@ enum { RCODE_OK = 0, RCODE_TEMP = 2, RCODE_NXDOMAIN = 3 };
 
 /* -1 and *err with file and line. "" is an empty table. */
 struct hosts *hosts_load(const char *path, struct err *err);
-struct hosts *hosts_parse(const char *path, struct str text, struct err *err);
+/* The same for the system's file: lines of addresses only, what does not parse is passed over; a file that is not there is empty. */
+struct hosts *hosts_load_system(const char *path);
 void hosts_free(struct hosts *h);
 /* False: the name is not in the file. Appends the records to *out. */
 bool hosts_answer(const struct hosts *h, struct str name, unsigned type, struct buf *out, uint32_t *ret_rcode, uint32_t *ret_n);

@@ -7,7 +7,8 @@
  *     Other daemons send DNS_QUERY{name, type} over their channel and get one
  *     DNS_ANSWER. Resolving, caching and (with postern_dns_trust_anchor)
  *     DNSSEC validation are libunbound's, which works in a thread of its own.
- *     resolv.conf, the trust anchor and the file of own answers
+ *     resolv.conf, /etc/hosts (for those who ask for it: smtp_host_lookup =
+ *     native), the trust anchor and the file of own answers
  *     (postern_dns_hosts) are read at the start; a reload reads them anew.
  *
  * SECURITY
@@ -19,7 +20,7 @@
  *     A query that cannot be answered in postern_dns_timeout is answered with
  *     a temporary failure. The program itself logs only why it cannot start.
  */
-#include "answer.h"
+#include "proto/dns_record.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/vec.h"
@@ -53,7 +54,7 @@ static struct resolver_conf conf;
 static struct {
     struct ub_ctx *ub;
     struct watch watch;
-    struct hosts *hosts;
+    struct hosts *hosts, *system;
     size_t pending;
 } self;
 
@@ -120,6 +121,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     self.hosts = hosts_load(conf.hosts, err);
     if (self.hosts == NULL)
         return -1;
+    self.system = hosts_load_system("/etc/hosts");
     self.ub = ub_ctx_create();
     if (self.ub == NULL)
         return err_sys(err, ERR_TEMP, "cannot make a libunbound context");
@@ -159,7 +161,7 @@ static void answer_result(const struct query *q, const struct ub_result *r)
         .canonical = str_from(r->canonname == NULL ? r->qname : r->canonname),
     };
     for (int i = 0; a.rcode == RCODE_OK && r->data != NULL && r->data[i] != NULL && !records.full; i++)
-        a.n += answer_add_wire(&records, q->type, str_make(r->data[i], (size_t)r->len[i]));
+        a.n += dns_record_add_wire(&records, q->type, str_make(r->data[i], (size_t)r->len[i]));
     if (records.full)
         a = (struct ipc_dns_answer){ .rcode = RCODE_TEMP };
     else
@@ -200,11 +202,11 @@ static void unbound_ready(struct watch *w, uint32_t events)
 
 /* ---- questions ---- */
 
-static bool from_hosts(struct chan *c, uint32_t id, const struct ipc_dns_query *m)
+static bool from_hosts(const struct hosts *h, struct chan *c, uint32_t id, const struct ipc_dns_query *m)
 {
     struct buf records = buf_make(65536);
     struct ipc_dns_answer a = { .ttl = 60, .canonical = m->name };
-    bool known = hosts_answer(self.hosts, m->name, m->type, &records, &a.rcode, &a.n);
+    bool known = hosts_answer(h, m->name, m->type, &records, &a.rcode, &a.n);
     a.records = buf_str(&records);
     if (known)
         answer(c, id, &a);
@@ -236,8 +238,13 @@ static void ask(struct chan *c, uint32_t id, const struct ipc_dns_query *m)
 
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
-    if (type == IPC_DNS_QUERY && !from_hosts(c, id, msg))
-        ask(c, id, msg);
+    struct ipc_dns_query *m = msg;
+    if (type != IPC_DNS_QUERY)
+        return;
+    bool native = (m->type & DNS_TYPE_NATIVE) != 0;
+    m->type &= ~(uint32_t)DNS_TYPE_NATIVE;
+    if (!from_hosts(self.hosts, c, id, m) && !(native && from_hosts(self.system, c, id, m)))
+        ask(c, id, m);
 }
 
 static void on_closed(struct chan *c)

@@ -65,6 +65,14 @@ static void try_target(struct session *s, const struct target *to, enum tls_leve
         session_close(s, true);         /* the next server may take the others */
 }
 
+/* Postfix's line for a server that failed while there are others; the last one's reason is in the status line. */
+static void log_failure(const struct order *o)
+{
+    bool connecting = o->relay[0] == '\0';     /* then it has been said */
+    if (!connecting && o->why.outcome != 0)
+        log_as(o->t->ident, LOG_INFO_LEVEL, "%s: %.*s", o->queue_id, STR_FMT(o->why.text));
+}
+
 static bool limits_reached(const struct session *s, const struct attempt *at)
 {
     const struct out_conf *c = &s->t->conf;
@@ -84,8 +92,11 @@ static void try_hop(struct session *s, struct str text, enum tls_level level, st
         return;
     for (size_t i = 0; i < list.n && o->n_left > 0 && !limits_reached(s, at) && !fiber_is_cancelled(); i++) {
         char addr[NET_TEXT];
-        if (at->tried[0] == '\0' || strcmp(net_text(&list.p[i].addr, addr), at->tried) != 0)
-            try_target(s, &list.p[i], level, at);
+        if (at->tried[0] != '\0' && strcmp(net_text(&list.p[i].addr, addr), at->tried) == 0)
+            continue;
+        try_target(s, &list.p[i], level, at);
+        if (o->n_left > 0 && i + 1 < list.n && !limits_reached(s, at))
+            log_failure(o);
     }
 }
 

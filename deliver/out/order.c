@@ -3,19 +3,21 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-enum { ORDER_MEMORY = 64 << 20, RCPTS_MAX = 100000, TEXT_MAX = 3900 };
+enum { ORDER_MEMORY = 64 << 20, RCPTS_MAX = 100000, TEXT_MAX = 3900, RESEND_MS = 200 };
 
 /* A result that qmgr has not written down yet. */
 struct kept {
     struct list node;
     struct arena arena;
     char queue_id[33];
+    bool sent;
     struct ipc_result result;
 };
 
 static struct {
     struct chan *qmgr;
     struct list orders, kept;
+    struct timer resend;
 } self;
 
 void orders_init(void)
@@ -89,11 +91,26 @@ static void log_result(const struct order *o, const struct rcpt *r, const struct
 
 /* ---- results ---- */
 
-static void send_result(const struct kept *k)
+static void resend(struct timer *t);
+
+/* Without a channel it waits until a new qmgr asks; if the channel is full, for a moment. */
+static void send_result(struct kept *k)
 {
-    /* A channel that is gone or full: qmgr asks what is in flight when it is back. */
-    if (self.qmgr != NULL)
-        (void)chan_send(self.qmgr, IPC_RESULT, 0, &k->result);
+    if (self.qmgr == NULL)
+        return;
+    k->sent = chan_send(self.qmgr, IPC_RESULT, 0, &k->result);
+    if (!k->sent)
+        timer_set(&self.resend, loop_now() + RESEND_MS, resend);
+}
+
+static void resend(struct timer *t)
+{
+    (void)t;
+    LIST_EACH(it, &self.kept) {
+        struct kept *k = container_of(it, struct kept, node);
+        if (!k->sent)
+            send_result(k);
+    }
 }
 
 static void keep_result(const struct order *o, const struct rcpt *r, const struct reason *why)
@@ -181,6 +198,7 @@ static void take_order(struct ipc_deliver *m)
     o->nexthop = t != NULL ? str_dup(a, m->nexthop) : STR("4.3.0 mail transport unavailable");
     o->sender = str_dup(a, m->sender);
     o->envid = str_dup(a, m->envid);
+    o->attrs = str_dup(a, m->attrs);
     o->content = str_dup(a, m->content);
     o->flags = m->flags;
     o->ret = m->ret;

@@ -9,7 +9,7 @@
  *   route.c      nexthop -> servers (MX, addresses, loops); dns.c asks the resolver
  *   client.c     one order: servers in turn, one session after the other
  *   session.c    connect, greeting, EHLO, STARTTLS, AUTH
- *   transfer.c   MAIL, RCPT, DATA; content.c records to SMTP lines
+ *   transfer.c   MAIL, RCPT, DATA; xforward.c before them; content.c records to SMTP lines
  *
  * An order belongs to the fiber that delivers it; its strings live in its arena.
  */
@@ -77,7 +77,7 @@ struct order {
     const char *queue_id;
     struct transport *t;
     uint32_t flags, ret;
-    struct str nexthop, sender, envid, content;
+    struct str nexthop, sender, envid, attrs, content;
     uint64_t arrival_us, active_us, content_size, content_at, content_end;
     int file;                       /* -1: none */
     struct rcpt *rcpts;
@@ -135,7 +135,7 @@ int route_find(struct order *o, const struct hop *hop, struct target_list *ret, 
 /* ---- session.c ---- */
 
 enum feature {
-    F_ESMTP = 1, F_PIPELINING = 2, F_8BITMIME = 4, F_SIZE = 8, F_DSN = 16, F_SMTPUTF8 = 32, F_STARTTLS = 64, F_AUTH = 128,
+    F_ESMTP = 1, F_PIPELINING = 2, F_8BITMIME = 4, F_SIZE = 8, F_DSN = 16, F_SMTPUTF8 = 32, F_STARTTLS = 64, F_AUTH = 128, F_XFORWARD = 256,
 };
 struct session {
     struct transport *t;
@@ -144,7 +144,7 @@ struct session {
     struct str nexthop;             /* of the pool: connections are reused for this */
     char host[256], addr[NET_TEXT], name[400];  /* name: "host[addr]" */
     uint16_t port;
-    unsigned features;
+    unsigned features, xforward;    /* xforward: attributes that the server takes */
     uint64_t size_limit;
     bool auth_plain, auth_login, no_tls, need_rset, dead, tls_failed, content_begun;
     unsigned uses;
@@ -165,6 +165,13 @@ void session_said(struct session *s, struct reason *why, const char *command);
 enum tls_level session_tls_level(struct order *o);
 /* Sets o->relay for the log. */
 void session_name_relay(const struct session *s);
+
+/* ---- xforward.c ---- */
+
+/* The attribute names behind XFORWARD in an EHLO reply, as bits. */
+unsigned xforward_parse(struct str names);
+/* WAITS. Tells the server where the message came from. False: the session is lost. */
+bool xforward_send(struct session *s);
 
 /* ---- transfer.c ---- */
 

@@ -68,6 +68,5 @@
     P(STR, inet_interfaces, "inet_interfaces", "all", 0, 0, "Addresses that mail for others must not loop back to.")           \
     P(STR, proxy_interfaces, "proxy_interfaces", "", 0, 0, "More of them, of a proxy or address translator.")                  \
     P(BOOL, disable_dns, "disable_dns_lookups", "no", 0, 0, "Look up addresses only, no MX records.")                          \
-    P(BOOL, ignore_mx_error, "ignore_mx_lookup_error", "no", 0, 0, "When the MX lookup fails, try the address of the domain.") \
-    P(STR, best_mx_transport, "best_mx_transport", "", 0, 0, "Transport for mail whose best MX is this host.")
+    P(BOOL, ignore_mx_error, "ignore_mx_lookup_error", "no", 0, 0, "When the MX lookup fails, try the address of the domain.")
 #endif

@@ -2,6 +2,7 @@
 #include "out.h"
 #include "base/num.h"
 #include "os/rand.h"
+#include "proto/dns_record.h"
 
 enum { MX_MAX = 100, TARGETS_MAX = 500 };
 
@@ -127,6 +128,7 @@ static enum dns_result add_host(struct search *s, struct str host, uint32_t pref
     const struct transport *t = s->o->t;
     enum dns_result worst = DNS_NO_NAME;
     bool found = false;
+    unsigned native = strstr(t->conf.host_lookup, "native") != NULL ? DNS_TYPE_NATIVE : 0u;
     struct sockaddr_storage addr;
     if (net_addr_parse(host, 0, &addr)) {
         add_target(s, host, pref, &addr);
@@ -136,7 +138,7 @@ static enum dns_result add_host(struct search *s, struct str host, uint32_t pref
         struct dns_records r = { .n = 0 };
         if (types[i] == DNS_A ? !t->use_ip4 : !t->use_ip6)
             continue;
-        enum dns_result got = dns_query(host, types[i], &s->o->arena, &r);
+        enum dns_result got = dns_query(host, types[i] | native, &s->o->arena, &r);
         for (size_t k = 0; k < r.n; k++)
             found |= add_record(s, host, pref, types[i], r.p[k]);
         worst = got == DNS_TEMP ? DNS_TEMP : worst == DNS_TEMP ? worst : got == DNS_NO_DATA ? DNS_NO_DATA : worst;

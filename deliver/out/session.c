@@ -152,7 +152,7 @@ static enum step connect_to(struct session *s, const struct target *to)
 
 static const struct { const char *keyword; enum feature bit; } keywords[] = {
     { "PIPELINING", F_PIPELINING }, { "8BITMIME", F_8BITMIME }, { "SIZE", F_SIZE }, { "DSN", F_DSN },
-    { "SMTPUTF8", F_SMTPUTF8 }, { "STARTTLS", F_STARTTLS }, { "AUTH", F_AUTH },
+    { "SMTPUTF8", F_SMTPUTF8 }, { "STARTTLS", F_STARTTLS }, { "AUTH", F_AUTH }, { "XFORWARD", F_XFORWARD },
 };
 
 static bool is_discarded(const struct session *s, struct str keyword)
@@ -191,6 +191,8 @@ static void take_keyword(struct session *s, struct str line)
             (void)num_parse_u64(limit, UINT64_MAX / 2, &s->size_limit);
         if (keywords[i].bit == F_AUTH)
             take_mechanisms(s, line);
+        if (keywords[i].bit == F_XFORWARD)
+            s->xforward = xforward_parse(line);
     }
 }
 
@@ -225,6 +227,7 @@ static enum step say_hello(struct session *s)
     const char *verb = s->t->kind == OUT_LMTP ? "LHLO" : "EHLO";
     s->features = 0;
     s->size_limit = 0;
+    s->xforward = 0;
     s->auth_plain = s->auth_login = false;
     conn_printf(s->conn, "%s %s\r\n", verb, s->t->conf.helo_name);
     if (!ehlo_reply(s, s->t->kind == OUT_LMTP ? "performing the LHLO handshake" : "performing the EHLO handshake"))
@@ -256,15 +259,13 @@ static enum step greeting(struct session *s)
 
 /* ---- TLS ---- */
 
-static void log_tls(const struct session *s)
+static void log_tls(const struct session *s, enum tls_level level)
 {
     const struct tls_info *i = conn_tls_info(s->conn);
-    const char *trust = !i->peer_has_cert ? "Anonymous" : i->peer_verified ? (s->o == NULL ? "Trusted" : "Verified") : "Untrusted";
+    const char *trust = !i->peer_has_cert ? "Anonymous" : !i->peer_verified ? "Untrusted" : level >= TLS_VERIFY ? "Verified" : "Trusted";
     char detail[200] = "";
     if (s->t->conf.tls_loglevel == 0)
         return;
-    if (i->peer_verified && s->t->tls_level < TLS_VERIFY)
-        trust = "Trusted";
     if (i->key_exchange[0] != '\0')
         (void)snprintf(detail, sizeof detail, " key-exchange %s server-signature %s server-digest %s", i->key_exchange, i->signature, i->digest);
     log_as(s->t->ident, LOG_INFO_LEVEL, "%s TLS connection established to %s:%u: %s with cipher %s (%d/%d bits)%s",
@@ -289,7 +290,7 @@ static enum step start_tls(struct session *s, enum tls_level level)
     tls_name(s, level, name, sizeof name);
     struct tls_ctx *ctx = level >= TLS_VERIFY ? s->t->tls_verifying : s->t->tls;
     if (conn_tls_connect(s->conn, ctx, name, in_seconds(s->t->conf.starttls_timeout), &err) == 0) {
-        log_tls(s);
+        log_tls(s, level);
         return STEP_OK;
     }
     s->dead = true;
@@ -474,14 +475,14 @@ enum step session_open(struct session *s, const struct target *to, enum tls_leve
     return STEP_FAILED;
 }
 
-/* The answer to QUIT is not waited for (smtp_skip_quit_response). */
+/* The answer to QUIT is not waited for: it could not change anything. */
 void session_close(struct session *s, bool polite)
 {
     if (s->conn == NULL)
         return;
     if (polite && !s->dead && !conn_is_broken(s->conn)) {
         conn_puts(s->conn, "QUIT\r\n");
-        (void)conn_flush(s->conn, deadline_in(1000));
+        (void)conn_flush(s->conn, in_seconds(s->t->conf.quit_timeout));
     }
     conn_free(s->conn);
     s->conn = NULL;

@@ -281,6 +281,8 @@ void transfer(struct session *s)
     }
     s->content_begun = false;
     o->dsn_passed_on = (s->features & F_DSN) != 0;
+    if (!xforward_send(s))
+        return;
     int go = s->features & F_PIPELINING ? envelope_pipelined(s, list, n) : envelope_in_turn(s, list, n);
     s->need_rset = go == 0;
     if (go <= 0)

@@ -63,8 +63,7 @@ struct str message_headers(struct rcpt *r, struct str delivered_to)
 {
     struct buf out = buf_make(8000);
     put_line(&out, "Return-Path: <", r->order->d.sender, ">\n");
-    if (r->orig.n > 0)
-        put_line(&out, "X-Original-To: ", r->orig, "\n");
+    put_line(&out, "X-Original-To: ", r->orig.n > 0 ? r->orig : r->address, "\n");
     if (delivered_to.n > 0)
         put_line(&out, "Delivered-To: ", delivered_to, "\n");
     struct str s = str_dup(&r->arena, buf_str(&out));

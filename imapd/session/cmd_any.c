@@ -100,6 +100,9 @@ static void watch(struct session *s)
         close(s->inotify);
         s->inotify = -1;
     }
+    /* Instances of inotify are few per uid, and many users may share one. */
+    if (s->inotify < 0)
+        s->inotify = s->hub;
 }
 
 /* RFC 2177. Anything but DONE ends it too, with an error. */
@@ -113,7 +116,7 @@ static struct reply cmd_idle(struct session *s, struct imap_cur *c, bool uid)
     s->idle_until = s->keepalive_at = 0;
     while (s->io.unread.n == 0 && !s->io.broken && session_idle(s))
         ;
-    if (s->inotify >= 0)
+    if (s->inotify >= 0 && s->inotify != s->hub)
         close(s->inotify);
     s->inotify = -1;
     if (s->io.unread.n == 0 && !s->io.broken) {

@@ -58,7 +58,7 @@ static enum store_result put_body(struct fetch *f, struct err *err)
 
 /* The bytes of a section; only the header is read when it is enough. */
 static enum store_result section_bytes(struct fetch *f, const struct imap_section *sec, struct buf *scratch,
-                                       struct str *ret, bool *ret_found, struct err *err)
+                                       struct str *ret, struct err *err)
 {
     struct str text;
     bool header_only = sec->n_path == 0 && sec->what >= SECTION_HEADER && sec->what <= SECTION_FIELDS_NOT;
@@ -68,17 +68,15 @@ static enum store_result section_bytes(struct fetch *f, const struct imap_sectio
             return r;
         struct mime_part part = { .parent = -1, .first_child = -1, .header = { .len = text.n } };
         struct mime_msg only = { .parts = &part, .n = 1 };
-        *ret_found = imap_section_get(sec, text, &only, scratch, ret);
+        (void)imap_section_get(sec, text, &only, scratch, ret);
         return STORE_OK;
     }
-    if (sec->n_path == 0 && sec->what == SECTION_ALL) {
-        *ret_found = true;
+    if (sec->n_path == 0 && sec->what == SECTION_ALL)
         return message_text(&f->message, ret, err);
-    }
     const struct mime_msg *mime;
     enum store_result r = message_mime(&f->message, &mime, err);
     if (r == STORE_OK)
-        *ret_found = imap_section_get(sec, buf_str(&f->message.text), mime, scratch, ret);
+        (void)imap_section_get(sec, buf_str(&f->message.text), mime, scratch, ret);     /* no such part: no bytes */
     return r;
 }
 
@@ -94,23 +92,18 @@ static enum store_result put_section(struct fetch *f, const struct imap_section 
     struct session *s = f->s;
     struct buf scratch = buf_make(0);
     struct str bytes;
-    bool found;
-    enum store_result r = section_bytes(f, sec, &scratch, &bytes, &found, err);
+    enum store_result r = section_bytes(f, sec, &scratch, &bytes, err);
     if (r == STORE_OK) {
         buf_add(out(s), sec->label);
         if (sec->partial) {
             buf_printf(out(s), "<%u>", sec->from);
             bytes = str_head(str_skip(bytes, sec->from), sec->len);
         }
-        if (found) {
-            buf_printf(out(s), " {%zu}\r\n", bytes.n);
-            count_bytes(s, sec, bytes.n);
-            if (bytes.n >= IO_OUT_FLUSH)
-                box_cache_end(s->box);      /* not a cached text: those are small */
-            io_put_body(&s->io, bytes);
-        } else {
-            buf_puts(out(s), " NIL");
-        }
+        buf_printf(out(s), " {%zu}\r\n", bytes.n);
+        count_bytes(s, sec, bytes.n);
+        if (bytes.n >= IO_OUT_FLUSH)
+            box_cache_end(s->box);      /* not a cached text: those are small */
+        io_put_body(&s->io, bytes);
     }
     buf_done(&scratch);
     return r;

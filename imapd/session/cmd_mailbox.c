@@ -253,7 +253,7 @@ const struct command *commands_mailbox(void)
         { "LIST", ANY, 0, cmd_list },
         { "LSUB", ANY, 0, cmd_lsub },
         { "XLIST", ANY, 0, cmd_xlist },
-        { "APPEND", ANY, 0, cmd_append },
+        { "APPEND", ANY, CMD_CHANGES, cmd_append },
         { NULL, 0, 0, NULL },
     };
     return table;

@@ -23,6 +23,7 @@
  *     Error line and NO [UNAVAILABLE] to the client.
  */
 #include "login/session.h"
+#include "proto/charset.h"
 #include "session.h"
 
 static struct imapd_conf conf;
@@ -35,7 +36,7 @@ static void run(const struct session_login *login)
 {
     char tag[IMAP_TAG_MAX + 1];
     struct imap_user user = { .name = login->user, .home = login->home, .mail = login->mail,
-                              .session_id = login->session_id };
+                              .session_id = login->session_id, .hub_line = login->hub < 0 ? 0 : login->hub };
     if (str_to_fixed(login->tag, tag, sizeof tag))
         user.tag = tag;
     io_stop_on_sigterm();
@@ -46,5 +47,7 @@ static const struct session_ops ops = { .service = "imap", .params = &params, .c
 
 int main(int argc, char **argv)
 {
+    tzset();
+    charset_preload();
     return session_zygote_main(argc, argv, "imapd", &ops);
 }

@@ -4,6 +4,8 @@
 #include "proto/date.h"
 #include "proto/rfc822.h"
 
+enum { WINDOW = 32768 };
+
 struct search {
     struct session *s;
     const struct search_program *program;
@@ -109,10 +111,11 @@ static bool sent_day(struct search *se, int64_t *ret)
     struct str header, value;
     int64_t when;
     int zone;
-    if (!have(se, message_header(&se->message, &header, se->err)) || !rfc822_find(header, STR("Date"), &value) ||
-        !date_parse_rfc5322(value, &when, &zone))
+    if (!have(se, message_header(&se->message, &header, se->err)))
         return false;
-    *ret = floor_day(when + (int64_t)zone * 60);
+    /* A message that does not say when it was sent was sent long ago. */
+    bool dated = rfc822_find(header, STR("Date"), &value) && date_parse_rfc5322(value, &when, &zone);
+    *ret = dated ? floor_day(when + (int64_t)zone * 60) : 0;
     return true;
 }
 
@@ -146,18 +149,41 @@ static bool test_age(struct search *se, const struct search_key *key)
     return (key->kind == SEARCH_YOUNGER) == young;
 }
 
-static bool found(struct search *se, struct str needle)
+/* A piece of about WINDOW bytes that cuts neither a character nor a run of white space. */
+static struct str window(struct str text)
+{
+    size_t n = MIN(text.n, (size_t)WINDOW);
+    for (int i = 0; i < 3 && n < text.n && (text.p[n] & 0xc0) == 0x80; i++)
+        n++;
+    while (n < text.n && ascii_is_space(text.p[n]))
+        n++;
+    return str_head(text, n);
+}
+
+/* Is the (folded) needle in the text? The text is folded piece by piece. */
+static bool found(struct search *se, struct str text, struct str needle)
 {
     buf_reset(&se->folded);
-    charset_fold(&se->folded, buf_str(&se->plain));
-    return str_find(buf_str(&se->folded), needle) >= 0;
+    while (text.n > 0) {
+        struct str piece = window(text);
+        charset_fold(&se->folded, piece);
+        if (str_find(buf_str(&se->folded), needle) >= 0)
+            return true;
+        if (se->folded.n >= needle.n && needle.n > 0)
+            buf_drop(&se->folded, se->folded.n - (needle.n - 1));
+        text = str_skip(text, piece.n);
+    }
+    return needle.n == 0;
 }
 
 static bool in_field(struct search *se, struct str value, struct str needle)
 {
+    value = str_trim(value);
+    if (str_find(value, STR("=?")) < 0)
+        return found(se, value, needle);
     buf_reset(&se->plain);
-    charset_decode_header(&se->plain, str_trim(value));
-    return found(se, needle);
+    charset_decode_header(&se->plain, value);
+    return found(se, buf_str(&se->plain), needle);
 }
 
 static bool test_header(struct search *se, const struct search_key *key)
@@ -190,13 +216,21 @@ static bool in_part(struct search *se, struct str text, const struct mime_part *
                                                                                           : MIME_IDENTITY;
     if (rfc822_find(header, STR("Content-Type"), &field) && mime_value_parse(v, field, true))
         (void)mime_value_param(v, "charset", &charset);
-    mime_decode(&bytes, how, str_make(text.p + part->body.at, part->body.len));
-    buf_reset(&se->plain);
-    (void)charset_to_utf8(&se->plain, charset, buf_str(&bytes));
+    struct str body = str_make(text.p + part->body.at, part->body.len);
+    if (how == MIME_BASE64 || how == MIME_QP) {
+        mime_decode(&bytes, how, body);
+        body = buf_str(&bytes);
+    }
+    if (!charset_is_utf8(charset)) {
+        buf_reset(&se->plain);
+        (void)charset_to_utf8(&se->plain, charset, body);
+        body = buf_str(&se->plain);
+    }
+    bool yes = found(se, body, needle);
     buf_done(&bytes);
     mime_value_done(v);
     free(v);
-    return found(se, needle);
+    return yes;
 }
 
 static bool test_body(struct search *se, struct str needle)

@@ -187,8 +187,19 @@ bool session_read_line(struct session *s, struct str *ret)
 static void drain_events(struct session *s)
 {
     char events[4096];
-    while (s->inotify >= 0 && read(s->inotify, events, sizeof events) > 0)
-        ;
+    ssize_t n = 1;
+    while (s->inotify >= 0 && n > 0)
+        n = read(s->inotify, events, sizeof events);
+    /* The end of file can only be the hub's: it is gone, and a poll must do. */
+    if (n == 0)
+        s->inotify = s->hub = -1;
+}
+
+/* This session changed the mailbox: the hub tells the others, who may not be able to watch it. */
+static void tell_hub(const struct session *s)
+{
+    if (s->hub >= 0 && write(s->hub, "c", 1) < 0)
+        return;     /* they look now and then anyway */
 }
 
 bool session_idle(struct session *s)
@@ -198,7 +209,7 @@ bool session_idle(struct session *s)
         s->idle_until = now + (int64_t)s->conf->idle_timeout * 1000;
     if (s->keepalive_at <= now)
         s->keepalive_at = now + (int64_t)s->conf->keepalive * 1000;
-    int64_t poll_at = s->inotify < 0 ? now + FLUSH_AFTER_MS : FOREVER;
+    int64_t poll_at = s->inotify < 0 || s->inotify == s->hub ? now + FLUSH_AFTER_MS : FOREVER;
     enum io_result r = io_wait(&s->io, wake_at(s, MIN(MIN(s->idle_until, s->keepalive_at), poll_at)), s->inotify);
     if (r == IO_OK)
         return true;
@@ -231,10 +242,12 @@ static const struct command *find_command(struct str verb, bool uid)
     return cmd != NULL && uid && (cmd->flags & CMD_UID) == 0 ? NULL : cmd;
 }
 
+static const char no_mailbox[] = "No mailbox selected.";
+
 static struct reply check_and_run(struct session *s, const struct command *cmd, struct imap_cur *c, bool uid)
 {
     if ((cmd->states & s->state) == 0)
-        return reply_bad(s->state == ST_AUTH ? "No mailbox selected." : "Command not allowed in this state.");
+        return reply_bad(no_mailbox);
     if ((cmd->flags & CMD_NO_ARGS) != 0 && !imap_at_end(c))
         return reply_bad("Invalid arguments.");
     if ((cmd->flags & CMD_WRITES) != 0 && s->read_only)
@@ -277,7 +290,8 @@ static void dispatch(struct session *s)
     }
     const struct command *cmd = find_command(verb, uid);
     if (cmd == NULL) {
-        send_reply(s, tag, reply_fmt(s, "BAD", "Error in IMAP command %.*s: Unknown command.", (int)MIN(verb.n, 64u), verb.p));
+        send_reply(s, tag, reply_fmt(s, "BAD", "Error in IMAP command %s%.*s: Unknown command.", uid ? "UID " : "",
+                                     (int)MIN(verb.n, 64u), verb.p));
         too_many_errors(s);
         return;
     }
@@ -289,9 +303,11 @@ static void dispatch(struct session *s)
     bool bad = str_eqz(str_from(r.word), "BAD");
     if (s->state == ST_SELECTED && !r.no_news)
         session_sync(s, uid || (cmd->flags & CMD_MSN) == 0);
-    if (bad)
+    if (bad && r.text.p != no_mailbox)
         r = reply_fmt(s, "BAD", "Error in IMAP command %s%.*s: %.*s", uid ? "UID " : "", STR_FMT(verb), STR_FMT(r.text));
     send_reply(s, tag, r);
+    if ((cmd->flags & CMD_CHANGES) != 0)
+        tell_hub(s);
     if (bad)
         too_many_errors(s);
     else
@@ -440,7 +456,8 @@ static void log_end(struct session *s)
 void session_run(const struct imapd_conf *conf, const struct imap_user *user, int fd, struct str read_ahead)
 {
     struct session s = { .conf = conf, .user = user, .state = ST_AUTH, .input = imap_input_make(COMMAND_MAX),
-                         .mem = arena_make(SESSION_MEMORY), .inotify = -1, .why_ended = "Connection closed" };
+                         .mem = arena_make(SESSION_MEMORY), .inotify = -1,
+                         .hub = user->hub_line > 0 ? user->hub_line : -1, .why_ended = "Connection closed" };
     io_init(&s.io, fd, read_ahead);
     if (open_store(&s)) {
         greet(&s);

@@ -30,6 +30,7 @@ struct imap_user {
     const char *name, *home, *mail;     /* mail: location, NULL = the configured one */
     const char *session_id;
     const char *tag;                    /* of the login command that is still to be answered; NULL or empty = none */
+    int hub_line;                       /* descriptor of the line to the hub (login/session.h); 0 = none */
 };
 
 /* States are bits, so that a command can name every state that it is legal in. */
@@ -62,7 +63,8 @@ struct session {
     int64_t keepalive_at, idle_until;   /* in IDLE */
     int64_t flush_at;                   /* monotonic; 0 = flags are in the file names */
     unsigned bad_commands;
-    int inotify;                        /* of the mailbox in IDLE, or -1 */
+    int inotify;                        /* what tells news of the mailbox in IDLE: inotify, else the hub's line, or -1 */
+    int hub;                            /* the hub's line, or -1 */
     const char *why_ended;              /* for the log line */
     uint64_t deleted, expunged, trashed, header_count, header_bytes, body_count, body_bytes;
 };
@@ -112,7 +114,7 @@ struct reply reply_store(struct session *s, enum store_result r, const struct er
 struct reply reply_fmt(struct session *s, const char *word, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* --- commands */
-enum { CMD_UID = 1, CMD_MSN = 2, CMD_WRITES = 4, CMD_NO_ARGS = 8 };
+enum { CMD_UID = 1, CMD_MSN = 2, CMD_WRITES = 4, CMD_NO_ARGS = 8, CMD_CHANGES = 16 };   /* CHANGES: others shall look */
 struct command {
     const char *verb;
     unsigned states, flags;

@@ -92,6 +92,8 @@ static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *ms
             return;
         if (peer->role == ROLE_BROKER && self.ctx.role != ROLE_BROKER)
             broker_client_peer(peer, fd);
+        else if (peer->role == ROLE_LOOKUP && self.ctx.role != ROLE_LOOKUP)
+            lookup_client_peer(peer, fd);
         else if (self.ops->on_peer != NULL)
             self.ops->on_peer(peer, fd);
         else
@@ -211,6 +213,11 @@ static void set_limits(void)
     tzset();
 }
 
+static void log_lag(int64_t ms, const char *name)
+{
+    log_warning("event loop was kept for %lld ms by %s", (long long)ms, name);
+}
+
 /* Everything before the drop, and the drop. */
 static int prepare(const struct daemon_options *o, const struct role_ops *roles, size_t n_roles, struct err *err)
 {
@@ -225,6 +232,7 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     log_set_verbose(o->verbose);
     set_limits();
     loop_init();
+    loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
     if (self.ops->before_drop != NULL && self.ops->before_drop(&self.ctx, err) != 0)
         return -1;

@@ -82,6 +82,12 @@ bool daemon_is_draining(void);
  * made by the broker. -1 and *err.
  */
 int daemon_connect(const char *endpoint, int64_t deadline, struct err *err);
+/*
+ * WAITS. An entry of the system's users (table 0) or groups (1), from the lookup
+ * role, as "name:*:uid:...". On DAEMON_LOOKUP_TEMP *err says why.
+ */
+enum { DAEMON_LOOKUP_FOUND, DAEMON_LOOKUP_NONE, DAEMON_LOOKUP_TEMP };
+int daemon_lookup(uint32_t table, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 /* Ask master for a process of that role (it introduces the peer, through on_peer). */
 void daemon_need(enum role role);
 /* A chan with the peer's identity set. */

@@ -42,4 +42,5 @@ size_t serve_clients(void);
 
 void broker_client_init(const struct daemon_ctx *ctx);
 void broker_client_peer(const struct ipc_peer *peer, int fd);
+void lookup_client_peer(const struct ipc_peer *peer, int fd);
 #endif

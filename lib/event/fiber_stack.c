@@ -22,7 +22,8 @@ void fiber_switch(void **save_sp, void *load_sp);
 #include <ucontext.h>
 #endif
 
-enum { PAGE = 4096 };
+/* A guard of several pages: no frame of ours (-Wframe-larger-than) steps over it. */
+enum { PAGE = 4096, GUARD = 4 * PAGE };
 
 /* The loop's own stack. */
 static struct {
@@ -37,16 +38,16 @@ static struct {
 
 bool fiber_stack_map(struct fiber_stack *s)
 {
-    char *p = mmap(NULL, FIBER_STACK + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *p = mmap(NULL, FIBER_STACK + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    if (mprotect(p, PAGE, PROT_NONE) < 0) {
-        (void)munmap(p, FIBER_STACK + PAGE);
+    if (mprotect(p, GUARD, PROT_NONE) < 0) {
+        (void)munmap(p, FIBER_STACK + GUARD);
         return false;
     }
     /* A huge page under a stack would be 2 MiB for a few KiB of use. */
-    (void)madvise(p + PAGE, FIBER_STACK, MADV_NOHUGEPAGE);
-    *s = (struct fiber_stack){ .low = p + PAGE };
+    (void)madvise(p + GUARD, FIBER_STACK, MADV_NOHUGEPAGE);
+    *s = (struct fiber_stack){ .low = p + GUARD };
     return true;
 }
 
@@ -149,5 +150,5 @@ void fiber_stack_trim(struct fiber_stack *s, bool all)
 bool fiber_stack_is_guard(const struct fiber_stack *s, const void *at)
 {
     uintptr_t a = (uintptr_t)at, low = (uintptr_t)s->low;
-    return a < low && a >= low - PAGE;
+    return a < low && a >= low - GUARD;
 }

@@ -19,6 +19,7 @@ static struct {
     bool stopped;
     int64_t lag_start, lag_worst;
     const char *lag_name;
+    void (*on_lag)(int64_t ms, const char *name);
     struct watch signal_watch;
     void (*on_signal[SIGNALS])(int signo);
     sigset_t signals;
@@ -223,6 +224,16 @@ static int wait_ms(int64_t deadline)
     return (int)MAX(0, MIN(ms, 3600 * 1000));
 }
 
+static void report_lag(void)
+{
+    int64_t ms;
+    const char *name;
+    if (loop.on_lag != NULL && loop_take_lag(&ms, &name))
+        loop.on_lag(ms, name);
+}
+
+void loop_on_lag(void (*fn)(int64_t ms, const char *name)) { loop.on_lag = fn; }
+
 void loop_turn(int64_t deadline)
 {
     int n = epoll_wait(loop.epfd, loop.batch, BATCH, wait_ms(deadline));
@@ -233,6 +244,7 @@ void loop_turn(int64_t deadline)
     run_timers();
     fiber_run_ready();
     run_deferred();
+    report_lag();
 }
 
 void loop_run(void)

@@ -46,6 +46,8 @@ void loop_defer_cancel(struct deferred *d);
  * the last call, and its name. False: there was none. The program logs it.
  */
 bool loop_take_lag(int64_t *ret_ms, const char **ret_name);
+/* Called at the end of a turn in which that happened (with loop_take_lag's results), instead of asking. */
+void loop_on_lag(void (*fn)(int64_t ms, const char *name));
 
 /* Signals are blocked and arrive here, on the loop, as calls. */
 void loop_on_signal(int signo, void (*fn)(int signo));

@@ -12,7 +12,7 @@
     F(T, FD, socket, 0, "connected, or none")
 
 #define IPC_MSG_TABLE_GET(F, T)                                                    \
-    F(T, U32, table, 0, "index into the tables that this service's configuration names") \
+    F(T, U32, table, 0, "0 unix:passwd.byname, 1 unix:group.byname") \
     F(T, STR, key, 4096, "looked up as it is")
 
 #define IPC_MSG_TABLE_VALUE(F, T)                                                  \

@@ -48,7 +48,18 @@
     F(T, U32, pid, 0, "session process; 0 = refused")                              \
     F(T, STR, text, 400, "why it was refused")
 
+/* A byte on the line means: look at the mailbox; a byte from the session: it has changed it. */
+#define IPC_MSG_HUB_JOIN(F, T)                                                     \
+    F(T, STR, mail, 1024, "root directory of the user's mail")                     \
+    F(T, U32, pid, 0, "session process")                                           \
+    F(T, FD, line, 0, "the hub's end of a socketpair to the session")
+
+#define IPC_MSG_HUB_NEWS(F, T)                                                     \
+    F(T, STR, mail, 1024, "root directory of mail that was delivered to")
+
 #define IPC_LOGIN_MESSAGES(M)                                                      \
+    M(HUB_JOIN, hub_join, ROLE_BIT(SESSION), ROLE_BIT(HUB))                        \
+    M(HUB_NEWS, hub_news, ROLE_BIT(ROUTER), ROLE_BIT(HUB))                         \
     M(CLIENT, client, ROLE_BIT(TLS), ROLE_BIT(LOGIN))                              \
     M(TLS_START, tls_start, ROLE_BIT(LOGIN), ROLE_BIT(TLS))                        \
     M(SESSION_START, session_start, ROLE_BIT(LOGIN), ROLE_BIT(SESSION))            \

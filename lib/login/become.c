@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: ISC */
-#include "become.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "event/loop.h"
+#include "login/become.h"
 #include "os/priv.h"
 #include "os/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FD_CLIENT = 3, FD_LOG = 4, GROUPS_MAX = 256, DIRS_MAX = 8 };
+enum { FD_CLIENT = 3, FD_LOG = 4, FD_HUB = 5, GROUPS_MAX = 256, DIRS_MAX = 8 };
 
 static struct { const struct session_ops *ops; struct session_login login; struct fiber *fiber; } child;
 
@@ -43,14 +44,23 @@ size_t session_mail_dirs(struct str location, struct arena *arena, const char *p
     return n;
 }
 
-/* Only the client (3) and the log (4) stay; the number 3 was the control socket's. */
-static void keep_two(void)
+/* Only the client (3), the log (4) and the hub's line (5) stay; the number 3 was the control socket's. */
+static void keep_descriptors(void)
 {
-    if (dup2(child.login.fd, FD_CLIENT) != FD_CLIENT || close_range(FD_LOG + 1, ~0u, 0) != 0)
+    bool has_hub = child.login.hub >= 0;
+    if (dup2(child.login.fd, FD_CLIENT) != FD_CLIENT || (has_hub && dup2(child.login.hub, FD_HUB) != FD_HUB) ||
+        close_range(has_hub ? FD_HUB + 1 : FD_HUB, ~0u, 0) != 0)
         die("descriptors");
     child.login.fd = FD_CLIENT;
+    child.login.hub = has_hub ? FD_HUB : -1;
     (void)fcntl(FD_CLIENT, F_SETFD, FD_CLOEXEC);
     (void)fcntl(FD_CLIENT, F_SETFL, O_NONBLOCK);
+}
+
+void session_tell(const struct session_login *login)
+{
+    if (login->hub >= 0 && send(login->hub, "c", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return;     /* its queue is full, or it is gone: the others look by themselves */
 }
 
 static void become(const struct session_user *user)
@@ -135,7 +145,7 @@ _Noreturn void session_become_and_run(const struct session_ops *ops, const struc
 {
     child.ops = ops;
     child.login = *login;
-    keep_two();
+    keep_descriptors();
     loop_init();
     (void)signal(SIGCHLD, SIG_DFL);
     if (!login->daemon->private_instance)

@@ -2,7 +2,7 @@
 #include "base/enc.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "internal.h"
+#include "login/internal.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -5,7 +5,7 @@
  * that the client chose can look like another field.
  */
 #include "base/log.h"
-#include "internal.h"
+#include "login/internal.h"
 
 enum { NAME_MAX_LOGGED = 255, TAIL_MAX = 700 };
 

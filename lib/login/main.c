@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
-#include "internal.h"
+#include "login/internal.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <unistd.h>

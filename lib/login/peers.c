@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
-#include "internal.h"
+#include "login/internal.h"
 #include <unistd.h>
 
 struct peer { struct list node; struct chan *chan; };

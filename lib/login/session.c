@@ -3,12 +3,12 @@
  * session.c - what the zygote does as root: frames in and out, counting, fork.
  * What the child does is in become.c.
  */
-#include "login/session.h"
 #include "base/htab.h"
 #include "base/log.h"
-#include "become.h"
 #include "event/loop.h"
+#include "login/become.h"
 #include "login/params.h"
+#include "login/session.h"
 #include "os/sandbox.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -34,7 +34,7 @@ static struct {
     const struct session_ops *ops;
     const struct daemon_ctx *daemon;
     struct session_conf conf;
-    struct chan *authd;
+    struct chan *authd, *hub;
     struct list pending, children;
     size_t n_children;
 } zygote;
@@ -76,6 +76,28 @@ static const char *over_limit(uint64_t who)
         ? "Maximum number of connections from user+IP exceeded (mail_max_userip_connections)" : NULL;
 }
 
+/* The session's end of a line to the hub, -1 without one; *ret_theirs is for the hub. */
+static int make_line(int *ret_theirs)
+{
+    int pair[2];
+    if (zygote.hub == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return -1;
+    *ret_theirs = pair[1];
+    return pair[0];
+}
+
+static void tell_hub(struct pending *p, pid_t pid, int line)
+{
+    const char *dir = NULL;
+    struct ipc_hub_join m = { .pid = (uint32_t)pid, .line = line };
+    if (pid > 0 && zygote.hub != NULL && session_mail_dirs(str_from(p->login.mail), &p->arena, &dir, 1) == 1 && dir != NULL) {
+        m.mail = str_from(dir);
+        (void)chan_send(zygote.hub, IPC_HUB_JOIN, 0, &m);
+    }
+    close(line);
+    close(p->login.hub);
+}
+
 static void start_session(struct pending *p, const struct ipc_auth_user *u)
 {
     struct session_user user = { .uid = u->uid, .gid = u->gid };
@@ -89,9 +111,13 @@ static void start_session(struct pending *p, const struct ipc_auth_user *u)
     }
     uint64_t who = who_hash(&p->login);
     const char *why = over_limit(who);
+    int line = -1;
+    p->login.hub = why != NULL ? -1 : make_line(&line);
     pid_t pid = why != NULL ? 0 : fork();
     if (pid == 0 && why == NULL)
         session_become_and_run(zygote.ops, &p->login, &user);
+    if (line >= 0)
+        tell_hub(p, pid, line);
     if (pid <= 0) {
         answer(p, 0, why != NULL ? why : "fork failed");
         return;
@@ -122,10 +148,12 @@ static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
     }
 }
 
-static void on_authd_closed(struct chan *c)
+static void on_peer_closed(struct chan *c)
 {
     if (zygote.authd == c)
         zygote.authd = NULL;
+    if (zygote.hub == c)
+        zygote.hub = NULL;
     chan_free(c);
 }
 
@@ -197,11 +225,13 @@ static void on_login_closed(struct chan *c)
 static void on_peer(const struct ipc_peer *peer, int fd)
 {
     static const struct chan_ops login = { .on_message = on_login, .on_closed = on_login_closed };
-    static const struct chan_ops auth = { .on_message = on_authd, .on_closed = on_authd_closed };
+    static const struct chan_ops auth = { .on_message = on_authd, .on_closed = on_peer_closed };
     if (peer->role == ROLE_LOGIN)
         (void)daemon_chan(peer, fd, &login, NULL);
     else if (peer->role == ROLE_AUTHD)
         zygote.authd = daemon_chan(peer, fd, &auth, NULL);
+    else if (peer->role == ROLE_HUB)
+        zygote.hub = daemon_chan(peer, fd, &auth, NULL);
     else
         close(fd);
 }

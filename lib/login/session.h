@@ -31,7 +31,11 @@ struct session_login {
     struct str tag;             /* IMAP: of the command that logged in, to be answered by run(); POP3: empty */
     struct str read_ahead;      /* what the client sent after that command: comes before what is read from fd */
     const struct daemon_ctx *daemon;
+    int hub;                    /* readable: another session or a delivery changed this user's mail; read it empty. -1: poll instead */
 };
+
+/* Tell the user's other sessions that something was changed. Never waits. */
+void session_tell(const struct session_login *login);
 
 struct session_ops {
     const char *service;        /* "imap", "pop3": others are refused */

@@ -90,6 +90,15 @@ static struct map *map_new(struct str type, struct str arg, unsigned flags)
     return m;
 }
 
+struct map *map_new_memory(const char *spec, unsigned flags)
+{
+    struct str type, arg = str_from(spec);
+    (void)split_spec(str_from(spec), &type, &arg);
+    struct map *m = map_new(type, arg, flags);
+    map_use_memory(m);
+    return m;
+}
+
 struct map *map_open(struct str spec, unsigned flags, struct config *config, struct err *err)
 {
     struct str type_name, arg = spec;

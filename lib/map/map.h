@@ -39,6 +39,14 @@ const char *map_type_name(size_t i);
 /* WAITS for some types. The value is copied into the arena. On MAP_TEMP *err says why. */
 enum map_result map_get(struct map *m, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 
+/*
+ * Whom to ask about users and groups that were not there when unix: was opened
+ * (table 0 passwd, 1 group; 0 found, 1 not found, 2 temporary; WAITS). Without
+ * one, what was there at open is all there is.
+ */
+typedef int map_users_fn(uint32_t table, struct str key, struct arena *a, struct str *ret_value, struct err *err);
+void map_set_users(map_users_fn *ask);
+
 /* A list as in main.cf: tables separated by commas or white space; first found wins; MAP_TEMP stops the search. */
 struct map_list *map_list_open(const char *specs, unsigned flags, struct config *config, struct err *err);
 void map_list_free(struct map_list *l);

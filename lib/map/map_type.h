@@ -49,6 +49,8 @@ void map_pause(unsigned ms);
 
 /* In-memory table, for texthash, inline and a hash whose index cannot be written. */
 void map_use_memory(struct map *m);
+/* A table of its own, empty. */
+struct map *map_new_memory(const char *spec, unsigned flags);
 /* False when the key was there already (the first stays). */
 bool map_memory_add(struct map *m, struct str key, struct str value);
 #endif

@@ -3,16 +3,26 @@
 #include "base/enc.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "proto/charset_tables.h"
 #include "proto/mime.h"
 #include <errno.h>
 #include <iconv.h>
 
 enum { CHARSET_NAME_MAX = 64, REPLACEMENT = 0xfffd };
 
-static bool is_utf8_name(struct str name)
+bool charset_is_utf8(struct str name)
 {
     return name.n == 0 || str_ieqz(name, "utf-8") || str_ieqz(name, "utf8") || str_ieqz(name, "us-ascii") ||
            str_ieqz(name, "ascii");
+}
+
+static void put_single_byte(struct buf *out, struct str text, const uint16_t *high)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = (uint8_t)text.p[i];
+        uint32_t code = c < 0x80 ? c : high[c - 0x80];
+        utf8_put(out, code == 0 && c != 0 ? REPLACEMENT : code);
+    }
 }
 
 static bool is_latin1_name(struct str name)
@@ -52,13 +62,22 @@ static iconv_t open_converter(struct str charset)
 
 bool charset_is_known(struct str charset)
 {
-    if (is_utf8_name(charset) || is_latin1_name(charset))
+    if (charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL)
         return true;
     iconv_t cd = open_converter(charset);
     if (cd == (iconv_t)-1)
         return false;
     iconv_close(cd);
     return true;
+}
+
+void charset_preload(void)
+{
+    static const char *const names[] = { "ISO-2022-JP", "EUC-JP", "SHIFT_JIS", "GB18030", "GBK", "BIG5", "EUC-KR" };
+    static iconv_t kept[N_ELEMS(names)];    /* never closed: a loaded converter needs no file */
+    for (size_t i = 0; i < N_ELEMS(names); i++)
+        if (kept[i] == NULL)
+            kept[i] = iconv_open("UTF-8", names[i]);
 }
 
 static void convert(struct buf *out, iconv_t cd, struct str text)
@@ -81,12 +100,17 @@ static void convert(struct buf *out, iconv_t cd, struct str text)
 
 bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
 {
-    if (is_utf8_name(charset)) {
+    if (charset_is_utf8(charset)) {
         put_valid_utf8(out, text);
         return true;
     }
     if (is_latin1_name(charset)) {
         put_latin1(out, text);
+        return true;
+    }
+    const uint16_t *high = charset_table(charset);
+    if (high != NULL) {
+        put_single_byte(out, text, high);
         return true;
     }
     iconv_t cd = open_converter(charset);
@@ -182,7 +206,7 @@ static uint32_t lower(uint32_t c)
         (c >= 0x1ea0 && c <= 0x1eff) || (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) ||
         (c >= 0x4d0 && c <= 0x52f) || (c >= 0x1de && c <= 0x1ef) || (c >= 0x1f8 && c <= 0x21f) ||
         (c >= 0x222 && c <= 0x233))
-        return c == 0x130 ? 'i' : c | 1;
+        return c | 1;       /* U+0130 has no lower case of its own length: it stays apart from i */
     if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e) || (c >= 0x1cd && c <= 0x1dc) ||
         (c >= 0x4c1 && c <= 0x4ce))
         return (c & 1) != 0 ? c + 1 : c;
@@ -202,25 +226,50 @@ static uint32_t lower(uint32_t c)
     }
 }
 
+static size_t encode(char *to, uint32_t c)
+{
+    if (c < 0x800) {
+        to[0] = (char)(0xc0 | c >> 6);
+        to[1] = (char)(0x80 | (c & 63));
+        return 2;
+    }
+    if (c < 0x10000) {
+        to[0] = (char)(0xe0 | c >> 12);
+        to[1] = (char)(0x80 | (c >> 6 & 63));
+        to[2] = (char)(0x80 | (c & 63));
+        return 3;
+    }
+    to[0] = (char)(0xf0 | c >> 18);
+    to[1] = (char)(0x80 | (c >> 12 & 63));
+    to[2] = (char)(0x80 | (c >> 6 & 63));
+    to[3] = (char)(0x80 | (c & 63));
+    return 4;
+}
+
 void charset_fold(struct buf *out, struct str text)
 {
+    char *room = buf_room(out, 3 * text.n), *to = room;     /* one byte becomes at most U+FFFD */
     bool space = false;
+    if (room == NULL)
+        return;
     while (text.n > 0) {
         uint8_t c = (uint8_t)text.p[0];
+        uint32_t code;
         if (c < 0x80) {
             bool here = ascii_is_space((char)c);
             if (!here || !space)
-                buf_putc(out, here ? ' ' : ascii_lower((char)c));
+                *to++ = here ? ' ' : ascii_lower((char)c);
             space = here;
-            text = str_skip(text, 1);
+            text.p++;
+            text.n--;
             continue;
         }
-        uint32_t code;
         space = false;
         if (!utf8_next(&text, &code)) {
             code = REPLACEMENT;
             text = str_skip(text, 1);
         }
-        utf8_put(out, lower(code));
+        to += encode(to, lower(code));
     }
+    buf_added(out, (size_t)(to - room));
 }

@@ -3,7 +3,9 @@
  * charset.h - text of any charset as UTF-8, encoded words (RFC 2047), and the
  * folding that searches compare by.
  *
- * UTF-8, US-ASCII and ISO-8859-1 are built in; the rest is iconv's. Bytes that
+ * UTF-8, US-ASCII and the single-byte charsets are built in; the rest is
+ * iconv's, whose converters must be loaded before a process is confined
+ * (charset_preload). Bytes that
  * are wrong in their charset become U+FFFD, so conversion always ends with
  * valid UTF-8. Folding maps letters of the Latin, Greek, Cyrillic and Armenian
  * blocks to lower case; it knows no locale.
@@ -13,10 +15,14 @@
 #include "base/buf.h"
 
 bool charset_is_known(struct str charset);
+/* Loads the converters that East Asian mail needs; they stay for the process and its children. */
+void charset_preload(void);
+/* UTF-8 or a part of it: needs no conversion. */
+bool charset_is_utf8(struct str charset);
 /* Appends. False if the charset is unknown: then the bytes are taken as UTF-8 where they can be. */
 bool charset_to_utf8(struct buf *out, struct str charset, struct str text);
 /* A header value with its encoded words decoded and its folds removed. */
 void charset_decode_header(struct buf *out, struct str value);
-/* Lower case of valid UTF-8; runs of white space become one space. */
+/* Lower case; runs of white space become one space, what is not UTF-8 becomes U+FFFD. Wants room for three times the text. */
 void charset_fold(struct buf *out, struct str text);
 #endif

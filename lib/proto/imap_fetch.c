@@ -212,16 +212,17 @@ void imap_fetch_want(struct imap_fetch *f, enum imap_item item)
 int32_t imap_find_part(const struct mime_msg *m, const uint32_t *path, size_t n)
 {
     int32_t at = 0;
+    bool itself = false;        /* a ".1" that means the part itself was taken already */
     for (size_t i = 0; i < n; i++) {
-        bool entered = i == 0;      /* at a message as such, where 1 is the body of what is no multipart */
         if (i > 0 && m->parts[at].kind == MIME_MESSAGE && m->parts[at].first_child >= 0) {
             at = m->parts[at].first_child;
-            entered = true;
+            itself = false;
         }
         const struct mime_part *part = &m->parts[at];
-        if (part->kind != MIME_MULTIPART || part->n_children == 0) {
-            if (!entered || path[i] != 1)
+        if (part->kind != MIME_MULTIPART) {
+            if (itself || path[i] != 1)
                 return -1;
+            itself = true;
             continue;
         }
         if (path[i] > part->n_children)
@@ -229,6 +230,7 @@ int32_t imap_find_part(const struct mime_msg *m, const uint32_t *path, size_t n)
         at = part->first_child;
         for (uint32_t k = 1; k < path[i]; k++)
             at = m->parts[at].next;
+        itself = false;
     }
     return at;
 }

@@ -37,7 +37,7 @@ bool imap_fetch_parse(struct imap_cur *c, struct imap_fetch *ret, const char **r
 /* Adds an item in front unless it is there. */
 void imap_fetch_want(struct imap_fetch *f, enum imap_item item);
 
-/* The part that a path leads to, -1 if there is none (§6.4.5: part 1 of a message that is no multipart is its body). */
+/* The part that a path leads to, -1 if there is none. §6.4.5: part 1 of what is no multipart is itself. */
 int32_t imap_find_part(const struct mime_msg *m, const uint32_t *path, size_t n);
 /*
  * The bytes of a section of `text`, whose structure is m: either a slice of it or, for

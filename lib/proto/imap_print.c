@@ -34,17 +34,19 @@ static void put_part(struct buf *out, struct str s, bool present)
         buf_puts(out, "NIL");
 }
 
-/* (name route local domain); a group begins with (NIL NIL name NIL) and ends with (NIL NIL NIL NIL). */
+/* What is missing has names that web mailers know; the empty path "<>" has neither. (name route local domain); a group begins with (NIL NIL name NIL) and ends with (NIL NIL NIL NIL). */
 static void put_address(struct buf *out, const struct addr *a)
 {
+    struct str local = a->local.n == 0 && a->domain.n == 0 ? STR("MISSING_MAILBOX") : a->local;
+    struct str domain = a->domain.n == 0 ? STR("MISSING_DOMAIN") : a->domain;
     buf_putc(out, '(');
     put_part(out, a->name, a->kind == ADDR_MAILBOX && a->has_name);
     buf_putc(out, ' ');
     put_part(out, a->route, a->kind == ADDR_MAILBOX && a->route.n > 0);
     buf_putc(out, ' ');
-    put_part(out, a->kind == ADDR_GROUP ? a->name : a->local, a->kind != ADDR_GROUP_END);
+    put_part(out, a->kind == ADDR_GROUP ? a->name : local, a->kind != ADDR_GROUP_END);
     buf_putc(out, ' ');
-    put_part(out, a->domain, a->kind == ADDR_MAILBOX);
+    put_part(out, domain, a->kind == ADDR_MAILBOX);
     buf_putc(out, ')');
 }
 
@@ -88,7 +90,7 @@ void imap_put_envelope(struct buf *out, struct str header)
     struct rfc822_field f;
     while (rfc822_next(&rest, &f))
         for (size_t i = 0; i < ENV_COUNT; i++)
-            if (!present[i] && str_ieqz(f.name, envelope_names[i])) {
+            if (str_ieqz(f.name, envelope_names[i])) {      /* of several, the last one counts */
                 present[i] = true;
                 value[i] = str_trim(f.value);
             }
@@ -146,6 +148,18 @@ static void put_params(struct buf *out, const struct mime_value *v)
     buf_puts(out, v->n_params == 0 ? "NIL" : ")");
 }
 
+/* RFC 2045 §5.2: text without a charset is US-ASCII; clients are told so. */
+static void put_text_params(struct buf *out, const struct mime_value *v)
+{
+    struct str charset;
+    size_t from = out->n;
+    put_params(out, v);
+    if (mime_value_param(v, "charset", &charset))
+        return;
+    out->n = v->n_params == 0 ? from : out->n - 1;
+    buf_puts(out, v->n_params == 0 ? "(" : " ");
+    buf_puts(out, "\"charset\" \"us-ascii\")");
+}
 static void put_disposition(struct buf *out, const struct part_fields *pf, struct mime_value *v)
 {
     if (!pf->has_disposition || !mime_value_parse(v, pf->disposition, false)) {
@@ -226,7 +240,10 @@ static void put_leaf_head(struct printer *pr, const struct mime_part *part, cons
     buf_putc(out, ' ');
     imap_put_string(out, pr->value.subtype);
     buf_putc(out, ' ');
-    put_params(out, &pr->value);
+    if (str_ieqz(pr->value.type, "text"))
+        put_text_params(out, &pr->value);
+    else
+        put_params(out, &pr->value);
     buf_putc(out, ' ');
     put_nstring(out, pf->has_id ? &pf->id : NULL);
     buf_putc(out, ' ');

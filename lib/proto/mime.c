@@ -3,6 +3,8 @@
 #include "proto/mime.h"
 #include "proto/rfc822.h"
 
+enum { FILTER_BITS = 2048 };
+
 /* A multipart that is open: its boundary, looked up by length and hash. */
 struct open_boundary {
     struct str text;
@@ -16,10 +18,11 @@ struct parser {
     struct mime_value value;
     int32_t current;                /* innermost part that is still open */
     bool in_header;
+    bool after_close;               /* the line before was a closing delimiter: its line end is its own */
     size_t lines, bare;             /* line ends and LFs without CR before the current line */
     struct open_boundary open[MIME_DEPTH_MAX];
     size_t n_open;
-    uint64_t lengths;               /* bit n: an open boundary has a length of n modulo 64 */
+    uint64_t hashes[FILTER_BITS / 64];      /* bit n: an open boundary has a hash of n modulo FILTER_BITS */
 };
 
 /* Where a body started, in counts; kept in wire and lines until the body ends. */
@@ -42,6 +45,11 @@ static uint32_t hash_of(struct str s)
     for (size_t i = 0; i < s.n; i++)
         h = (h ^ (uint8_t)s.p[i]) * 16777619u;
     return h;
+}
+
+static void filter_add(struct parser *p, uint32_t hash)
+{
+    p->hashes[hash % FILTER_BITS / 64] |= (uint64_t)1 << (hash % 64);
 }
 
 static struct mime_part *part_at(struct parser *p, int32_t i)
@@ -82,9 +90,12 @@ static bool in_digest(struct parser *p, const struct mime_part *part)
 static void open_multipart(struct parser *p, struct mime_part *part)
 {
     struct str boundary;
-    if (!mime_value_param(&p->value, "boundary", &boundary) || boundary.n == 0 || boundary.n > MIME_BOUNDARY_MAX ||
-        p->n_open == MIME_DEPTH_MAX)
+    if (p->n_open == MIME_DEPTH_MAX)
         return;
+    part->kind = MIME_MULTIPART;
+    part->is_digest = str_ieqz(p->value.subtype, "digest");
+    if (!mime_value_param(&p->value, "boundary", &boundary) || boundary.n == 0 || boundary.n > MIME_BOUNDARY_MAX)
+        return;     /* without a delimiter it has no parts */
     while (boundary.n > 0 && ascii_is_space(boundary.p[boundary.n - 1]))
         boundary.n--;
     /* The value's buffer is reused for the next field: keep the bytes where they do not move. */
@@ -93,18 +104,16 @@ static void open_multipart(struct parser *p, struct mime_part *part)
         memcpy(copy, boundary.p, boundary.n);
     boundary.p = copy;
     p->open[p->n_open++] = (struct open_boundary){ boundary, hash_of(boundary), p->current };
-    p->lengths |= (uint64_t)1 << (boundary.n % 64);
-    part->kind = MIME_MULTIPART;
-    part->is_digest = str_ieqz(p->value.subtype, "digest");
+    filter_add(p, p->open[p->n_open - 1].hash);
 }
 
 static void close_boundaries(struct parser *p, size_t keep)
 {
     while (p->n_open > keep)
         free((void *)(uintptr_t)p->open[--p->n_open].text.p);
-    p->lengths = 0;
+    memset(p->hashes, 0, sizeof p->hashes);
     for (size_t i = 0; i < p->n_open; i++)
-        p->lengths |= (uint64_t)1 << (p->open[i].text.n % 64);
+        filter_add(p, p->open[i].hash);
 }
 
 /* What the header says about the body. */
@@ -143,7 +152,7 @@ static void body_end(struct parser *p, size_t at, bool at_delimiter)
 {
     struct mime_part *part = part_at(p, p->current);
     size_t end = at, bare = p->bare, lines = p->lines;
-    if (at_delimiter && end > part->body.at) {
+    if (at_delimiter && !p->after_close && end > part->body.at) {
         /* RFC 2046 §5.1.1: the line end before the delimiter is part of the delimiter. */
         end--;
         lines--;
@@ -170,9 +179,11 @@ static void parts_end(struct parser *p, int32_t keep, size_t at, bool at_delimit
 /* The open boundary that a line "--..." shows, or -1. */
 static ptrdiff_t find_boundary(const struct parser *p, struct str line)
 {
-    if ((p->lengths >> (line.n % 64) & 1) == 0)
+    if (line.n > MIME_BOUNDARY_MAX)
         return -1;
     uint32_t hash = hash_of(line);
+    if ((p->hashes[hash % FILTER_BITS / 64] >> (hash % 64) & 1) == 0)
+        return -1;
     for (size_t i = p->n_open; i-- > 0;)
         if (p->open[i].hash == hash && str_eq(p->open[i].text, line))
             return (ptrdiff_t)i;
@@ -197,6 +208,7 @@ static bool delimiter(struct parser *p, struct str line, size_t at, size_t next,
     parts_end(p, multipart, at, true);
     close_boundaries(p, last ? (size_t)i : (size_t)i + 1);
     p->in_header = false;
+    p->after_close = last;
     p->lines += ended ? 1 : 0;
     p->bare += bare_here;
     if (!last)
@@ -206,6 +218,7 @@ static bool delimiter(struct parser *p, struct str line, size_t at, size_t next,
 
 static void line_done(struct parser *p, struct str line, size_t next, size_t bare_here, bool ended)
 {
+    p->after_close = false;
     if (ended) {
         p->lines++;
         p->bare += bare_here;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include "auth/client.h"
 #include "base/log.h"
+#include "map/map.h"
 
 static struct {
     struct smtpsrv_all conf;
@@ -31,6 +32,7 @@ static void on_log(const char *program, struct str line)
 int host_open(enum smtpsrv_kind kind, const struct daemon_ctx *d, struct err *err)
 {
     host.queue = queue_client_new(want_queue);
+    map_set_users(daemon_lookup);
     bool auth = kind == SMTPSRV_SUBMIT || (kind == SMTPSRV_MX && host.conf.srv.sasl_enable);
     host.auth = auth ? auth_client_new() : NULL;
     const struct smtpsrv_env env = {

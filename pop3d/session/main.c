@@ -275,6 +275,8 @@ static void cmd_quit(struct session *s, const struct pop3_cmd *cmd)
     free(index);
     s->closing = true;
     s->end = "Disconnected: Logged out";
+    if (k > 0)
+        session_tell(s->login);
     if (r == STORE_OK)
         say(s, k > 0 ? "+OK Logging out, messages deleted." : "+OK Logging out.");
     else

@@ -75,6 +75,8 @@ with Daemon('resolver', 'resolver', main, build=build) as d:
     ok(a['rcode'] == 0 and a['n'] == 0, 'a name of the file without that type has no data')
     ok(c.call('DNS_QUERY', name='gone.test', type=A)['rcode'] == 3, 'NXDOMAIN from the file')
     ok(c.call('DNS_QUERY', name='later.test', type=A)['rcode'] == 2, 'a temporary failure from the file')
+    a = c.call('DNS_QUERY', name='localhost', type=A | 0x10000)
+    ok(records(a) == [bytes([127, 0, 0, 1])], 'localhost of /etc/hosts, when asked for', a)
     ok(not asked, 'the name server was not asked for any of these')
     a = c.call('DNS_QUERY', name='example.net', type=MX)
     ok(a['rcode'] == 0 and sorted(records(a)) == [b'\0\x0amx1.example.net', b'\0\x14mx2.example.net'] and a['ttl'] > 0, 'MX records from the name server', a)

@@ -191,6 +191,7 @@ may unix - - n - - smtp -o smtp_tls_security_level=may
 verify unix - - n - - smtp -o smtp_tls_security_level=verify -o smtp_tls_CAfile=%(c)s/cert.pem
 auth unix - - n - - smtp -o smtp_sasl_auth_enable=yes -o smtp_sasl_password_maps=texthash:%(c)s/passwords -o smtp_sasl_security_options=noanonymous
 authtls unix - - n - - smtp -o smtp_sasl_auth_enable=yes -o smtp_sasl_password_maps=texthash:%(c)s/passwords
+xfwd unix - - n - - smtp -o smtp_send_xforward_command=yes
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
@@ -297,6 +298,7 @@ with Out() as d:
         ok(brief(r)[:2] == want and text in brief(r)[2], name, brief(r))
     r = q.deliver('[127.0.0.2]:1, [127.0.0.1]:%d' % good.port)[0]
     ok(r['outcome'] == SENT, 'the second destination of a list')
+    ok(d.wait_log('connect to 127.0.0.2[127.0.0.2]:1: Connection refused'), 'each server that does not answer is named')
     r = q.deliver('backup.test:%d' % good.port)[0]
     ok(r['outcome'] == SENT and b'SINK' in r['text'], 'the second MX when the first is down', r)
 
@@ -350,6 +352,17 @@ with Out() as d:
     s = Sink(ehlo=('AUTH PLAIN',))
     r = q.deliver(s.nexthop, transport='authtls')[0]
     ok(brief(r)[:2] == (DEFERRED, '4.7.0') and not any(c.startswith('AUTH') for c in s.commands), 'no password goes out in plain text by default', (r, s.commands))
+
+    # XFORWARD
+    attrs = b''
+    for a in (b'client_name=c.example', b'client_address=192.0.2.9', b'helo_name=h e', b'protocol_name=ESMTP'):
+        attrs += b'A' + bytes([len(a)]) + a
+    s = Sink(ehlo=('XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT',))
+    r = q.deliver(s.nexthop, transport='xfwd', attrs=attrs, queue_id='4Zx')[0]
+    ok(r['outcome'] == SENT and 'XFORWARD NAME=c.example ADDR=192.0.2.9 PORT=[UNAVAILABLE] HELO=h+20e PROTO=ESMTP IDENT=4Zx SOURCE=REMOTE' in s.commands,
+       'XFORWARD tells where the message came from', s.commands)
+    s = Sink(ehlo=('XFORWARD NAME',), XFORWARD='501 no')
+    ok(q.deliver(s.nexthop, transport='xfwd', attrs=attrs)[0]['outcome'] == SENT, 'a refused XFORWARD does not stop the message')
 
     # LMTP and the others
     s = Sink(lmtp=True, END=['250 2.1.5 one', '550 5.2.2 over quota', '451 4.2.0 later'])

@@ -78,6 +78,16 @@ static void note_unhonoured(struct check *k)
     }
 }
 
+/* Several programs may have a row for one parameter; one finding is enough. */
+static bool was_checked(size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(own.rows[j].name, own.rows[i].name) == 0 && own.rows[j].kind == own.rows[i].kind
+            && own.rows[j].min >= own.rows[i].min && own.rows[j].max <= own.rows[i].max)
+            return true;
+    return false;
+}
+
 void check_params(struct check *k, bool notes)
 {
     struct err err;
@@ -86,7 +96,7 @@ void check_params(struct check *k, bool notes)
     for (size_t i = 0; (text = config_warning(k->config, i)) != NULL; i++)
         check_warn(k, "%s", text);
     for (size_t i = 0; i < own.n; i++)
-        if (config_check(k->config, &own.rows[i], &err) < 0)
+        if (!was_checked(i) && config_check(k->config, &own.rows[i], &err) < 0)
             check_fatal(k, "%s", err.text);
     const char *name;
     for (size_t pos = 0; config_each(k->config, &pos, &name);)

@@ -257,6 +257,8 @@ static void test_offload(const char *inline_name, const char *many_name)
 }
 
 static void slow(void *arg) { int64_t until = clock_mono_ms() + 120; (void)arg; while (clock_mono_ms() < until) ; }
+static const char *lag_of = "";
+static void note_lag(int64_t ms, const char *name) { (void)ms; lag_of = name; }
 static void test_lag(void)
 {
     int64_t ms = 0;
@@ -265,6 +267,11 @@ static void test_lag(void)
     loop_run();
     OK(loop_take_lag(&ms, &name) && ms >= 100 && strcmp(name, "slow one") == 0, "a fiber that keeps the loop is named");
     OK(!loop_take_lag(&ms, &name), "once");
+    loop_on_lag(note_lag);
+    (void)fiber_start("slow two", slow, NULL);
+    loop_run();
+    loop_on_lag(NULL);
+    OK(strcmp(lag_of, "slow two") == 0, "or by a call at the end of the turn");
 }
 
 static int turns;

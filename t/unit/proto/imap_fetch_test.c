@@ -72,7 +72,8 @@ static void test_sections(void)
         { "the body of an embedded message is its part 1", "BODY[2.1]", "inner" },
         { "nothing below that", "BODY[2.1.1]", "" },
         { "no such part", "BODY[3]", "" },
-        { "a text part has no part 1", "BODY[1.1]", "" },
+        { "part 1 of a text part is itself", "BODY[1.1]", "one\r\ntwo" },
+        { "but only once", "BODY[1.1.1]", "" },
         { "chosen fields end in an empty line", "BODY[HEADER.FIELDS (MESSAGE-ID x)]", "Message-ID: <1@x>\r\n\r\n" },
         { "no field at all", "BODY[HEADER.FIELDS (x)]", "\r\n" },
         { "fields of an embedded message", "BODY[2.HEADER.FIELDS (SUBJECT)]", "Subject: in\r\n\r\n" },
@@ -124,9 +125,9 @@ static void test_texts(void)
           "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)",
           "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" "
           "(\"boundary\" \"b\") NIL NIL NIL)" },
-        { "a multipart without a boundary is text", "Content-Type: multipart/mixed\n\nx\n",
+        { "a multipart without a boundary shows one too", "Content-Type: multipart/mixed\n\nx\n",
           "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)",
-          "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL)" },
+          "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" NIL NIL NIL NIL)" },
         { "everything a leaf can have",
           "Content-Type: image/PNG\nContent-ID: <i>\nContent-Description: d\nContent-Transfer-Encoding: BASE64\n"
           "Content-MD5: m\nContent-Language: en, de\nContent-Location: l\n\nx\n",
@@ -225,6 +226,8 @@ static void test_charsets(void)
         { "a language", "=?utf-8*en?q?a?=", "a" },
         { "a word glued on", "x=?utf-8?q?a?=y", "xay" },
         { "broken bytes become U+FFFD", "\xff", "\xef\xbf\xbd" },
+        { "a Cyrillic charset", "=?koi8-r?q?=C1?=", "\xd0\xb0" },
+        { "an unassigned byte", "=?iso-8859-8?q?=FF?=", "\xef\xbf\xbd" },
         { "another charset", "=?windows-1252?q?=80?=", "\xe2\x82\xac" },
     };
     struct buf b = buf_make(0);

@@ -32,7 +32,7 @@ static const struct { const char *name, *text, *want; } cases[] = {
     { "a closing line only", MIXED "--b--\n", "0M45/7/1 " },
     { "white space after a boundary", MIXED "--b  \n\none\n--b-- \n", "0M45/22/4 1Lt2/3/0 " },
     { "a longer boundary is another one", MIXED "--bb\n\none\n", "0M45/13/3 " },
-    { "no boundary parameter: text of its own", "Content-Type: multipart/mixed\n\n--b\n\nx\n", "0L33/10/3 " },
+    { "no boundary parameter: no parts", "Content-Type: multipart/mixed\n\n--b\n\nx\n", "0M33/10/3 " },
     { "an embedded message", "Content-Type: message/rfc822\n\nA: 1\n\nhi\n", "0R32/12/3 1Lt8/4/1 " },
     { "an embedded message without text", "Content-Type: message/rfc822\n\n", "0R32/0/0 1Lt0/0/0 " },
     { "a digest's parts are messages",

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-#include "answer.h"
+#include "proto/dns_record.h"
 #include "base/num.h"
 #include <arpa/inet.h>
 
 enum { NAME_TEXT_MAX = 255 };
 
-static const struct { const char *name; enum rr_type type; } types[] = {
-    { "A", RR_A }, { "AAAA", RR_AAAA }, { "MX", RR_MX }, { "PTR", RR_PTR },
-    { "CNAME", RR_CNAME }, { "NS", RR_NS }, { "TXT", RR_TXT },
+static const struct { const char *name; enum dns_type type; } types[] = {
+    { "A", DNS_TYPE_A }, { "AAAA", DNS_TYPE_AAAA }, { "MX", DNS_TYPE_MX }, { "PTR", DNS_TYPE_PTR },
+    { "CNAME", DNS_TYPE_CNAME }, { "NS", DNS_TYPE_NS }, { "TXT", DNS_TYPE_TXT },
 };
 
-unsigned rr_type_by_name(struct str name)
+unsigned dns_type_by_name(struct str name)
 {
     for (size_t i = 0; i < N_ELEMS(types); i++)
         if (str_ieqz(name, types[i].name))
@@ -58,14 +58,14 @@ static bool name_text(struct str wire, char text[NAME_TEXT_MAX + 1], size_t *ret
     return true;
 }
 
-bool answer_add_wire(struct buf *out, unsigned type, struct str rdata)
+bool dns_record_add_wire(struct buf *out, unsigned type, struct str rdata)
 {
     char name[NAME_TEXT_MAX + 1];
-    size_t n, fixed = type == RR_MX ? 2 : 0;
+    size_t n, fixed = type == DNS_TYPE_MX ? 2 : 0;
     switch (type) {
-    case RR_A: return rdata.n == 4 && add(out, rdata, STR(""));
-    case RR_AAAA: return rdata.n == 16 && add(out, rdata, STR(""));
-    case RR_MX: case RR_PTR: case RR_CNAME: case RR_NS:
+    case DNS_TYPE_A: return rdata.n == 4 && add(out, rdata, STR(""));
+    case DNS_TYPE_AAAA: return rdata.n == 16 && add(out, rdata, STR(""));
+    case DNS_TYPE_MX: case DNS_TYPE_PTR: case DNS_TYPE_CNAME: case DNS_TYPE_NS:
         return rdata.n > fixed && name_text(str_skip(rdata, fixed), name, &n) && add(out, str_head(rdata, fixed), str_make(name, n));
     default: return add(out, rdata, STR(""));
     }
@@ -85,21 +85,21 @@ static bool add_address(struct buf *out, int family, struct str data)
     return add(out, str_make(b, family == AF_INET ? 4 : 16), STR(""));
 }
 
-bool answer_add_text(struct buf *out, unsigned type, struct str data)
+bool dns_record_add_text(struct buf *out, unsigned type, struct str data)
 {
     struct str word;
     uint32_t pref;
     uint8_t be[2];
     switch (type) {
-    case RR_A: return add_address(out, AF_INET, data);
-    case RR_AAAA: return add_address(out, AF_INET6, data);
-    case RR_MX:
+    case DNS_TYPE_A: return add_address(out, AF_INET, data);
+    case DNS_TYPE_AAAA: return add_address(out, AF_INET6, data);
+    case DNS_TYPE_MX:
         if (!str_token(&data, " \t", &word) || !num_parse_u32(word, UINT16_MAX, &pref) || !str_token(&data, " \t", &word))
             return false;
         put_be16(be, (uint16_t)pref);
         return add(out, str_make(be, 2), without_dot(word));
-    case RR_PTR: case RR_CNAME: case RR_NS: return data.n > 0 && add(out, STR(""), without_dot(data));
-    case RR_TXT: {
+    case DNS_TYPE_PTR: case DNS_TYPE_CNAME: case DNS_TYPE_NS: return data.n > 0 && add(out, STR(""), without_dot(data));
+    case DNS_TYPE_TXT: {
         const char n = (char)(unsigned char)MIN(data.n, (size_t)255);
         return data.n <= 255 && add(out, str_make(&n, 1), data);
     }
