@@ -38,7 +38,7 @@ int host_open(enum smtpsrv_kind kind, const struct daemon_ctx *d, struct err *er
     host.auth = auth ? auth_client_new() : NULL;
     const struct smtpsrv_env env = {
         .kind = kind, .conf = &host.conf, .config = d->config, .service = d->service, .queue = host.queue, .auth = host.auth,
-        .log = on_log, .want_resolver = want_resolver,
+        .log = on_log, .want_resolver = want_resolver, .connect = daemon_connect,
     };
     host.srv = smtpsrv_open(&env, err);
     return host.srv == NULL ? -1 : 0;
