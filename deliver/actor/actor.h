@@ -16,7 +16,7 @@ struct action_result {
 };
 
 /* Who this process has become. */
-struct actor_user { char name[256], home[1024]; uint32_t uid, gid; };
+struct actor_user { char name[256], home[1024]; uint32_t uid, gid, spool_gid; };
 
 /* Root for the last time: become the user for good. -1 and *err: the process must end. */
 int actor_become(const struct ipc_become *who, bool private_instance, struct actor_user *ret, struct err *err);

@@ -34,7 +34,7 @@ static bool name_fits(const char *user, uid_t uid)
 
 int actor_become(const struct ipc_become *who, bool private_instance, struct actor_user *ret, struct err *err)
 {
-    struct actor_user u = { .uid = who->uid, .gid = who->gid };
+    struct actor_user u = { .uid = who->uid, .gid = who->gid, .spool_gid = who->spool_gid };
     if (!str_to_fixed(who->user, u.name, sizeof(u.name)) || !str_to_fixed(who->home, u.home, sizeof(u.home)))
         return err_set(err, ERR_PERM, "user name or home is too long");
     if (private_instance) {
@@ -45,8 +45,10 @@ int actor_become(const struct ipc_become *who, bool private_instance, struct act
     }
     if (who->uid == 0 || who->gid == 0)
         return err_set(err, ERR_PERM, "uid %u, gid %u: mail is never delivered as root", who->uid, who->gid);
-    static gid_t groups[GROUPS_MAX];
+    static gid_t groups[GROUPS_MAX + 1];
     size_t n = find_groups(name_fits(u.name, u.uid) ? u.name : "", u.gid, groups);
+    if (u.spool_gid != 0)
+        groups[n++] = u.spool_gid;
     /* Its commands may be setuid (vacation, procmail): no no_new_privs. */
     if (priv_become(u.uid, u.gid, groups, n, true, err) < 0)
         return -1;

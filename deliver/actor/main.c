@@ -133,12 +133,14 @@ static void run_action(const struct ipc_action *a, struct action_result *r)
 
 static void on_action(const struct ipc_action *a)
 {
-    if (self.became && a->kind == ACTION_MAILDIR) {
+    if (self.became && self.user.spool_gid == 0 && a->kind == ACTION_MAILDIR) {
         begin_maildir(a);
         return;
     }
     struct action_result r = new_result();
-    if (self.became)
+    if (self.became && self.user.spool_gid != 0 && a->kind != ACTION_MBOX)
+        buf_puts(&r.text, "this process writes mail spools only");
+    else if (self.became)
         run_action(a, &r);
     else
         buf_puts(&r.text, "no user yet");

@@ -14,7 +14,7 @@ struct actor {
     struct list node, calls;
     struct chan *chan;
     bool became;
-    uint32_t uid, gid;
+    uint32_t uid, gid, spool_gid;
     unsigned busy;
     int64_t last_used;
 };
@@ -134,7 +134,7 @@ static struct actor *choose(const struct act_user *user, bool slow, bool *ret_wa
         struct actor *x = container_of(it, struct actor, node);
         if (!x->became) {
             fresh = x;
-        } else if (x->uid == user->uid && x->gid == user->gid) {
+        } else if (x->uid == user->uid && x->gid == user->gid && x->spool_gid == user->spool_gid) {
             same++;
             if (best == NULL || x->busy < best->busy)
                 best = x;
@@ -151,10 +151,11 @@ static struct actor *choose(const struct act_user *user, bool slow, bool *ret_wa
 
 static bool become(struct actor *x, const struct act_user *user)
 {
-    struct ipc_become who = { .user = str_from(user->name), .uid = user->uid, .gid = user->gid, .home = str_from(user->home) };
+    struct ipc_become who = { .user = str_from(user->name), .uid = user->uid, .gid = user->gid, .spool_gid = user->spool_gid, .home = str_from(user->home) };
     x->became = chan_send(x->chan, IPC_BECOME, 0, &who);
     x->uid = user->uid;
     x->gid = user->gid;
+    x->spool_gid = user->spool_gid;
     return x->became;
 }
 

@@ -115,7 +115,7 @@ static const struct act_user *privileges(struct local *l, const struct step *s)
     if (s->user != NULL)
         return s->user;
     if (router->private_instance) {
-        l->default_user = (struct act_user){ "", "/", router->own_uid, router->own_gid };
+        l->default_user = (struct act_user){ "", "/", router->own_uid, router->own_gid, 0 };
         return &l->default_user;
     }
     if (!l->has_default_user && user_find(str_from(router->conf.default_privs), &l->r->arena, &l->default_user, &err) != MAP_FOUND) {
@@ -203,6 +203,8 @@ static void step_command_or_file(struct local *l, const struct step *s)
         run_command(l, path, user);
     else
         write_file(l, path, user);
+    if (!command && !l->failed)
+        l->done_text = str_printf(&l->r->arena, "delivered to file: %.*s", STR_FMT(path));
 }
 
 /* Read by a process of the alias's user: the router itself sees little of the file system. */
@@ -222,6 +224,16 @@ static void step_include(struct local *l, const struct step *s)
 
 /* --- users ------------------------------------------------------------------------------------------ */
 
+/* A spool directory is shared: making a mailbox or a lock file there takes its group. */
+static void write_spool(struct local *l, const struct act_user *user)
+{
+    const char *dir = router->conf.mail_spool_directory;
+    bool maildir = dir[0] != '\0' && dir[strlen(dir) - 1] == '/';
+    struct act_user member = *user;
+    member.spool_gid = maildir || router->private_instance ? 0 : router->spool_gid;
+    write_file(l, str_printf(&l->r->arena, "%s/%s%s", dir, user->name, maildir ? "/" : ""), &member);
+}
+
 static void deliver_mailbox(struct local *l, const struct act_user *user)
 {
     const struct router_conf *c = &router->conf;
@@ -235,8 +247,7 @@ static void deliver_mailbox(struct local *l, const struct act_user *user)
     else if (c->home_mailbox[0] != '\0')
         write_file(l, str_printf(a, "%s/%s", user->home, c->home_mailbox), user);
     else
-        write_file(l, str_printf(a, "%s/%s%s", c->mail_spool_directory, user->name,
-                                 c->mail_spool_directory[strlen(c->mail_spool_directory) - 1] == '/' ? "/" : ""), user);
+        write_spool(l, user);
 }
 
 /* $home, $user, $extension and $recipient_delimiter of forward_path; a path whose extension is missing is left out. */

@@ -21,9 +21,11 @@
  *      One line for each recipient, as postfix/local, postfix/virtual or
  *      postfix/pipe.
  */
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "router.h"
+#include "map/map.h"
 
 static struct router self;
 const struct router *const router = &self;
@@ -41,13 +43,23 @@ static int open_list(const char *specs, unsigned flags, struct map_list **ret, s
     return *ret == NULL ? -1 : 0;
 }
 
+/* Debian: /var/mail is root:mail and group-writable. */
+static void look_at_spool(void)
+{
+    struct stat st;
+    if (stat(self.conf.mail_spool_directory, &st) == 0 && (st.st_mode & S_IWGRP) != 0 && (st.st_mode & S_IWOTH) == 0)
+        self.spool_gid = st.st_gid;
+}
+
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     self.config = d->config;
     self.queue_directory = d->queue_directory;
     self.private_instance = d->private_instance;
+    look_at_spool();
     self.own_uid = geteuid();
     self.own_gid = getegid();
+    map_set_connect(daemon_connect);
     if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0)
         return -1;
     self.resolve = resolve_open(&self.resolve_conf, self.config, err);

@@ -201,7 +201,7 @@ void deliver_pipe(struct rcpt *r)
             buf_putc(&argv, '\0');
         expand_arg(p, r, str_from(p->argv[i] + (i == 0 ? 5 : 0)), &argv);
     }
-    struct act_user user = { p->user_name, p->home, p->uid, p->gid };
+    struct act_user user = { p->user_name, p->home, p->uid, p->gid, 0 };
     struct ipc_action a = {
         .kind = ACTION_PIPE, .path = str_dup(&r->arena, buf_str(&argv)), .headers = headers(p, r), .seconds = router->conf.command_time_limit,
         .environment = str_make(environment, sizeof(environment)), .file = -1,

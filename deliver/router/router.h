@@ -27,6 +27,7 @@ struct router {
     const char *queue_directory;
     bool private_instance;
     uint32_t own_uid, own_gid;
+    uint32_t spool_gid;         /* group that may make files in mail_spool_directory; 0 = none is needed */
 };
 extern const struct router *const router;
 
@@ -69,7 +70,7 @@ bool orders_idle(void);
 bool orders_take_id(char ret_id[33], struct arena *a);
 
 /* --- actors.c */
-struct act_user { const char *name, *home; uint32_t uid, gid; };
+struct act_user { const char *name, *home; uint32_t uid, gid, spool_gid; };
 struct act_result { enum outcome outcome; struct str dsn, text, data; };
 void actors_start(void);
 void actors_peer(const struct ipc_peer *peer, int fd);

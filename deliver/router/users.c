@@ -34,6 +34,6 @@ enum map_result user_find(struct str name, struct arena *a, struct act_user *ret
     }
     if (l->found == NULL)
         return MAP_NONE;
-    *ret = (struct act_user){ l->entry.pw_name, l->entry.pw_dir, l->entry.pw_uid, l->entry.pw_gid };
+    *ret = (struct act_user){ l->entry.pw_name, l->entry.pw_dir, l->entry.pw_uid, l->entry.pw_gid, 0 };
     return MAP_FOUND;
 }

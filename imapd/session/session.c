@@ -234,6 +234,7 @@ bool session_idle(struct session *s)
     flush_flags(s);
     if (s->box != NULL && box_has_news(s->box))
         session_sync(s, true);
+    s->io.trimmed = s->io.trimmed && s->io.out.n == 0;      /* what is sent now takes memory again */
     if (clock_mono_ms() >= s->keepalive_at)
         buf_puts(out(s), "* OK Still here\r\n");
     return s->state != ST_LOGOUT && clock_mono_ms() < s->idle_until;

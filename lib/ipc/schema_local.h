@@ -12,6 +12,7 @@ enum action_kind { ACTION_MAILDIR = 1, ACTION_MBOX = 2, ACTION_COMMAND = 3, ACTI
     F(T, STR, user, 256, "login name for initgroups, or empty")                    \
     F(T, U32, uid, 0, "never 0")                                                   \
     F(T, U32, gid, 0, "never 0")                                                   \
+    F(T, U32, spool_gid, 0, "also this group, for the lock files of a mail spool; 0 = none. Such an actor runs no command") \
     F(T, STR, home, 1024, "home directory, or empty")
 
 #define IPC_MSG_ACTION(F, T)                                                       \

@@ -122,7 +122,7 @@ static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class, uint64_t se
     /* abort() and the report of a refused call; nobody else may be signalled. */
     if (class != SANDBOX_FORKER && class != SANDBOX_WORKER)
         rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_EQ, self));
-    /* Whether the owner of a mailbox lock still lives: signal 0 sends nothing. */
+    /* A lock's owner: does that process still live? No signal is sent. */
     if (class == SANDBOX_FILES)
         rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 0));
     if (class == SANDBOX_FORKER || class == SANDBOX_WORKER)

@@ -145,6 +145,7 @@ static void write_row(struct box *b, struct entry *e)
     e->dirty = false;
     if (m->gone) {
         index_drop_row(ix, b->row.id, m->uid, m->modseq);
+        index_drop_blobs(ix, box_guid(b, e->index));
         return;
     }
     index_put_row(ix, b->row.id, &(struct index_row){

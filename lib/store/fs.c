@@ -169,23 +169,28 @@ static void break_stale(int dir, const char *name)
     buf_done(&text);
 }
 
-static int try_lock(struct dotlock *l)
+/* A file with our name in it; linked to the lock's name it is there whole or not at all, however we end. */
+static int write_claim(const struct dotlock *l, const char *claim)
 {
     char host[256] = "", text[320];
-    int fd = openat(l->dir, l->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    unlinkat(l->dir, claim, 0);
+    int fd = openat(l->dir, claim, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
     gethostname(host, sizeof(host) - 1);
     int n = snprintf(text, sizeof(text), "%d:%s", (int)getpid(), host);
-    struct stat st;
-    if (fs_write_all(fd, text, (size_t)n) < 0 || fstat(fd, &st) < 0) {
-        int saved = errno;
-        unlinkat(l->dir, l->name, 0);
-        close(fd);
-        errno = saved;
-        return -1;
-    }
+    int rc = fs_write_all(fd, text, (size_t)n);
+    int saved = errno;
     close(fd);
+    errno = saved;
+    return rc;
+}
+
+static int try_lock(struct dotlock *l, const char *claim)
+{
+    struct stat st;
+    if (linkat(l->dir, claim, l->dir, l->name, 0) < 0 || fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -1;
     l->dev = st.st_dev;
     l->ino = st.st_ino;
     l->touched = (time_t)(clock_mono_ms() / 1000);
@@ -193,23 +198,36 @@ static int try_lock(struct dotlock *l)
     return 0;
 }
 
-int dotlock_take(struct dotlock *l, int dir, const char *name, unsigned seconds, struct err *err)
+static int wait_for_lock(struct dotlock *l, const char *claim, unsigned seconds, struct err *err)
 {
     int64_t end = clock_mono_ms() + (int64_t)seconds * 1000, look = clock_mono_ms();
-    *l = (struct dotlock){ .dir = dir };
-    ASSERT(str_to_fixed(str_from(name), l->name, sizeof(l->name)));
-    while (try_lock(l) < 0) {
+    while (try_lock(l, claim) < 0) {
         if (errno != EEXIST)
-            return err_sys(err, ERR_TEMP, "create %s", name);
+            return err_sys(err, ERR_TEMP, "create %s", l->name);
         if (clock_mono_ms() >= look) {
-            break_stale(dir, name);
+            break_stale(l->dir, l->name);
             look = clock_mono_ms() + 1000;
         }
         if (clock_mono_ms() >= end)
-            return err_set(err, ERR_TEMP, "%s is held by another program", name);
+            return err_set(err, ERR_TEMP, "%s is held by another program", l->name);
         usleep(POLL_US);
     }
     return 0;
+}
+
+int dotlock_take(struct dotlock *l, int dir, const char *name, unsigned seconds, struct err *err)
+{
+    char claim[96];
+    *l = (struct dotlock){ .dir = dir };
+    ASSERT(str_to_fixed(str_from(name), l->name, sizeof(l->name)));
+    snprintf(claim, sizeof(claim), "%s.%d", name, (int)getpid());
+    if (write_claim(l, claim) < 0)
+        return err_sys(err, ERR_TEMP, "create %s", name);
+    int rc = wait_for_lock(l, claim, seconds, err);
+    int saved = errno;
+    unlinkat(dir, claim, 0);
+    errno = saved;
+    return rc;
 }
 
 bool dotlock_touch(struct dotlock *l)

@@ -466,6 +466,27 @@ void index_put_blob(struct index *ix, struct str guid, unsigned kind, struct str
         put(ix, T_BLOB, key, val(value));
 }
 
+void index_drop_blobs(struct index *ix, struct str guid)
+{
+    enum { KINDS = 32 };
+    char first[KEY_MAX_SIZE];
+    MDB_cursor *cursor;
+    MDB_val key, value, from;
+    if (ix == NULL || ix->write == NULL || ix->failed || !blob_key(guid, 0, first, &from)
+        || mdb_cursor_open(ix->write, ix->dbi[T_BLOB], &cursor) != 0)
+        return;
+    for (unsigned kinds = 0; kinds < KINDS; kinds++) {
+        key = from;
+        if (mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE) != 0 || key.mv_size != guid.n + 1 || memcmp(key.mv_data, guid.p, guid.n) != 0)
+            break;
+        if (mdb_cursor_del(cursor, 0) != 0) {
+            ix->failed = true;
+            break;
+        }
+    }
+    mdb_cursor_close(cursor);
+}
+
 bool index_commit(struct index *ix)
 {
     if (ix == NULL || ix->write == NULL)

@@ -61,5 +61,7 @@ void index_drop_row(struct index *ix, uint32_t box_id, uint32_t uid, uint64_t mo
 void index_wipe_box(struct index *ix, uint32_t box_id, struct str name);
 void index_rename_box(struct index *ix, struct str from, struct str to);
 void index_put_blob(struct index *ix, struct str guid, unsigned kind, struct str value);
+/* All texts of a message that is gone. A copy that shares its GUID has them made again. */
+void index_drop_blobs(struct index *ix, struct str guid);
 bool index_commit(struct index *ix);
 #endif

@@ -329,7 +329,7 @@ int mbox_sync(struct box *b, struct err *err)
 {
     struct buf text = buf_make(0);
     bool complete;
-    if (b->mbox->mtime_ns != 0 && looks_same(b->mbox))
+    if (b->mbox->f.fd < 0 || (b->mbox->mtime_ns != 0 && looks_same(b->mbox)))
         return 0;
     if (mbox_file_lock(&b->mbox->f, true, b->store->lock_seconds, err) < 0)
         return -1;
@@ -350,8 +350,13 @@ int mbox_open(struct box *b, const char *path, struct err *err)
     m->f.fd = m->f.dir = -1;
     m->path = xstrdup(path);
     b->mbox = m;
-    if (mbox_file_open(path, true, 0, &m->f, err) < 0)
-        return -1;
+    if (mbox_file_open(path, true, 0, &m->f, err) < 0) {
+        if ((err->sys != EACCES && err->sys != ENOENT) || stat(path, &st) == 0)
+            return -1;
+        b->read_only = true;        /* no mailbox yet, and only delivery can make one: empty for this session */
+        b->head.uidvalidity = 1;
+        return 0;
+    }
     if (fstat(m->f.fd, &st) == 0)
         m->ino = st.st_ino;
     memcpy(b->head.guid, "postern-mbox-ino", 16);
@@ -370,7 +375,7 @@ void mbox_close(struct box *b)
     b->mbox = NULL;
 }
 
-bool mbox_has_news(const struct box *b) { return !looks_same(b->mbox); }
+bool mbox_has_news(const struct box *b) { return b->mbox->f.fd >= 0 && !looks_same(b->mbox); }
 bool mbox_needs_flush(const struct box *b) { (void)b; return false; }
 
 /* Lock, refresh, let fn change the array, write. */

@@ -89,9 +89,13 @@ int uidlist_load_or_make(struct store *s, int dir, struct uidlist_file *ret, str
 {
     if (uidlist_load(dir, ret, err) < 0)
         return -1;
-    if (!ret->missing)
-        return 0;
-    if (begin_list(s, dir, ret, err) == 0)
+    int rc = 0;
+    if (ret->missing)
+        rc = begin_list(s, dir, ret, err);
+    else if (ret->damaged)      /* a torn last line must not become the beginning of the next one */
+        rc = uidlist_replace(dir, ret, err);
+    ret->damaged = false;
+    if (rc == 0)
         return 0;
     uidlist_done(ret);
     return -1;

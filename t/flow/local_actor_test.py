@@ -109,6 +109,26 @@ def as_user(base):
         ok(a.d.process.wait(10) == 0, 'it ends when the router closes the channel')
 
 
+def spool(base):
+    """As Debian's /var/mail: root:mail 2775, where the user alone can make no file."""
+    path = base + '/spool'
+    os.mkdir(path)
+    os.chown(path, 0, 8)
+    os.chmod(path, 0o2775)
+    with Actor() as a:
+        a.become(UID, UID, base + '/u')
+        got = a.act(MBOX, path + '/u')
+        ok(got['outcome'] == DEFERRED, 'without the spool\'s group there is no first delivery', got)
+    with Actor() as a:
+        a.c.send('BECOME', uid=UID, gid=UID, home=base + '/u', user='', spool_gid=8)
+        got = a.act(MBOX, path + '/u')
+        ok(got['outcome'] == SENT and os.stat(path + '/u').st_uid == UID and os.listdir(path) == ['u'], 'with it the mailbox is the user\'s, and no lock is left', got)
+        got = a.act(COMMAND, 'id', environment='PATH=/usr/bin:/bin\0')
+        ok(got['outcome'] == DEFERRED and b'mail spools only' in got['text'], 'such a process runs no command', got)
+        got = a.act(MAILDIR, base + '/u/Maildir2')
+        ok(got['outcome'] == DEFERRED, 'and writes nothing else', got)
+
+
 def main():
     if os.geteuid() != 0:
         print('1..0 # SKIP needs root')
@@ -124,6 +144,7 @@ def main():
     try:
         refusals()
         as_user(base)
+        spool(base)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     done()

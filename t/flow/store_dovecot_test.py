@@ -176,7 +176,7 @@ def side_by_side(p):
     c.logout()
     out = busy.communicate(timeout=120)[0]
     ok(busy.returncode == 0, 'Postern works while Dovecot does', out[-500:])
-    uids = [int(w) for w in out.split()]
+    uids = [int(w) for w in out.splitlines() if w.isdigit()]
     ok(len(uids) == 40 and len(set(uids)) == 40, 'every message got a UID of its own', uids)
     _, ours = same(p, 'after both worked at once', 'Work.Ours')
     ok(len(ours) == 81 and set(uids) <= set(ours), 'and all 81 are there', len(ours))

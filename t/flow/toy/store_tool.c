@@ -106,6 +106,8 @@ static int churn(struct store *s, const char *name, const char *count)
         uint32_t last = (uint32_t)box_count(b) - 1;
         if (box_count(b) > 0 && box_store(b, &last, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) != STORE_OK)
             rc = fail("store");
+        else if (box_count(b) > 0)
+            printf("seen %u\n", box_msgs(b)[last].uid);
         box_close(b);
     }
     return rc;
@@ -115,6 +117,7 @@ int main(int argc, char **argv)
 {
     if (argc < 4)
         return 2;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     struct store *s = store_open(&(struct store_conf){ .location = argv[1], .user = "u", .home = "/" }, &err);
     if (s == NULL)
         return fail("store");

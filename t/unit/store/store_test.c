@@ -214,6 +214,15 @@ static void test_list(void)
     OK(store_status(s, STR("INBOX"), false, &st, &err) == STORE_OK && st.messages == 0, "and it is empty");
     OK(store_delete(s, STR("INBOX"), &err) == STORE_BAD_NAME && store_delete(s, STR("Nope"), &err) == STORE_NOT_FOUND, "INBOX and missing names are not deleted");
     OK(store_delete(s, STR("Was"), &err) == STORE_OK && !has_file("a/.Was"), "others are");
+    OK(store_create(s, STR("Deep.Er"), &err) == STORE_OK && store_subscribe(s, STR("Deep.Er"), true, &err) == STORE_OK && store_delete(s, STR("Deep.Er"), &err) == STORE_OK,
+       "a subscribed mailbox is deleted");
+    bool gone = false, level = false;
+    OK(store_list(s, &a, &all, &n, &err) == STORE_OK, "listed again");
+    for (size_t i = 0; i < n; i++) {
+        gone = gone || (str_eqz(all[i].name, "Deep.Er") && all[i].attrs == (BOX_NOSELECT | BOX_SUBSCRIBED));
+        level = level || str_eqz(all[i].name, "Deep");
+    }
+    OK(gone && !level, "it stays as a subscribed name, without a level above it");
     static const char *const bad[] = { "", "../x", "a/b", ".x", "x..", "a..b", "a\tb", "INBOX/../../x" };
     bool refused = true;
     for (size_t i = 0; i < N_ELEMS(bad); i++)
@@ -234,6 +243,21 @@ static void test_index_loss(void)
     box_close(b);
     b = must_open(s, "Old.Work.2024");
     OK(box_cache_get(b, 0, CACHE_ENVELOPE, &v) && str_eqz(v, "(env)"), "a cached text is found again");
+    box_cache_end(b);
+    box_cache_put(b, 1, CACHE_PARTS, STR("parts"));
+    box_close(b);
+    b = must_open(s, "Old.Work.2024");
+    uint32_t uid, last;
+    OK(append_one(s, "Old.Work.2024", "bye\r\n", 0, &uid), "one more message");
+    struct box_changes c;
+    box_sync(b, true, &c, &err);
+    last = (uint32_t)box_count(b) - 1;
+    struct buf guid = buf_make(0);
+    buf_add(&guid, box_guid(b, last));
+    box_cache_put(b, last, CACHE_ENVELOPE, STR("(gone)"));
+    OK(box_flush(b, &err) == STORE_OK && box_expunge(b, &last, 1, &err) == STORE_OK && box_sync(b, true, &c, &err) == STORE_OK, "expunged with its text");
+    buf_done(&guid);
+    OK(box_cache_get(b, 1, CACHE_PARTS, &v) && str_eqz(v, "parts"), "leaves the others'");
     box_cache_end(b);
     box_close(b);
     store_close(s);
@@ -272,6 +296,26 @@ static void test_lock(void)
     store_close(s);
 }
 
+static void test_torn_list(void)
+{
+    struct store *s = open_store("t");
+    uint32_t uid;
+    OK(append_one(s, "INBOX", "one\r\n", 0, &uid) && uid == 1, "a message is there");
+    char path[300];
+    snprintf(path, sizeof(path), "%s/t/dovecot-uidlist", root);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    OK(fd >= 0 && write(fd, "2 :17000", 8) == 8 && close(fd) == 0, "a crash left half a line");
+    OK(append_one(s, "INBOX", "two\r\n", 0, &uid) && uid == 2, "the next append");
+    struct box *b = must_open(s, "INBOX");
+    OK(b != NULL && box_count(b) == 2 && box_msgs(b)[1].uid == 2, "does not continue that line");
+    box_close(b);
+    put_file("t/dovecot-uidlist", "no list at all\n");
+    b = must_open(s, "INBOX");
+    OK(b != NULL && box_count(b) == 2, "a list that is none is begun again");
+    box_close(b);
+    store_close(s);
+}
+
 static void test_pending_log_survives(void)
 {
     struct store *s = open_store("p");
@@ -307,6 +351,7 @@ int main(void)
     test_list();
     test_index_loss();
     test_lock();
+    test_torn_list();
     test_pending_log_survives();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
