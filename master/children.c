@@ -13,7 +13,7 @@ enum {
     YOUNG_MS = 1000,            /* a process that ends before has failed to start */
     BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, AFTER_KILL_MS = 10,
     NEEDS_MAX = 1024,           /* requests for on-demand processes that wait */
-    QUEUE_STOP_MS = 60000, KILL_MS = 3000, POLL_MS = 100,
+    QUEUE_STOP_MS = 60000, HELPER_STOP_MS = 5000, KILL_MS = 3000, POLL_MS = 100,
 };
 
 struct service_state {
@@ -38,6 +38,7 @@ struct child {
     struct chan *control;
     int64_t started;
     bool draining;
+    struct timer overdue;       /* its successor waits for its end */
 };
 
 static struct {
@@ -359,6 +360,7 @@ static void on_end(struct child *c, int status)
     if (all.phase > 0)
         (void)kill(-c->pid, SIGTERM);
     list_remove(&c->node);
+    timer_cancel(&c->overdue);
     chan_free(c->control);
     forget_needs(c->id);
     s->alive--;
@@ -395,6 +397,25 @@ static void drain_child(struct child *c, uint32_t grace)
     struct ipc_drain drain = { .grace_seconds = grace };
     c->draining = true;
     (void)chan_send(c->control, IPC_DRAIN, 0, &drain);
+}
+
+static void on_overdue(struct timer *t)
+{
+    struct child *c = container_of(t, struct child, overdue);
+    log_warning("service %s: pid %ld does not end: killed, since its successor waits", c->service->plan.name, (long)c->pid);
+    (void)kill(-c->pid, SIGKILL);
+}
+
+/* Who must be alone has a limited time to go; the others go when their sessions end. */
+static void drain_predecessor(struct child *c)
+{
+    if (start_of(c->service) != START_ALONE) {
+        drain_child(c, 0);
+        return;
+    }
+    int64_t grace = role_of(c) == ROLE_QMGR ? QUEUE_STOP_MS : HELPER_STOP_MS;
+    drain_child(c, (uint32_t)(grace / 1000));
+    timer_set(&c->overdue, deadline_in(grace + KILL_MS), on_overdue);
 }
 
 static void retire_all(void)
@@ -440,7 +461,7 @@ void children_start(const struct plan_list *plan, const struct service_fds *fds,
     LIST_EACH(it, &all.children) {
         struct child *c = container_of(it, struct child, node);
         if (c->service->retired && !c->draining)
-            drain_child(c, 0);
+            drain_predecessor(c);
     }
 }
 

@@ -34,7 +34,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 32, LINE_ROOM = LOG_LINE_MAX + 512, MAIL_FACILITY = 2 << 3, ROUNDS_PER_TURN = 8 };
+/* REST_MS: lines collect for a moment, so that many go out in one write. */
+enum { BATCH = 32, REST_MS = 20, LINE_ROOM = LOG_LINE_MAX + 512, MAIL_FACILITY = 2 << 3, ROUNDS_PER_TURN = 8 };
 
 struct logd_conf { LOGD_PARAMS(PARAM_MEMBER) };
 #define ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct logd_conf, k, m, name, def, lo, hi, doc)
@@ -46,6 +47,7 @@ static struct {
     int file, syslog;           /* one of them, the other -1 */
     char host[64];
     struct watch watch;
+    struct timer rest;
     bool empty;                 /* the socket had nothing more */
     unsigned long lost;
     time_t second;
@@ -190,19 +192,30 @@ static int take_batch(int fd)
     int n = recvmmsg(fd, mh, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
     for (int i = 0; i < n; i++)
         take_line(str_make(logd.lines[i], mh[i].msg_len), sender_of(&mh[i].msg_hdr));
-    write_out();
     return n;
+}
+
+static void on_lines(struct watch *w, uint32_t events);
+
+static void rest_over(struct timer *t)
+{
+    (void)t;
+    watch_start(&logd.watch, daemon_listener(0), EPOLLIN, on_lines);
 }
 
 static void on_lines(struct watch *w, uint32_t events)
 {
+    int fd = daemon_listener(0), n = BATCH;
     (void)events;
-    int n = BATCH;
     for (int i = 0; i < ROUNDS_PER_TURN && n == BATCH; i++)
-        n = take_batch(w->fd);
+        n = take_batch(fd);
+    bool ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
     logd.empty = n < BATCH;
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        watch_stop(w);      /* no sender is left */
+    write_out();
+    if (logd.empty && w->fn != NULL)
+        watch_stop(w);
+    if (logd.empty && !ended)       /* else no sender is left */
+        timer_set(&logd.rest, deadline_in(REST_MS), rest_over);
 }
 
 static void start(const struct daemon_ctx *d)
@@ -216,11 +229,10 @@ static void start(const struct daemon_ctx *d)
 
 static void drain(void)
 {
-    if (logd.watch.fn != NULL)
-        on_lines(&logd.watch, EPOLLIN);
+    on_lines(&logd.watch, EPOLLIN);
 }
 
-static bool idle(void) { return logd.empty || logd.watch.fn == NULL; }
+static bool idle(void) { return logd.empty; }
 
 int main(int argc, char **argv)
 {

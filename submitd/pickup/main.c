@@ -30,6 +30,7 @@
 #include "maildrop.h"
 #include "params.h"
 #include "proto/qrec.h"
+#include "map/map.h"
 #include <unistd.h>
 
 enum { SUBMIT_PATIENCE_MS = 300000, TAKEN_MAX = 1000, MEMORY_MAX = 256 << 20 };
@@ -55,6 +56,8 @@ static void on_log(const char *program, struct str line) { log_as(program, LOG_I
 static int open_tables(const struct daemon_ctx *d, struct err *err)
 {
     self.intake.queue = queue_client_new(want_queue);
+    map_set_users(daemon_lookup);
+    map_set_connect(daemon_connect);
     self.intake.log = on_log;
     return intake_open(&self.intake, &self.conf.intake, &self.conf.resolve, d->config, err);
 }

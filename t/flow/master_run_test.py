@@ -2,6 +2,7 @@
 """master: start, reload, stop, and what it says when the configuration is wrong."""
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -123,6 +124,18 @@ def reload():
     toys.close()
 
 
+def stuck_predecessor():
+    toys = Toys(master='hub unix - - n - 1 hub')
+    shutil.copy(toys.dir + '/bin/qmgr', toys.dir + '/bin/hub')
+    toys.start()
+    ok(wait_for(lambda: len(toys.pids('hub')) == 1), 'a role that must be alone runs')
+    old = toys.pids('hub')
+    os.kill(old[0], signal.SIGSTOP)
+    toys.signal(signal.SIGHUP)
+    ok(wait_for(lambda: toys.pids('hub') and toys.pids('hub') != old, 15) and 'its successor waits' in toys.log(), 'a predecessor that does not end is killed after a while, and its successor starts', toys.log()[-500:])
+    toys.close()
+
+
 def throttle():
     toys = Toys()
     with open(toys.dir + '/bin/qmgr', 'w') as f:
@@ -200,6 +213,7 @@ refusals()
 port_in_use()
 start_stop()
 reload()
+stuck_predecessor()
 throttle()
 stop_with_sessions()
 spawn()

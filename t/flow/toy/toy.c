@@ -149,11 +149,14 @@ static void on_sessions(const struct ipc_peer *peer, int fd)
     (void)daemon_chan(peer, fd, &ops, NULL);
 }
 
+static bool never_idle(void) { return false; }
+
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
         { .role = ROLE_SMTPD, .on_client = session, .on_peer = on_owner },
         { .role = ROLE_QMGR, .on_peer = on_sessions },
+        { .role = ROLE_HUB, .idle = never_idle },
     };
     return daemon_main(argc, argv, "toy", roles, N_ELEMS(roles));
 }
