@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-enum { LAZY_SYNC_MS = 50, SPILLS_MAX = 8, SECOND_MS = 1000 };
+enum { LAZY_SYNC_MS = 50, SPILLS_MAX = 8, SECOND_MS = 1000, FRAME_CONTENT_MAX = 131072 };
 
 static struct { struct job job; struct journal_batch *batch; } running;
 
@@ -151,6 +151,14 @@ static void spill_finished(struct job *job)
         log_warning("%s; it stays in the queue journal", err.text);
     commit_soon();
     free(s);
+    if (a->m->place != QPLACE_RING && a->m->content.n > FRAME_CONTENT_MAX) {
+        buf_done(&a->m->content);
+        a->m->in_memory = false;
+        if (a->active_us == 0) {
+            msg_activate(a->m);
+            return;
+        }
+    }
     msg_check(a);
 }
 
@@ -168,6 +176,10 @@ static bool spill(struct active *a, enum qplace place)
     return true;
 }
 
+/* What is too large for a frame (a forward of a large message) must be a file before it can be delivered. */
+bool needs_file(const struct active *a) { return a->m->place == QPLACE_RING && a->m->content.n > FRAME_CONTENT_MAX; }
+void make_file(struct active *a) { (void)spill(a, QPLACE_ACTIVE); }
+
 static void spill_old(void)
 {
     uint64_t now = (uint64_t)clock_wall_us(), age = (uint64_t)qm.conf.spill_after * 1000000;
@@ -178,7 +190,7 @@ static void spill_old(void)
         if (qm.spills >= SPILLS_MAX)
             return;
         bool old = a->active_us != 0 && a->active_us + age < now;
-        if (a->m->place == QPLACE_RING && (old || qm.draining || (tight && (int)a->m->slot == oldest)))
+        if (a->m->place == QPLACE_RING && (old || a->m->content.n > FRAME_CONTENT_MAX || qm.draining || (tight && (int)a->m->slot == oldest)))
             (void)spill(a, QPLACE_ACTIVE);
     }
 }

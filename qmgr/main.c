@@ -55,10 +55,10 @@ static int own_queue(const struct daemon_ctx *d, struct err *err)
         return 0;
     if (fchown(journal_fd(qm.q.j), pw->pw_uid, (gid_t)-1) < 0)
         return err_sys(err, ERR_CONFIG, "chown queue journal");
-    for (const char *const *dir = queue_dirs; *dir != NULL; dir++) {
+    for (size_t i = 0; queue_dir(i) != NULL; i++) {
         struct stat st;
-        if (lstat(*dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 && chown(*dir, pw->pw_uid, (gid_t)-1) < 0)
-            return err_sys(err, ERR_CONFIG, "chown queue directory %s", *dir);
+        if (lstat(queue_dir(i), &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 && chown(queue_dir(i), pw->pw_uid, (gid_t)-1) < 0)
+            return err_sys(err, ERR_CONFIG, "chown queue directory %s", queue_dir(i));
     }
     return 0;
 }

@@ -80,6 +80,10 @@ void msg_activate(struct qmsg *m)
         msg_check(a);
         return;
     }
+    if (needs_file(a)) {
+        make_file(a);                   /* comes back */
+        return;
+    }
     a->active_us = (uint64_t)clock_wall_us();
     log_active(a);
     for (uint32_t i = 0; i < m->n_rcpt; i++)
@@ -133,20 +137,22 @@ static void send_compose(struct jobs *job, struct str sender)
     }
 }
 
-/* One notice about the recipients in that state. False: no process to compose it, asked for one. */
+enum { COMPOSE_RCPTS_MAX = 500, COMPOSE_QUEUED_MAX = 1 << 20 };
+
+/* One notice about the recipients in that state (the rest gets another one). False: no process to compose it, asked for one. */
 static bool compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender)
 {
     struct worker *w = worker_pick(&qm.bouncers, NULL);
-    if (w == NULL) {
+    if (w == NULL)
         daemon_need(ROLE_BOUNCE);
+    if (w == NULL || chan_queued(w->chan) > COMPOSE_QUEUED_MAX)
         return false;
-    }
     struct jobs *job = job_new(a, w);
     job->notice = true;
     job->kind = kind;
     make_id(job->new_id);
     uint32_t bit = kind == BOUNCE_DELAY ? NOTIFY_DELAY : kind == BOUNCE_SUCCESS ? NOTIFY_SUCCESS : NOTIFY_FAILURE;
-    for (uint32_t i = 0; i < a->m->n_rcpt; i++) {
+    for (uint32_t i = 0; i < a->m->n_rcpt && job->rcpts.n < COMPOSE_RCPTS_MAX; i++) {
         struct qrcpt *r = &a->m->rcpts[i];
         if (r->state != state || !wants(r, bit) || (kind == BOUNCE_SUCCESS && r->outcome != OUTCOME_SENT))
             continue;
@@ -339,6 +345,7 @@ static void tell_success(struct active *a)
         (void)compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
 }
 
+enum { PARK_AGAIN_MS = 10000 };
 struct park_job { struct job job; struct qspill spill; struct active *a; int64_t when; };
 
 static void parked(struct active *a, enum qplace place, int64_t when)
@@ -368,6 +375,7 @@ static void park_finished(struct job *job)
         else
             parked(a, place, p->when);
     } else {
+        a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
         log_warning("%s; it stays in the queue journal and is tried again", err.text);
     }
     commit_soon();
@@ -378,11 +386,12 @@ static void park_finished(struct job *job)
 static void park(struct active *a, enum qplace place, int64_t when)
 {
     struct err err;
-    if (a->spilling)
+    if (a->spilling || a->not_before > clock_mono_ms())
         return;                         /* msg_check comes back */
     if (a->m->place != QPLACE_RING) {
         if (queue_move(&qm.q, a->m, place, when, place == QPLACE_HOLD, &err) < 0) {
             log_warning("%s", err.text);
+            a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
             return;
         }
         parked(a, place, when);

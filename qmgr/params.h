@@ -32,10 +32,7 @@
     P(UINT, recipients_max, "qmgr_submit_recipient_limit", "100000", 1, 1000000, "Recipients of one message.")     \
     P(STR, notify_classes, "notify_classes", "resource, software", 0, 0, "Which problems the postmaster hears of.") \
     P(STR, twobounce_recipient, "2bounce_notice_recipient", "postmaster", 0, 0, "Who gets undeliverable bounces.") \
-    P(STR, bounce_recipient, "bounce_notice_recipient", "postmaster", 0, 0, "Who gets copies of bounces.")         \
     P(STR, double_bounce_sender, "double_bounce_sender", "double-bounce", 0, 0, "Sender of mail that must not bounce.") \
-    P(STR, myorigin, "myorigin", "$myhostname", 0, 0, "Domain of local addresses.")                                \
-    P(STR, default_transport, "default_transport", "smtp", 0, 0, "Transport when the router does not say.")        \
     P(STR, defer_transports, "defer_transports", "", 0, 0, "Transports whose mail waits for a flush.")             \
     P(STR, flush_users, "authorized_flush_users", "static:anyone", 0, 0, "Who may flush the queue.")               \
     P(STR, mailq_users, "authorized_mailq_users", "static:anyone", 0, 0, "Who may see the queue.")                 \

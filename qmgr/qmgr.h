@@ -42,10 +42,12 @@ struct active {
     bool forwarded;             /* made by a router: nobody waits */
     uint64_t active_us;
     unsigned working;           /* recipients that are being resolved, waiting or with a delivery */
+    unsigned resolving;         /* of them, those a router is asked about: the others wait, to go together */
     unsigned composing;         /* notices that BOUNCE works on */
     bool logged, spilling, expired, delete_it, hold_it, requeue_it, warned;
     struct list node;           /* qm.active, by age */
-    uint32_t next_rcpt;         /* recipients before it have been looked at */
+    uint32_t next_rcpt;         /* 1: recipients wait for a router */
+    int64_t not_before;         /* a file could not be written: when to try again */
     struct qmsg *notice_of;     /* a notice: for the log line */
     unsigned notice_kind;
 };
@@ -121,6 +123,8 @@ void commit_start(void);
 void check_space(void);
 void send_queue_state(struct intake *in);
 bool everything_spilled(void);
+bool needs_file(const struct active *a);
+void make_file(struct active *a);
 extern const struct queue_ops commit_queue_ops;
 void commit_stop(void);
 
@@ -145,13 +149,19 @@ void msg_compose_failed(struct jobs *job);
 void msg_notice_durable(struct active *a);
 bool msg_delete(struct active *a);
 
+/* results.c */
+void worker_peer(struct chan *c);
+extern const struct chan_ops worker_ops;
+
 /* sched.c */
 struct transport *transport_get(struct str name);
 void sched_message(struct active *a);
 void sched_soon(void);
 void sched_forget(struct active *a);            /* out of every queue */
-void worker_peer(struct chan *c);
-extern const struct chan_ops worker_ops;
+void sched_resolved(uint32_t id, const struct ipc_resolved *res);
+void sched_forget_resolving(const struct chan *c, const struct active *a);
+void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text);
+void job_finish(struct jobs *job);
 struct jobs *job_new(struct active *a, struct worker *w);
 void job_free(struct jobs *job);
 struct worker *worker_pick(struct list *list, const char *service);

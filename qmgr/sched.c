@@ -13,7 +13,7 @@
 #include "ipc/schema.h"
 #include <unistd.h>
 
-enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000, ASK_MS = 1500, SUSPECT_STRIKES = 3 };
+enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000, RCPTS_PER_JOB = 1000 };
 
 struct resolving { uint64_t number; struct active *a; uint32_t n; struct chan *chan; };
 
@@ -234,10 +234,11 @@ static bool resolve(struct active *a, uint32_t n)
     }
     (void)htab_put(&qm.resolving, str_make(&r->number, sizeof r->number), r);
     a->m->rcpts[n].state = RCPT_RESOLVING;
+    a->resolving++;
     return true;
 }
 
-static void on_resolved(uint32_t id, const struct ipc_resolved *res)
+void sched_resolved(uint32_t id, const struct ipc_resolved *res)
 {
     uint64_t number = id;
     struct resolving *r = htab_get(&qm.resolving, str_make(&number, sizeof number));
@@ -246,6 +247,7 @@ static void on_resolved(uint32_t id, const struct ipc_resolved *res)
     struct active *a = r->a;
     uint32_t n = r->n;
     resolving_free(r);
+    a->resolving--;
     if (res->outcome == OUTCOME_DEFERRED) {
         struct buf why = { 0 };
         enc_printable(&why, res->text);
@@ -261,6 +263,17 @@ static void on_resolved(uint32_t id, const struct ipc_resolved *res)
     msg_check(a);
 }
 
+/* content_filter = transport:nexthop sends all of a message there; without a next hop, to the recipient's domain. */
+static void queue_filtered(struct active *a, uint32_t n)
+{
+    struct str transport, nexthop, address = a->m->rcpts[n].address;
+    ptrdiff_t at = str_rchr(address, '@');
+    (void)str_cut(a->m->filter, ':', &transport, &nexthop);
+    if (nexthop.n == 0)
+        nexthop = at < 0 ? address : str_skip(address, (size_t)at + 1);
+    queue_rcpt(a, n, transport, nexthop);
+}
+
 /* Recipients that nobody works on get a route and a place. */
 void sched_message(struct active *a)
 {
@@ -270,7 +283,10 @@ void sched_message(struct active *a)
         struct qrcpt *r = &m->rcpts[i];
         if (r->done || r->state != RCPT_IDLE)
             continue;
-        if (r->transport.n > 0) {
+        if (m->filter.n > 0) {
+            a->working++;
+            queue_filtered(a, i);
+        } else if (r->transport.n > 0) {
             a->working++;
             queue_rcpt(a, i, r->transport, r->nexthop);
         } else if (qm.resolving.n < RESOLVES_MAX && resolve(a, i)) {
@@ -353,7 +369,8 @@ static void start_job(struct entry *e, struct worker *w)
 {
     struct jobs *job = job_new(e->a, w);
     struct dest *d = e->d;
-    size_t n = d->t->recipient_limit == 0 ? e->rcpts.n : MIN(e->rcpts.n, d->t->recipient_limit);
+    size_t limit = d->t->recipient_limit == 0 ? RCPTS_PER_JOB : MIN(d->t->recipient_limit, (uint32_t)RCPTS_PER_JOB);
+    size_t n = MIN(e->rcpts.n, limit);
     bool maybe_done = false;
     job->d = d;
     for (size_t i = 0; i < n; i++) {
@@ -394,6 +411,20 @@ static bool dest_is_dead(struct dest *d, int64_t now)
     return true;
 }
 
+/* The oldest message whose recipients all have their place. */
+static struct entry *ready_entry(struct dest *d)
+{
+    unsigned looked = 0;
+    LIST_EACH(it, &d->entries) {
+        struct entry *e = container_of(it, struct entry, node);
+        if (e->a->resolving == 0)
+            return e;
+        if (++looked == 20)
+            break;
+    }
+    return NULL;
+}
+
 /* One round over the destinations of a transport; true if something was started. */
 static bool serve_round(struct transport *t)
 {
@@ -415,10 +446,11 @@ static bool serve_round(struct transport *t)
         }
         list_append(&t->dests, &d->node);
         bool room = t->busy < t->limit && (t->concurrency == 0 || d->busy < t->concurrency) && (double)d->busy + 0.5 < MAX(d->window, 1.0);
-        struct worker *w = room ? worker_for(t) : NULL;
+        struct entry *e = room ? ready_entry(d) : NULL;
+        struct worker *w = e != NULL ? worker_for(t) : NULL;
         if (w == NULL || chan_queued(w->chan) > (1u << 20))
             continue;
-        start_job(container_of(d->entries.next, struct entry, node), w);
+        start_job(e, w);
         any = true;
     }
     return any;
@@ -466,9 +498,7 @@ static void schedule(struct deferred *d)
     serve_suspects();
 }
 
-/* ---- results ---- */
-
-static void feedback(struct dest *d, bool failed, struct str dsn, struct str text)
+void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text)
 {
     if (!failed) {
         d->failures = 0;
@@ -493,7 +523,7 @@ static void feedback(struct dest *d, bool failed, struct str dsn, struct str tex
     d->window = d->t->initial;
 }
 
-static void finish_job(struct jobs *job)
+void job_finish(struct jobs *job)
 {
     struct dest *d = job->d;
     if (d != NULL) {
@@ -506,223 +536,7 @@ static void finish_job(struct jobs *job)
     sched_soon();
 }
 
-static void push_ack(struct chan *c, uint64_t job, uint32_t n)
-{
-    struct ack ack = { .chan = c, .job = job, .n = n };
-    vec_push(&qm.acks, ack);
-    commit_soon();
-}
-
-static bool rcpt_is_in(const struct jobs *job, uint32_t n)
-{
-    return n < job->a->m->n_rcpt && job->a->m->rcpts[n].job == job && job->a->m->rcpts[n].state == RCPT_BUSY;
-}
-
-static void rcpt_ended(struct jobs *job, uint32_t n)
-{
-    struct active *a = job->a;
-    if (a->m->rcpts[n].strikes > 0)
-        qm.suspect_busy = false;
-    a->m->rcpts[n].job = NULL;
-    a->m->rcpts[n].strikes = 0;
-    a->working--;
-    if (--job->left == 0)
-        finish_job(job);
-    msg_check(a);
-}
-
-static void on_result(struct chan *c, const struct ipc_result *res)
-{
-    struct jobs *job = htab_get(&qm.jobs, str_make(&res->job, sizeof res->job));
-    push_ack(c, res->job, res->n);
-    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, res->n))
-        return;                 /* of a job that an earlier queue manager gave: the message is known, so is its state */
-    struct active *a = job->a;
-    struct qrcpt *r = &a->m->rcpts[res->n];
-    struct dest *d = job->d;
-    switch (res->outcome) {
-    case OUTCOME_SENT:
-    case OUTCOME_FORWARDED:
-        msg_set_reason(r, RCPT_SETTLED, res->dsn, res->text, res->remote_mta, res->remote_reply);
-        r->outcome = (r->notify & NOTIFY_SUCCESS) != 0 && !res->dsn_passed_on && res->outcome == OUTCOME_SENT ? OUTCOME_SENT : 0;
-        msg_settle(a, res->n, res->outcome, res->dsn, res->text);
-        break;
-    case OUTCOME_BOUNCED:
-        msg_set_reason(r, RCPT_BOUNCED, res->dsn, res->text, res->remote_mta, res->remote_reply);
-        break;
-    default:
-        msg_set_reason(r, RCPT_DEFERRED, res->dsn, res->text, res->remote_mta, res->remote_reply);
-        break;
-    }
-    if (d != NULL)
-        feedback(d, res->next_hop_failed && res->outcome == OUTCOME_DEFERRED, res->dsn, res->text);
-    rcpt_ended(job, res->n);
-}
-
-/* A forward: the new message and the recipient it stands for are one record. */
-static void on_replace(struct chan *c, const struct ipc_replace *rep)
-{
-    struct jobs *job = htab_get(&qm.jobs, str_make(&rep->job, sizeof rep->job));
-    struct err err;
-    char id[QID_MAX + 1];
-    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, rep->n) || !qid_is_valid(rep->queue_id) ||
-        !str_to_fixed(rep->queue_id, id, sizeof id) || queue_find(&qm.q, rep->queue_id) != NULL || wait_knows(id)) {
-        push_ack(c, rep->job, rep->n);
-        return;
-    }
-    struct active *a = job->a;
-    struct qmsg *n = qmsg_new(id);
-    n->arrival_us = (uint64_t)clock_wall_us();
-    n->flags = a->m->flags & (uint32_t)(MSG_SMTPUTF8 | MSG_8BIT);
-    buf_add(&n->envelope, rep->envelope);
-    uint64_t prepended = 0;
-    const char *why = NULL;
-    if (!qrec_content_size(rep->prepend, &prepended) || qmsg_parse_envelope(n, QMSG_CHANNEL_RECORDS, rep->n_rcpt, &err) < 0)
-        why = "mail system error: malformed forward";
-    else if (!a->m->in_memory && (a->m->place == QPLACE_RING || qmsg_load_content(&qm.io, a->m, &err) < 0))
-        why = "mail system error: content cannot be read";
-    if (why == NULL) {
-        buf_add(&n->content, rep->prepend);
-        buf_add(&n->content, buf_str(&a->m->content));
-        n->content_size = a->m->content_size + prepended;
-        if (a->m->place != QPLACE_RING && a->m->content.n > qm.conf.inline_limit) {
-            buf_done(&a->m->content);
-            a->m->in_memory = false;
-        }
-        n->settles = xcalloc(1, sizeof *n->settles);
-        n->settles[n->n_settles++] = (struct qsettle){ a->m, rep->n };
-        if (!queue_has_room(&qm.q, n->content.n + n->envelope.n + 4096) || queue_submit(&qm.q, n) < 0)
-            why = "insufficient queue space to forward the message";
-    }
-    if (why != NULL) {
-        n->n_settles = 0;
-        qmsg_free(n);
-        msg_set_reason(&a->m->rcpts[rep->n], RCPT_DEFERRED, STR("4.3.0"), str_from(why), STR(""), STR(""));
-        log_warning("%s: %s", a->m->id, why);
-    } else {
-        struct active *na = msg_new_active(n);
-        na->forwarded = true;
-        na->notice_of = a->m;
-        a->m->rcpts[rep->n].state = RCPT_COMPOSING;
-        a->composing++;
-    }
-    push_ack(c, rep->job, rep->n);
-    commit_soon();
-    rcpt_ended(job, rep->n);
-}
-
-static void on_composed(struct chan *c, const struct ipc_composed *composed)
-{
-    struct jobs *job = htab_get(&qm.jobs, str_make(&composed->job, sizeof composed->job));
-    if (job != NULL && job->w->chan == c && job->notice)
-        msg_composed(job, composed);
-}
-
-/* What a living process still delivers for the queue manager before us. */
-static void on_inflight(struct chan *c, const struct ipc_inflight *f)
-{
-    struct worker *w = chan_user(c);
-    struct qmsg *m = queue_find(&qm.q, f->queue_id);
-    if (m == NULL || f->n >= m->n_rcpt || m->rcpts[f->n].done || m->rcpts[f->n].state != RCPT_IDLE)
-        return;
-    struct jobs *job = htab_get(&qm.jobs, str_make(&f->job, sizeof f->job));
-    if (job == NULL) {
-        job = job_new(active_of(m), w);
-        (void)htab_remove(&qm.jobs, str_make(&job->number, sizeof job->number));
-        job->number = f->job;
-        (void)htab_put(&qm.jobs, str_make(&job->number, sizeof job->number), job);
-    } else if (job->a != active_of(m)) {
-        return;
-    }
-    vec_push(&job->rcpts, f->n);
-    job->left++;
-    m->rcpts[f->n].state = RCPT_BUSY;
-    m->rcpts[f->n].job = job;
-    active_of(m)->working++;
-}
-
-/* ---- processes ---- */
-
-static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
-{
-    struct worker *w = chan_user(c);
-    if (type == IPC_RESULT)
-        on_result(c, msg);
-    else if (type == IPC_REPLACE)
-        on_replace(c, msg);
-    else if (type == IPC_RESOLVED)
-        on_resolved(id, msg);
-    else if (type == IPC_COMPOSED)
-        on_composed(c, msg);
-    else if (type == IPC_INFLIGHT)
-        on_inflight(c, msg);
-    else if (type == IPC_IDS_WANT) {
-        struct buf ids = { 0 };
-        uint32_t n = MIN(((struct ipc_ids_want *)msg)->n, 256u);
-        for (uint32_t i = 0; i < n; i++) {
-            char name[QID_MAX + 1];
-            make_id(name);
-            buf_put(&ids, name, strlen(name) + 1);
-        }
-        struct ipc_ids reply = { .n = n, .ids = buf_str(&ids) };
-        (void)chan_send(c, IPC_IDS, id, &reply);
-        buf_done(&ids);
-    } else if (type == IPC_INFLIGHT_END) {
-        w->ready = true;
-        sched_soon();
-    }
-}
-
-static void to_corrupt(struct active *a, const char *address)
-{
-    struct err err;
-    log_error("%s: delivery to <%s> ended its process %d times; the message is saved in corrupt/", a->m->id, address, SUSPECT_STRIKES);
-    if (a->m->place == QPLACE_RING && !a->spilling) {
-        struct qspill s;
-        queue_spill_begin(&qm.q, a->m, QPLACE_CORRUPT, 0, &s);
-        queue_spill_run(&s);
-        if (queue_spill_done(&s, &err) < 0)
-            log_warning("%s", err.text);
-    } else if (queue_move(&qm.q, a->m, QPLACE_CORRUPT, 0, true, &err) < 0) {
-        log_warning("%s", err.text);
-    }
-    if (a->m->place == QPLACE_CORRUPT && a->working == 0 && a->composing == 0)
-        msg_drop(a);
-    commit_soon();
-}
-
-/* Strike: each recipient that was in flight is a suspect now. */
-static void strike(struct jobs *job)
-{
-    struct active *a = job->a;
-    for (size_t i = 0; i < job->rcpts.n; i++) {
-        uint32_t n = job->rcpts.p[i];
-        struct qrcpt *r = &a->m->rcpts[n];
-        if (!rcpt_is_in(job, n))
-            continue;
-        if (r->strikes > 0)
-            qm.suspect_busy = false;
-        r->job = NULL;
-        r->state = RCPT_IDLE;
-        r->maybe_done = 1;
-        r->strikes++;
-        a->working--;
-        if (r->strikes >= SUSPECT_STRIKES && a->working == 0) {
-            struct buf address = { 0 };
-            enc_printable(&address, r->address);
-            job->rcpts.n = 0;
-            finish_job(job);
-            to_corrupt(a, buf_cstr(&address));
-            buf_done(&address);
-            return;
-        }
-    }
-    finish_job(job);
-    if (!qm.draining)
-        sched_message(a);
-}
-
-static void forget_resolving(const struct chan *c, const struct active *a)
+void sched_forget_resolving(const struct chan *c, const struct active *a)
 {
     struct resolving *r;
     VEC(struct resolving *) gone = { 0 };
@@ -733,54 +547,11 @@ static void forget_resolving(const struct chan *c, const struct active *a)
         struct active *of = gone.p[i]->a;
         of->m->rcpts[gone.p[i]->n].state = RCPT_IDLE;
         of->working--;
+        of->resolving--;
         of->next_rcpt = 1;
         resolving_free(gone.p[i]);
     }
     vec_done(&gone);
-}
-
-static void on_closed(struct chan *c)
-{
-    struct worker *w = chan_user(c);
-    struct jobs *job;
-    VEC(struct jobs *) mine = { 0 };
-    list_remove(&w->node);
-    for (size_t pos = 0; (job = htab_each(&qm.jobs, &pos)) != NULL;)
-        if (job->w == w)
-            vec_push(&mine, job);
-    forget_resolving(c, NULL);
-    for (size_t i = 0; i < qm.acks.n; i++)
-        if (qm.acks.p[i].chan == c)
-            qm.acks.p[i].chan = NULL;
-    for (size_t i = 0; i < qm.acks_writing.n; i++)
-        if (qm.acks_writing.p[i].chan == c)
-            qm.acks_writing.p[i].chan = NULL;
-    for (size_t i = 0; i < mine.n; i++) {
-        if (mine.p[i]->notice)
-            msg_compose_failed(mine.p[i]);
-        else
-            strike(mine.p[i]);
-    }
-    vec_done(&mine);
-    free(w);
-    chan_free(c);
-    sched_soon();
-}
-const struct chan_ops worker_ops = { on_message, on_closed };
-
-void worker_peer(struct chan *c)
-{
-    struct worker *w = chan_user(c);
-    enum role role = chan_peer_role(c);
-    w->chan = c;
-    w->ready = role == ROLE_BOUNCE;
-    w->ask_until = clock_mono_ms() + ASK_MS;
-    list_append(role == ROLE_BOUNCE ? &qm.bouncers : role == ROLE_ROUTER ? &qm.routers : &qm.outs, &w->node);
-    if (role != ROLE_BOUNCE) {
-        struct ipc_inflight_ask ask = { 0 };
-        (void)chan_send(c, IPC_INFLIGHT_ASK, 0, &ask);
-    }
-    sched_soon();
 }
 
 /* Out of every queue; its jobs, if any, find nobody. */
@@ -789,7 +560,7 @@ void sched_forget(struct active *a)
     struct transport *t;
     struct jobs *job;
     VEC(struct jobs *) mine = { 0 };
-    forget_resolving(NULL, a);
+    sched_forget_resolving(NULL, a);
     if (a->working > 0) {
         for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
             LIST_EACH(dit, &t->dests) {
@@ -806,7 +577,7 @@ void sched_forget(struct active *a)
         if (job->a == a)
             vec_push(&mine, job);
     for (size_t i = 0; i < mine.n; i++)
-        finish_job(mine.p[i]);
+        job_finish(mine.p[i]);
     vec_done(&mine);
 }
 

@@ -287,6 +287,10 @@ static void take_orders(int fd)
 
 static void list_queue(int fd)
 {
+    if (!is_trusted(fd) && strcmp(qm.conf.mailq_users, "static:anyone") != 0) {
+        (void)close(fd);
+        return;
+    }
     struct conn *c = conn_new(fd, 512);
     send_list(c);
     conn_free(c);

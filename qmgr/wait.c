@@ -80,31 +80,33 @@ static void on_due(struct timer *t)
 static void note_deferred(void *arg, const char *id, const struct qio_stat *st)
 {
     (void)arg;
-    if (!wait_knows(id) && queue_find(&qm.q, str_from(id)) == NULL)
-        wait_add(id, QPLACE_DEFERRED, st->mtime * 1000);
+    wait_add(id, QPLACE_DEFERRED, st->mtime * 1000);
 }
 
 static void note_held(void *arg, const char *id, const struct qio_stat *st)
 {
     (void)arg;
     (void)st;
-    if (!wait_knows(id) && queue_find(&qm.q, str_from(id)) == NULL)
-        wait_add(id, QPLACE_HOLD, 0);
+    wait_add(id, QPLACE_HOLD, 0);
 }
 
 static void note_incoming(void *arg, const char *id, const struct qio_stat *st)
 {
     (void)arg;
     (void)st;
-    if (queue_find(&qm.q, str_from(id)) != NULL || htab_get(&qm.leases, str_from(id)) != NULL)
-        return;
     struct active *a = wait_load(id, QPLACE_INCOMING);
     if (a != NULL)
         msg_activate(a->m);
 }
 
+static bool is_known(const char *id)
+{
+    return wait_knows(id) || queue_find(&qm.q, str_from(id)) != NULL || htab_get(&qm.leases, str_from(id)) != NULL;
+}
+
 void wait_scan(void)
 {
+    qm.q.is_known = is_known;
     (void)queue_scan(&qm.q, QPLACE_DEFERRED, note_deferred, NULL);
     (void)queue_scan(&qm.q, QPLACE_HOLD, note_held, NULL);
     (void)queue_scan(&qm.q, QPLACE_INCOMING, note_incoming, NULL);

@@ -25,6 +25,7 @@
  *     ID: to=<R>, relay=HOST[IP]:PORT, delay=, delays=, dsn=, status= (text).
  */
 #include "out.h"
+#include "map/map.h"
 #include <unistd.h>
 
 static void on_closed(struct chan *c)
@@ -48,6 +49,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     orders_init();
+    map_set_connect(daemon_connect);
     return transports_open(d, err);
 }
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "router.h"
+#include "map/map.h"
 
 static struct router self;
 const struct router *const router = &self;
@@ -58,6 +59,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     look_at_spool();
     self.own_uid = geteuid();
     self.own_gid = getegid();
+    map_set_connect(daemon_connect);
     if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0)
         return -1;
     self.resolve = resolve_open(&self.resolve_conf, self.config, err);

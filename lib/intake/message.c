@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <unistd.h>
+#include "intake/checks.h"
 #include "intake/trace.h"
 #include "proto/qrec.h"
 
@@ -204,6 +205,11 @@ static void on_header_end(void *arg)
     intake_log(m->in, "postfix/cleanup", "%s: message-id=%s", m->id, h->message_id[0] != '\0' ? h->message_id : "<>");
 }
 
+static bool on_field(void *arg, struct str field)
+{
+    return checks_header(arg, field);
+}
+
 bool intake_start_content(struct intake_msg *m, struct str received)
 {
     const struct intake_conf *c = m->in->conf;
@@ -219,7 +225,8 @@ bool intake_start_content(struct intake_msg *m, struct str received)
         return fail(m, 451, "4.3.0", "Error: queue file write error");
     m->header = (struct header_pass){ .out = &m->content, .size_max = c->header_size_limit, .fields_max = c->header_count_limit,
                                       .hops_max = c->hopcount_limit, .on_end = on_header_end, .arg = m };
-    m->content_started = true;
+    if (!map_list_is_empty(m->in->header_checks))
+        m->header.on_field = on_field;
     if (m->prepend.n > 0)
         header_pass_add(&m->header, str_head(m->prepend, m->prepend.n - 1));
     header_pass_add(&m->header, received);

@@ -47,6 +47,7 @@ struct intake_msg {
     uint32_t n_rcpt;                /* R records */
     bool fix_headers;               /* a local or authenticated client: add From, Date, Message-ID */
     bool discard;                   /* take it, and throw it away */
+    struct str origin;              /* "NAME[ADDR]" or "local", for logs */
     struct str from_name;           /* full name for a From that is added, or empty */
     struct queue_reply failed;      /* code 0 = all is well so far */
     uint64_t size;                  /* of the message so far, lines ending in LF */
@@ -58,8 +59,6 @@ struct intake_msg {
     struct str prepend;             /* fields from PREPEND actions, lines ending in LF */
     int fd;
     uint64_t epoch, written;
-    bool content_started;
-    struct str checks_verdict;
 };
 
 /* Zeroes *m. WAITS for a queue id when `deadline` allows; false: answer m->failed. */

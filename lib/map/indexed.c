@@ -92,12 +92,13 @@ static bool is_newer(const struct stat *a, const struct stat *b)
     return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
-static int no_table(struct map *m, const char *path, struct err *err)
+static int no_table(struct map *m, const char *path, bool aliases, struct err *err)
 {
     if (access(str_printf(&m->arena, "%s.db", m->arg).p, F_OK) == 0)
         return err_set(err, ERR_CONFIG, "%s: there is only a Berkeley DB file %s.db; put its source text into %s and run \"postmap %s\"",
                        m->spec, m->arg, m->arg, m->spec);
-    return err_set(err, ERR_CONFIG, "%s: open %s: %s; make it with \"postmap %s\"", m->spec, path, strerror(ENOENT), m->spec);
+    return err_set(err, ERR_CONFIG, "%s: open %s: %s; write the source %s, then make it with \"%s %s\"", m->spec, path, strerror(ENOENT),
+                   m->arg, aliases ? "postalias" : "postmap", m->spec);
 }
 
 static int open_any(struct map *m, bool rebuild_old, struct config *config, struct err *err)
@@ -112,7 +113,7 @@ static int open_any(struct map *m, bool rebuild_old, struct config *config, stru
             return -1;
     }
     if (!has_source)
-        return no_table(m, path, err);
+        return no_table(m, path, map_is_alias_table(config, m->arg), err);
     return make_from_source(m, path, &source, config, err);
 }
 

@@ -2,7 +2,7 @@
 #include "map/map_type.h"
 #include "conf/lex.h"
 
-enum type_note { TYPE_OPENS, TYPE_NEEDS_MODULE, TYPE_NEEDS_LOOKUP, TYPE_IS_GONE };
+enum type_note { TYPE_OPENS, TYPE_NEEDS_MODULE, TYPE_IS_GONE };
 static const struct type { struct str name; map_open_fn *open; enum type_note note; } types[] = {
     { STR_INIT("btree"), map_open_hash, TYPE_OPENS },
     { STR_INIT("cdb"), NULL, TYPE_IS_GONE },
@@ -29,10 +29,10 @@ static const struct type { struct str name; map_open_fn *open; enum type_note no
     { STR_INIT("randmap"), map_open_randmap, TYPE_OPENS },
     { STR_INIT("regexp"), map_open_regexp, TYPE_OPENS },
     { STR_INIT("sdbm"), NULL, TYPE_IS_GONE },
-    { STR_INIT("socketmap"), NULL, TYPE_NEEDS_LOOKUP },
+    { STR_INIT("socketmap"), map_open_socketmap, TYPE_OPENS },
     { STR_INIT("sqlite"), NULL, TYPE_NEEDS_MODULE },
     { STR_INIT("static"), map_open_static, TYPE_OPENS },
-    { STR_INIT("tcp"), NULL, TYPE_NEEDS_LOOKUP },
+    { STR_INIT("tcp"), map_open_tcp, TYPE_OPENS },
     { STR_INIT("texthash"), map_open_texthash, TYPE_OPENS },
     { STR_INIT("unionmap"), map_open_unionmap, TYPE_OPENS },
     { STR_INIT("unix"), map_open_unix, TYPE_OPENS },
@@ -59,7 +59,6 @@ static int refuse(const struct type *type, struct str spec, struct err *err)
     static const char *const remedy[] = {
         [TYPE_OPENS] = "",
         [TYPE_NEEDS_MODULE] = "this build has no module for it; export the data to a text file and use hash: or texthash:",
-        [TYPE_NEEDS_LOOKUP] = "tables behind a socket are not served by this build; export the data to a text file and use hash: or texthash:",
         [TYPE_IS_GONE] = "this type is not supported; make the table anew from its source with postmap lmdb:FILE and use lmdb:",
     };
     if (type == NULL)

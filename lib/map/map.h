@@ -47,6 +47,13 @@ enum map_result map_get(struct map *m, struct str key, struct arena *a, struct s
 typedef int map_users_fn(uint32_t table, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 void map_set_users(map_users_fn *ask);
 
+/*
+ * How tcp: and socketmap: tables reach their servers on a fiber: a connected,
+ * nonblocking socket, or -1 and *err; WAITS. A tool connects by itself.
+ */
+typedef int map_connect_fn(const char *endpoint, int64_t deadline, struct err *err);
+void map_set_connect(map_connect_fn *fn);
+
 /* A list as in main.cf: tables separated by commas or white space; first found wins; MAP_TEMP stops the search. */
 struct map_list *map_list_open(const char *specs, unsigned flags, struct config *config, struct err *err);
 void map_list_free(struct map_list *l);

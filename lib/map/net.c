@@ -6,18 +6,19 @@
 
 static unsigned family_bits(int family) { return family == AF_INET ? 32 : 128; }
 
+/* ::ffff:a.b.c.d, and networks of such addresses, are IPv4. */
 static void unmap(struct net *n)
 {
     static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-    if (n->family != AF_INET6 || memcmp(n->addr, mapped, sizeof mapped) != 0)
+    if (n->family != AF_INET6 || n->bits < 96 || memcmp(n->addr, mapped, sizeof mapped) != 0)
         return;
     memmove(n->addr, n->addr + 12, 4);
     memset(n->addr + 4, 0, 12);
     n->family = AF_INET;
-    n->bits = 32;
+    n->bits -= 96;
 }
 
-bool net_parse_addr(struct str text, struct net *ret)
+static bool parse_as_written(struct str text, struct net *ret)
 {
     char z[INET6_ADDRSTRLEN + 8];
     struct net n = { 0 };
@@ -31,8 +32,15 @@ bool net_parse_addr(struct str text, struct net *ret)
     if (inet_pton(n.family, z, n.addr) != 1)
         return false;
     n.bits = family_bits(n.family);
-    unmap(&n);
     *ret = n;
+    return true;
+}
+
+bool net_parse_addr(struct str text, struct net *ret)
+{
+    if (!parse_as_written(text, ret))
+        return false;
+    unmap(ret);
     return true;
 }
 
@@ -69,7 +77,7 @@ int net_parse(struct str text, struct net *ret, struct err *err)
     struct str addr, bits;
     struct net n;
     bool has_bits = split_bits(text, &addr, &bits);
-    if (!net_parse_addr(has_bits ? addr : text, &n)) {
+    if (!parse_as_written(has_bits ? addr : text, &n)) {
         if (text.n > 0 && text.p[0] == '[')
             return err_set(err, ERR_CONFIG, "\"%.*s\": bad address in [ ]", STR_FMT(text));
         return 1;
@@ -82,6 +90,7 @@ int net_parse(struct str text, struct net *ret, struct err *err)
     }
     if (host_bits_set(&n))
         return host_bits_error(&n, text, err);
+    unmap(&n);
     *ret = n;
     return 0;
 }

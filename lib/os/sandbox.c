@@ -22,7 +22,7 @@ enum { LL_EXECUTE = 1 << 0, LL_WRITE_FILE = 1 << 1, LL_READ_FILE = 1 << 2, LL_RE
        LL_REMOVE_FILE = 1 << 5, LL_MAKE_CHAR = 1 << 6, LL_MAKE_DIR = 1 << 7, LL_MAKE_REG = 1 << 8, LL_MAKE_SOCK = 1 << 9,
        LL_MAKE_FIFO = 1 << 10, LL_MAKE_BLOCK = 1 << 11, LL_MAKE_SYM = 1 << 12, LL_REFER = 1 << 13, LL_TRUNCATE = 1 << 14,
        LL_IOCTL_DEV = 1 << 15 };
-enum { LL_NET_BIND_TCP = 1 << 0, LL_NET_CONNECT_TCP = 1 << 1, LL_SCOPE_ABSTRACT = 1 << 0, LL_SCOPE_SIGNAL = 1 << 1 };
+enum { LL_RULE_NET_PORT = 2, LL_NET_BIND_TCP = 1 << 0, LL_NET_CONNECT_TCP = 1 << 1, LL_SCOPE_ABSTRACT = 1 << 0, LL_SCOPE_SIGNAL = 1 << 1 };
 enum { LL_FILE_RIGHTS = LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV };
 struct ll_ruleset { uint64_t fs, net, scoped; };
 
@@ -65,6 +65,14 @@ static int add_path(int ruleset, const struct sandbox_path *p, uint64_t handled,
     return rc == 0 ? 0 : err_sys(err, ERR_PERM, "landlock rule for %s", p->path);
 }
 
+/* A source address with a port of the kernel's choice (smtp_bind_address); any other port stays forbidden. */
+static int allow_source_address(int ruleset, struct err *err)
+{
+    const struct { uint64_t allowed_access, port; } attr = { LL_NET_BIND_TCP, 0 };
+    long rc = syscall(SYS_landlock_add_rule, ruleset, LL_RULE_NET_PORT, &attr, 0);
+    return rc == 0 ? 0 : err_sys(err, ERR_PERM, "landlock rule for source addresses");
+}
+
 static int landlock_enter(const struct sandbox_plan *plan, struct sandbox_report *report, struct err *err)
 {
     int abi = sandbox_landlock_abi();
@@ -86,6 +94,8 @@ static int landlock_enter(const struct sandbox_plan *plan, struct sandbox_report
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < plan->n_paths; i++)
         rc = add_path(ruleset, &plan->paths[i], attr.fs, err);
+    if (rc == 0 && abi >= 4 && plan->tcp_connect)
+        rc = allow_source_address(ruleset, err);
     if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         rc = err_sys(err, ERR_PERM, "landlock");
     (void)close(ruleset);

@@ -37,7 +37,7 @@ struct sandbox_plan {
     bool limit_paths;                   /* Landlock: only `paths`, none = no path at all */
     const struct sandbox_path *paths;
     size_t n_paths;
-    bool tcp_connect;                   /* Landlock: may connect over TCP; binding is never allowed */
+    bool tcp_connect;                   /* Landlock: may connect over TCP, from any own address; a port of one's own can never be bound */
     /* Told the name of a call outside the list, before the process ends by SIGSYS. In a signal handler: may log, nothing more. */
     void (*on_refused)(const char *call, int number);
 };

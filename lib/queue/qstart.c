@@ -374,7 +374,8 @@ static void report_names(struct listing *l, const char *dir)
         char path[QPATH_MAX];
         struct qio_stat st;
         (void)snprintf(path, sizeof path, "%.32s/%.40s", dir, l->names.p[i]);
-        if (l->q->io->stat(l->q->io, path, &st) == 0 && (st.mode & 0170000) == 0100000 && (st.mode & 0100) != 0)
+        bool known = l->q->is_known != NULL && l->q->is_known(l->names.p[i]);
+        if (!known && l->q->io->stat(l->q->io, path, &st) == 0 && (st.mode & 0170000) == 0100000 && (st.mode & 0100) != 0)
             l->fn(l->arg, l->names.p[i], &st);
         free(l->names.p[i]);
     }

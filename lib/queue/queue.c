@@ -6,13 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 
-const char *const queue_dirs[] = { "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace", "flush", "saved", NULL };
+const char *queue_dir(size_t i)
+{
+    static const char *const names[] = { "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace", "flush", "saved" };
+    return i < N_ELEMS(names) ? names[i] : NULL;
+}
 
 int queue_make_dirs(struct qio *io, struct err *err)
 {
-    for (const char *const *dir = queue_dirs; *dir != NULL; dir++)
-        if (io->mkdir(io, *dir) < 0 && errno != EEXIST)
-            return err_sys(err, ERR_CONFIG, "create queue directory %s", *dir);
+    for (size_t i = 0; queue_dir(i) != NULL; i++)
+        if (io->mkdir(io, queue_dir(i)) < 0 && errno != EEXIST)
+            return err_sys(err, ERR_CONFIG, "create queue directory %s", queue_dir(i));
     return 0;
 }
 
@@ -44,7 +48,11 @@ void queue_new_id(struct queue *q, bool (*taken)(void *user, const char *id), ch
         if (q->id_number == 0)
             q->id_number = journal_next_lsn(q->j);
         q->id_number++;
-        (q->long_ids ? qid_make_long : qid_make_short)((uint64_t)clock_wall_us(), q->id_number & 0xffffffffu, ret);
+        /* Short ones keep to the ten columns that listings have for them. */
+        if (q->long_ids)
+            qid_make_long((uint64_t)clock_wall_us(), q->id_number & 0xffffffffu, ret);
+        else
+            qid_make_short((uint64_t)clock_wall_us(), 0x10000u | (q->id_number & 0xfffffu), ret);
     } while (queue_find(q, str_from(ret)) != NULL || (taken != NULL && taken(q->user, ret)));
 }
 

@@ -34,10 +34,11 @@ struct queue {
     uint64_t id_number;             /* for queue ids */
     bool long_ids;
     uint64_t damaged;               /* gaps found by recovery */
+    bool (*is_known)(const char *id);   /* queue_scan passes over these without a look at the file; NULL = none */
 };
 
-/* Names of the directories, NULL-terminated; queue_make_dirs makes those that are missing. */
-extern const char *const queue_dirs[];
+/* The i-th directory of a queue, NULL after the last; queue_make_dirs makes those that are missing. */
+const char *queue_dir(size_t i);
 int queue_make_dirs(struct qio *io, struct err *err);
 #define QUEUE_JOURNAL_PATH "journal"
 

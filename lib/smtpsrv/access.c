@@ -116,7 +116,7 @@ static enum ruling run_words(struct session *s, struct str value)
     return V_DUNNO;
 }
 
-static enum ruling act(struct session *s, const struct subject *subject, struct str value)
+enum ruling access_act(struct session *s, const struct subject *subject, struct str value)
 {
     struct str rest = value, word;
     uint32_t code;
@@ -140,7 +140,7 @@ enum ruling access_check(struct session *s, struct map_list *maps, const struct 
         struct str value;
         enum map_result m = i == 0 ? map_list_get(maps, keys[i], &s->txn, &value, &err) : map_list_get_part(maps, keys[i], &s->txn, &value, &err);
         switch (m) {
-        case MAP_FOUND: return act(s, subject, value);
+        case MAP_FOUND: return access_act(s, subject, value);
         case MAP_TEMP:  return reject_lookup(s, subject->shown, &err);
         case MAP_NONE:  break;
         }

@@ -33,11 +33,12 @@ int host_open(enum smtpsrv_kind kind, const struct daemon_ctx *d, struct err *er
 {
     host.queue = queue_client_new(want_queue);
     map_set_users(daemon_lookup);
+    map_set_connect(daemon_connect);
     bool auth = kind == SMTPSRV_SUBMIT || (kind == SMTPSRV_MX && host.conf.srv.sasl_enable);
     host.auth = auth ? auth_client_new() : NULL;
     const struct smtpsrv_env env = {
         .kind = kind, .conf = &host.conf, .config = d->config, .service = d->service, .queue = host.queue, .auth = host.auth,
-        .log = on_log, .want_resolver = want_resolver,
+        .log = on_log, .want_resolver = want_resolver, .connect = daemon_connect,
     };
     host.srv = smtpsrv_open(&env, err);
     return host.srv == NULL ? -1 : 0;

@@ -104,7 +104,8 @@ static void put_attrs(struct session *s)
     intake_attr(m, "log_client_name", s->name);
     intake_attr(m, "log_client_address", s->addr);
     intake_attr(m, "log_client_port", str_from(number));
-    intake_attr(m, "log_message_origin", str_printf(&s->txn, "%.*s[%.*s]", CLIENT(s)));
+    m->origin = str_printf(&s->txn, CLIENT_FMT, CLIENT(s));
+    intake_attr(m, "log_message_origin", m->origin);
     if (s->helo.n > 0)
         intake_attr(m, "log_helo_name", s->helo);
     intake_attr(m, "log_protocol_name", str_from(proto_name(s)));

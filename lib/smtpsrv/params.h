@@ -77,6 +77,8 @@
     P(STR, parent_matches, "parent_domain_matches_subdomains",                                                         \
       "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps", \
       0, 0, "Lists in which \"example.com\" stands for its subdomains too.")                                           \
+    P(STR, policy_default, "smtpd_policy_service_default_action", "451 4.3.5 Server configuration problem", 0, 0,       \
+      "What happens when a policy server does not answer.")                                                            \
     P(STR, null_key, "smtpd_null_access_lookup_key", "<>", 0, 0, "Key of the null sender in access tables.")           \
     P(BOOL, unlisted_recipient, "smtpd_reject_unlisted_recipient", "yes", 0, 0, "Refuse recipients that do not exist.") \
     P(BOOL, unlisted_sender, "smtpd_reject_unlisted_sender", "no", 0, 0, "Refuse senders in our domains that do not exist.") \

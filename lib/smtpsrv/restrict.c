@@ -36,7 +36,7 @@ static int take_arg(struct parser *p, struct rule *r)
         return fail(p, "needs an argument", str_from(r->word->name));
     if (r->word->arg == ARG_SECONDS)
         return num_parse_u32(r->arg, 3600, &seconds) ? 0 : fail(p, "sleep needs a number of seconds, not", r->arg);
-    if (r->word->arg == ARG_ZONE)
+    if (r->word->arg == ARG_ZONE || r->word->arg == ARG_ENDPOINT)
         return 0;
     const char *spec = str_to_cstr(p->srv->rules.arena, r->arg);
     if (spec == NULL || str_chr(r->arg, ':') < 0)

@@ -7,7 +7,7 @@
 #define SMTPSRV_RULE_H
 #include "smtpsrv/session.h"
 
-enum word_arg { ARG_NONE, ARG_TABLE, ARG_ZONE, ARG_SECONDS };
+enum word_arg { ARG_NONE, ARG_TABLE, ARG_ZONE, ARG_SECONDS, ARG_ENDPOINT };
 struct rule_word {
     const char *name;
     enum word_arg arg;
@@ -31,6 +31,10 @@ struct subject { struct str shown; const char *noun; const char *dsn_reject, *ds
 
 /* WAITS. Look up keys in turn; the first hit's action decides. */
 enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject);
+/* WAITS. Do what the right-hand side of an access table, or a policy server, says. */
+enum ruling access_act(struct session *s, const struct subject *subject, struct str value);
+/* WAITS. check_policy_service */
+enum ruling rule_policy(struct session *s, const struct rule *r);
 enum { ACCESS_KEYS_MAX = 64 };
 /* Keys of a host name (with parents), of an address (with its networks), of a mail address. Return the number. */
 size_t access_host_keys(struct session *s, struct str name, struct str *keys, size_t n);

@@ -344,7 +344,7 @@ static const struct rule_word words[] = {
     { "reject_unauthenticated_sender_login_mismatch", ARG_NONE, w_unauth_mismatch },
     { "reject_known_sender_login_mismatch", ARG_NONE, w_known_mismatch },
     { "reject_multi_recipient_bounce", ARG_NONE, w_multi_bounce }, { "reject_unauth_pipelining", ARG_NONE, w_unauth_pipelining },
-    { "reject_plaintext_session", ARG_NONE, w_plaintext }, { "sleep", ARG_SECONDS, w_sleep },
+    { "check_policy_service", ARG_ENDPOINT, rule_policy }, { "reject_plaintext_session", ARG_NONE, w_plaintext }, { "sleep", ARG_SECONDS, w_sleep },
 };
 
 const struct rule_word *rule_word_find(struct str name)

@@ -37,6 +37,8 @@ struct smtpsrv_env {
     void (*log)(const char *program, struct str line);
     /* No resolver is connected: ask master for one. May be NULL. */
     void (*want_resolver)(void);
+    /* WAITS. A connected socket to an endpoint of the configuration (policy servers); -1 and *err. May be NULL: none can be reached. */
+    int (*connect)(const char *endpoint, int64_t deadline, struct err *err);
 };
 
 /* Opens tables and keys, parses the restriction lists. NULL and *err, which names the parameter. */

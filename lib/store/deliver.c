@@ -33,42 +33,52 @@ static bool has_token(int dir, const char *sub, const char *token)
     return found;
 }
 
-/* A Maildir that is there needs three looks; one that is not is made and each level synced. */
-static int open_maildir(const char *path, struct err *err)
+static int make_parts(int dir, const char *path, struct err *err)
 {
     static const char *const parts[] = { "tmp", "new", "cur" };
-    struct stat st;
+    for (size_t i = 0; i < N_ELEMS(parts); i++)
+        if (mkdirat(dir, parts[i], 0700) < 0 && errno != EEXIST)
+            return err_sys(err, ERR_TEMP, "mkdir %s/%s", path, parts[i]);
+    return fs_sync_dir(dir, NULL, err);
+}
+
+/* One that is not there is made, and each level synced. Its parts are made when they turn out to be missing. */
+static int open_maildir(const char *path, struct err *err)
+{
     int dir = fs_open_dir(AT_FDCWD, path);
     if (dir < 0 && errno != ENOENT)
         return err_sys(err, ERR_TEMP, "open %s", path);
-    if (dir < 0) {
-        if (fs_make_dirs(path, 0700, err) < 0)
-            return -1;
-        dir = fs_open_dir(AT_FDCWD, path);
-    }
-    if (dir < 0)
-        return err_sys(err, ERR_TEMP, "open %s", path);
-    bool made = false;
-    int result = 0;
-    for (size_t i = 0; i < N_ELEMS(parts) && result == 0; i++) {
-        if (fstatat(dir, parts[i], &st, 0) == 0)
-            continue;
-        made = true;
-        if (mkdirat(dir, parts[i], 0700) < 0 && errno != EEXIST)
-            result = err_sys(err, ERR_TEMP, "mkdir %s/%s", path, parts[i]);
-    }
-    if (result == 0 && made)
-        result = fs_sync_dir(dir, NULL, err);
-    if (result == 0)
+    if (dir >= 0)
         return dir;
-    close(dir);
-    return -1;
+    if (fs_make_dirs(path, 0700, err) < 0)
+        return -1;
+    dir = fs_open_dir(AT_FDCWD, path);
+    return dir < 0 ? err_sys(err, ERR_TEMP, "open %s", path) : dir;
+}
+
+/* The host's name as part of a file name, asked for once. */
+static const char *host_part(void)
+{
+    static char host[256];
+    if (host[0] != '\0')
+        return host;
+    if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
+        memcpy(host, "localhost", sizeof("localhost"));
+    for (char *p = host; *p != '\0'; p++)
+        if (*p == '/' || *p == ':' || *p == ',')
+            *p = '_';
+    return host;
 }
 
 static void name_start(struct buf *out, const char *token, int64_t now_us)
 {
     static unsigned count;
     buf_printf(out, "%lld.M%06lldP%dQ%uT%s", (long long)(now_us / 1000000), (long long)(now_us % 1000000), (int)getpid(), ++count, token);
+}
+
+static int open_tmp(struct deliver *d)
+{
+    return openat(d->dir, buf_cstr(&d->tmp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 int deliver_open(const char *maildir, const char *token, bool maybe_done, struct deliver **ret, bool *ret_done, struct err *err)
@@ -89,9 +99,13 @@ int deliver_open(const char *maildir, const char *token, bool maybe_done, struct
     *d = (struct deliver){ .maildir = xstrdup(maildir), .token = xstrdup(token), .dir = dir, .tmp = buf_make(600), .pending = buf_make(0) };
     buf_puts(&d->tmp, "tmp/");
     name_start(&d->tmp, token, clock_wall_us());
-    d->fd = openat(dir, buf_cstr(&d->tmp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    d->fd = open_tmp(d);
+    int rc = d->fd < 0 && errno == ENOENT ? make_parts(dir, maildir, err) : 0;
+    if (d->fd < 0 && rc == 0)
+        d->fd = open_tmp(d);
     if (d->fd < 0) {
-        int rc = err_sys(err, ERR_TEMP, "create %s/%s", maildir, buf_cstr(&d->tmp));
+        if (rc == 0)
+            rc = err_sys(err, ERR_TEMP, "create %s/%s", maildir, buf_cstr(&d->tmp));
         buf_reset(&d->tmp);
         deliver_free(d);
         return rc;
@@ -122,13 +136,9 @@ int deliver_write(struct deliver *d, struct str bytes, struct err *err)
 
 static void final_name(struct deliver *d, struct buf *out)
 {
-    char host[256] = "localhost";
-    gethostname(host, sizeof(host) - 1);
     buf_puts(out, "new/");
     buf_add(out, str_skip(buf_str(&d->tmp), 4));
-    buf_putc(out, '.');
-    for (const char *p = host; *p != '\0'; p++)
-        buf_putc(out, *p == '/' || *p == ':' || *p == ',' ? '_' : *p);
+    buf_printf(out, ".%s", host_part());
     buf_printf(out, ",S=%llu,W=%llu", (unsigned long long)d->size, (unsigned long long)d->vsize);
 }
 
@@ -147,8 +157,10 @@ static int sync_and_name(struct deliver *d, struct err *err)
         return err_sys(err, ERR_TEMP, "fsync %s/%s", d->maildir, buf_cstr(&d->tmp));
     struct buf name = buf_make(600);
     final_name(d, &name);
-    int rc = 0;
-    if (renameat(d->dir, buf_cstr(&d->tmp), d->dir, buf_cstr(&name)) < 0)
+    int rc = renameat(d->dir, buf_cstr(&d->tmp), d->dir, buf_cstr(&name));
+    if (rc < 0 && errno == ENOENT && make_parts(d->dir, d->maildir, err) == 0)      /* new/ was missing */
+        rc = renameat(d->dir, buf_cstr(&d->tmp), d->dir, buf_cstr(&name));
+    if (rc < 0)
         rc = err_sys(err, ERR_TEMP, "rename %s/%s", d->maildir, buf_cstr(&d->tmp));
     else
         buf_reset(&d->tmp);

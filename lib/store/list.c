@@ -114,10 +114,11 @@ enum store_result store_list(struct store *s, struct arena *a, struct box_info *
     struct listing l = { .a = a };
     add(&l, STR("INBOX"), 0);
     int result = add_folders(s, &l, err);
-    if (result == 0)
-        result = add_subscribed(s, &l, err);
     if (result == 0) {
-        add_levels(&l);
+        add_levels(&l);     /* before the subscribed ones: what is gone has no levels above it */
+        result = add_subscribed(s, &l, err);
+    }
+    if (result == 0) {
         mark_uses(s, &l);
         qsort(l.all.p, l.all.n, sizeof(l.all.p[0]), by_name);
         *ret = ARENA_ARRAY(a, struct box_info, l.all.n);

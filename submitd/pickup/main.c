@@ -30,6 +30,7 @@
 #include "maildrop.h"
 #include "params.h"
 #include "proto/qrec.h"
+#include "map/map.h"
 #include <unistd.h>
 
 enum { SUBMIT_PATIENCE_MS = 300000, TAKEN_MAX = 1000, MEMORY_MAX = 256 << 20 };
@@ -55,6 +56,8 @@ static void on_log(const char *program, struct str line) { log_as(program, LOG_I
 static int open_tables(const struct daemon_ctx *d, struct err *err)
 {
     self.intake.queue = queue_client_new(want_queue);
+    map_set_users(daemon_lookup);
+    map_set_connect(daemon_connect);
     self.intake.log = on_log;
     return intake_open(&self.intake, &self.conf.intake, &self.conf.resolve, d->config, err);
 }
@@ -121,6 +124,7 @@ static bool submit(const struct drop *d, const struct stat *st, struct arena *a,
     bool ok = intake_begin(&m, &self.intake, a, (uint64_t)clock_wall_us(), deadline_in(10000));
     if (ok) {
         m.fix_headers = true;
+        m.origin = STR("local");
         m.from_name = d->full_name;
         m.flags = (d->eight_bit ? MSG_8BIT : 0u) | (d->smtputf8 ? MSG_SMTPUTF8 : 0u);
         ok = put_envelope(&m, d, st) && put_content(&m, d, st) && intake_commit(&m, deadline_in(SUBMIT_PATIENCE_MS));

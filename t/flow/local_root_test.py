@@ -13,6 +13,32 @@ from tap import done, ok                           # noqa: E402
 USER = 'games'      # of Debian's base-passwd: no files of its own
 
 
+def forwards(r, base, user):
+    def forward(name, text):
+        path = '%s/forward/%s' % (base, name)
+        with open(path, 'w') as f:
+            f.write(text)
+        os.chown(path, user.pw_uid, user.pw_gid)
+        os.chmod(path, 0o644)
+
+    box = '%s/spool/%s' % (base, USER)
+    before = read(box).count('Subject: x')
+    forward(USER, '# both\n\\%s, x@example.net\n' % USER)
+    got = r.deliver('local', [USER + '@mail.example.test'])
+    ok(got[0][''] == 'REPLACE' and got[0]['n_rcpt'] == 1 and b'x@example.net' in got[0]['envelope'] and read(box).count('Subject: x') == before + 1,
+       'a .forward keeps a copy and sends one on', got)
+    forward(USER + '+sub', '|id -un > %s/open/fwho\n' % base)
+    got = r.deliver('local', [USER + '+sub@mail.example.test'])
+    ok(got[0]['outcome'] == SENT and read(base + '/open/fwho') == USER + '\n', 'an extension has its own .forward, whose commands run as the user', got)
+    forward(USER, '%s@mail.example.test, %s\n' % (USER, USER))
+    got = r.deliver('local', [USER + '@mail.example.test'])
+    ok(got[0]['outcome'] == SENT and read(box).count('Subject: x') == before + 2, 'a .forward to oneself is one copy in the mailbox', got)
+    os.chmod('%s/forward/%s' % (base, USER), 0o666)
+    got = r.deliver('local', [USER + '@mail.example.test'])
+    ok(got[0]['outcome'] == SENT and got[0]['text'] == b'delivered to mailbox' and r.router.wait_log('ignored'), 'one that others can write is ignored, with a warning', got)
+    os.unlink('%s/forward/%s' % (base, USER))
+
+
 def main():
     if os.geteuid() != 0:
         print('1..0 # SKIP needs root')
@@ -26,6 +52,7 @@ def main():
     os.chmod(base + '/spool', 0o2775)
     os.mkdir(base + '/open', 0o777)
     os.chmod(base + '/open', 0o777)
+    os.mkdir(base + '/forward')
     with open(base + '/aliases', 'w') as f:
         f.write('cmd "|id -un > %s/open/who; cat > %s/open/text"\nrootly root\nfile %s/open/box\nroot %s\n' % (base, base, base, USER))
     with open(base + '/pipe.sh', 'w') as f:
@@ -34,7 +61,8 @@ def main():
     master = ('box unix - n n - - pipe\n  flags=DR user=%s argv=%s/pipe.sh -f ${sender} -d ${user} + ${extension} @ ${domain} ${nexthop}\n'
               'bad unix - n n - - pipe\n  user=root argv=/bin/true\nlost unix - n n - - pipe\n  user=no-such-user argv=/bin/true\n' % (USER, base))
     r = Router('postern_private = no\nmail_owner = nobody\nmydestination = mail.example.test\nrecipient_delimiter = +\nmail_spool_directory = %s/spool\n'
-               'alias_maps = texthash:%s/aliases\nmyorigin = mail.example.test\n' % (base, base), base, private=False, master=master)
+               'alias_maps = texthash:%s/aliases\nmyorigin = mail.example.test\n'
+               'forward_path = %s/forward/$user${recipient_delimiter}${extension}, %s/forward/$user\n' % (base, base, base, base), base, private=False, master=master)
     try:
         got = r.deliver('local', [USER + '@mail.example.test', 'root@mail.example.test', 'cmd@mail.example.test', 'file@mail.example.test',
                                   USER + '+ext@mail.example.test', 'absent@mail.example.test'])
@@ -46,6 +74,7 @@ def main():
         ok(got[2]['outcome'] == SENT and read(base + '/open/who') == 'nobody\n', 'a command of aliases runs as default_privs', got[2])
         ok(got[3]['outcome'] == SENT and os.stat(base + '/open/box').st_uid == nobody.pw_uid, 'so is a file of aliases', got[3])
         ok(got[5]['outcome'] == BOUNCED and got[5]['dsn'] == b'5.1.1', 'an unknown user bounces', got[5])
+        forwards(r, base, user)
         got = r.deliver('box', ['User+ext@example.test'])
         text = read(base + '/open/piped')
         ok(got[0]['outcome'] == SENT and got[0]['text'] == b'delivered via box service', 'a pipe service delivers', got[0])

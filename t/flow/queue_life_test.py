@@ -22,7 +22,7 @@ def verdict(address):
         return 2, '4.2.0', 'not now'
     if address.startswith('bounce'):
         return 3, '5.1.1', 'no such user'
-    if address.startswith('silent'):
+    if address.startswith('silent') or address.startswith('forward'):
         return None
     return 1, '2.0.0', 'ok'
 
@@ -125,6 +125,31 @@ def big():
     ok(i.wait(ident)[''] == 'MSG_REFUSED' and not q.files('incoming'), 'one that holds anything but content records is refused', q.files('incoming'))
 
 
+def forwarded():
+    """A router replaces a recipient, of a small and of a large message."""
+    small = i.submit('a@example.test', ['forward@example.test'], routes=[('local', 'example.test')])
+    i.wait(small)
+    ident = i.lease()
+    body = content('Subject: big\n\n' + '\n'.join('line %d' % n for n in range(30000)))
+    i.c.send('MSG_OPEN', 9, queue_id=ident, arrival_us=int(time.time() * 1e6), n_rcpt=1, envelope=envelope('a@example.test', ['forward@example.test']),
+             routes=b'local\0example.test\0')
+    fd = i.wait(ident)['file']
+    os.write(fd, body)
+    os.close(fd)
+    i.c.send('MSG_COMMIT', 10, queue_id=ident, records_size=len(body), content_size=1)
+    i.wait(ident)
+    for a, text in ((small, content('Subject: x\n\nbody')), (ident, body)):
+        ok(wait_until(lambda: [g for g in router.got if g[0] == a]), 'the router has it')
+        order = [g for g in router.got if g[0] == a][0][3]
+        got_ids = router.ids(1)
+        router.c.send('REPLACE', job=order['job'], n=0, queue_id=got_ids[0], n_rcpt=2, envelope=envelope('a@example.test', ['new1@example.net', 'new2@example.org']),
+                      prepend=content('Delivered-To: forward@example.test'))
+        ok(q.wait_log(a + ': removed') and q.wait_log(got_ids[0] + ': removed'), 'both messages end', q.log[-6:])
+        new = got(got_ids[0])
+        ok(sorted(g[1] for g in new) == ['new1@example.net', 'new2@example.org'] and new[0][2] == content('Delivered-To: forward@example.test') + text,
+           'the new one has the new recipients and the old text')
+
+
 def refused():
     rows = [
         ('a login that cannot be proven', dict(extra=[('A', 'sasl_username=root'), ('A', 'client_address=192.0.2.1')])),
@@ -146,12 +171,13 @@ def refused():
     ok(lm.wait(a)[''] == 'MSG_REFUSED', 'lmtpd cannot send to other hosts')
 
 
-def suspended():
-    bad = Worker.deliver
-    a = [i.submit('a@example.test', ['dead%d@dead.example' % n], routes=[('smtp', 'dead.example')]) for n in range(1)]
-    for x in a:
-        i.wait(x)
-    ok(q.wait_log(a[0] + ': removed') and bad, 'a destination that works')
+def routed():
+    a = i.submit('a@example.test', ['r@example.net'], routes=[('error', 'some.host')])
+    i.wait(a)
+    ok(q.wait_log(a + ': removed') and (got(a)[0][3]['transport'], got(a)[0][3]['nexthop']) == (b'error', b'some.host'), 'a route of the sender counts')
+    a = i.submit('a@example.test', ['r@example.net'], extra=[('L', 'smtp:[127.0.0.1]:10024')])
+    i.wait(a)
+    ok(q.wait_log(a + ': removed') and (got(a)[0][3]['transport'], got(a)[0][3]['nexthop']) == (b'smtp', b'[127.0.0.1]:10024'), 'a content filter comes before it')
 
 
 def stop():
@@ -170,7 +196,7 @@ def stop():
     ok(wait_until(lambda: [g for g in w.got if g[0] == silent]), 'with what was deferred', q.log[-8:])
 
 
-for fn in (sent, deferred, bounced, held, big, refused, suspended, stop):
+for fn in (sent, deferred, bounced, held, big, forwarded, refused, routed, stop):
     case(fn.__name__, fn)
 q.done()
 done()

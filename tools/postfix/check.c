@@ -2,7 +2,7 @@
 #include "all_params.h"
 #include "base/num.h"
 #include "conf/lex.h"
-#include "conf/params_postfix.h"
+#include "conf/expand.h"
 #include "postfix.h"
 #include <stdarg.h>
 #include <unistd.h>
@@ -78,6 +78,33 @@ static void note_unhonoured(struct check *k)
     }
 }
 
+/* A default that depends on compatibility_level, and its new value from `level` on. */
+static void note_old_default(struct check *k, const char *name, const char *def, uint64_t level)
+{
+    struct str rest = str_from(def), number, junk;
+    struct err err;
+    uint64_t needed;
+    ptrdiff_t at = str_find(rest, STR("<level {"));
+    if (at < 0 || config_raw(k->config, name) != NULL)
+        return;
+    rest = str_skip(rest, (size_t)at + strlen("<level {"));
+    if (!str_cut(rest, '}', &number, &junk) || !expand_level(number, &needed) || level >= needed)
+        return;
+    const char *value = config_get(k->config, name, &err);
+    check_warn(k, "using backwards-compatible default setting %s=%s", name, value == NULL ? "" : value);
+}
+
+static void note_old_defaults(struct check *k)
+{
+    const struct param_table all = params_postfix();
+    uint64_t level = config_level(k->config);
+    unsigned before = k->warnings;
+    for (size_t i = 0; i < all.n; i++)
+        note_old_default(k, all.rows[i].name, all.rows[i].def, level);
+    if (k->warnings > before)
+        check_warn(k, "to disable backwards compatibility use \"postconf compatibility_level=3.6\" and \"postfix reload\"");
+}
+
 /* Several programs may have a row for one parameter; one finding is enough. */
 static bool was_checked(size_t i)
 {
@@ -102,8 +129,10 @@ void check_params(struct check *k, bool notes)
     for (size_t pos = 0; config_each(k->config, &pos, &name);)
         if (!has_row(name) && config_default(k->config, name) == NULL && config_get(k->config, name, &err) == NULL)
             check_fatal(k, "%s", err.text);
-    if (notes)
-        note_unhonoured(k);
+    if (!notes)
+        return;
+    note_unhonoured(k);
+    note_old_defaults(k);
 }
 
 void check_all(struct check *k, bool notes)

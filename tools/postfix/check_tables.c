@@ -9,7 +9,7 @@
 #include "postfix.h"
 
 static const char *const other_types[] = {
-    "cdb", "dbm", "ldap", "memcache", "mongodb", "mysql", "nis", "pgsql", "sdbm", "socketmap", "sqlite", "tcp",
+    "cdb", "dbm", "ldap", "memcache", "mongodb", "mysql", "nis", "pgsql", "sdbm", "sqlite",
 };
 static const char *const caches[] = {
     "smtp_tls_session_cache_database", "smtpd_tls_session_cache_database", "lmtp_tls_session_cache_database", "address_verify_map",
@@ -43,6 +43,12 @@ static bool names_tables(const char *param)
     return false;
 }
 
+/* unix: begins a table in unix:passwd.byname, and a socket elsewhere. */
+static bool is_socket(struct str type, struct str rest)
+{
+    return str_eqz(type, "unix") && !str_ends(rest, STR(".byname"));
+}
+
 /* "tcp:host:25" of a restriction is a table; "smtp:[host]" of a transport parameter is none. */
 static bool is_table(const char *param, struct str word, struct str *ret_type)
 {
@@ -52,7 +58,7 @@ static bool is_table(const char *param, struct str word, struct str *ret_type)
     for (size_t i = 0; i < ret_type->n; i++)
         if (!ascii_is_alnum(ret_type->p[i]) && ret_type->p[i] != '_')
             return false;
-    return is_type(*ret_type) || names_tables(param);
+    return (is_type(*ret_type) && !is_socket(*ret_type, rest)) || names_tables(param);
 }
 
 static void check_value(struct check *k, const char *where, const char *param, const char *value)
@@ -97,6 +103,8 @@ void check_tables(struct check *k)
     for (size_t pos = 0; config_each(k->config, &pos, &name);)
         if ((value = config_get(k->config, name, &err)) != NULL)
             check_value(k, config_where(k->config, name), name, value);
+    if (config_raw(k->config, "alias_maps") == NULL && (value = config_get(k->config, "alias_maps", &err)) != NULL)
+        check_value(k, "default", "alias_maps", value);
     for (size_t i = 0; i < k->services.n; i++)
         for (size_t o = 0; o < k->services.rows[i].n_overrides; o++)
             check_override(k, &k->services.rows[i], k->services.rows[i].overrides[o]);

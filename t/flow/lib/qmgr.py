@@ -242,6 +242,8 @@ class Worker(threading.Thread):
             self.orders[m['job']] = m
         elif kind == 'DELIVER_RCPT':
             self.deliver(self.orders[m['job']], m)
+        elif kind == 'IDS':
+            self.leased = m['ids'].decode().split('\0')[:-1]
         elif kind == 'RESULT_ACK':
             self.acks += 1
         elif kind == 'COMPOSE':
@@ -259,6 +261,14 @@ class Worker(threading.Thread):
         if verdict:
             self.c.send('RESULT', job=order['job'], n=rcpt['n'], outcome=verdict[0], dsn=verdict[1], text=verdict[2],
                         next_hop_failed=len(verdict) > 3)
+
+    def ids(self, n):
+        self.leased = []
+        self.c.send('IDS_WANT', 3, n=n)
+        end = time.time() + 10
+        while not self.leased and time.time() < end:
+            time.sleep(0.01)
+        return self.leased
 
     def compose(self, order):
         text = 'Subject: notice kind %d of %s\n\n%s' % (order['kind'], order['queue_id'].decode(),

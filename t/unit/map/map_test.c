@@ -343,6 +343,8 @@ static const struct { const char *name, *list, *key; enum map_result want; } net
     { "an exception first", "!192.0.2.9, 192.0.2.0/24", "192.0.2.9", MAP_NONE },
     { "odd prefix lengths", "192.0.2.16/28", "192.0.2.31", MAP_FOUND },
     { "one past the prefix", "192.0.2.16/28", "192.0.2.32", MAP_NONE },
+    { "a network of mapped addresses, as in Debian's main.cf", "[::ffff:127.0.0.0]/104", "127.0.0.1", MAP_FOUND },
+    { "past a network of mapped addresses", "[::ffff:127.0.0.0]/104", "128.0.0.1", MAP_NONE },
     { "everything", "0.0.0.0/0", "203.0.113.1", MAP_FOUND },
     { "IPv6 is not in 0.0.0.0/0", "0.0.0.0/0", "2001:db8::1", MAP_NONE },
     { "a cidr table", "cidr:{ {192.0.2.0/24 x} }", "192.0.2.1", MAP_FOUND },

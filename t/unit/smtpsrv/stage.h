@@ -45,6 +45,7 @@ struct stage {
 static struct stage stage;
 static struct buf stage_log;
 static uint32_t stage_next_id;
+static int (*stage_connect)(const char *endpoint, int64_t deadline, struct err *err);
 
 static inline void stage_on_log(const char *program, struct str line)
 {
@@ -151,7 +152,8 @@ static inline bool stage_open_service(enum smtpsrv_kind kind, const char *main_c
         return false;
     }
     stage.queue = queue_client_new(NULL);
-    const struct smtpsrv_env env = { .kind = kind, .conf = &stage.conf, .config = stage.config, .service = "smtp", .queue = stage.queue, .log = stage_on_log };
+    const struct smtpsrv_env env = { .kind = kind, .conf = &stage.conf, .config = stage.config, .service = "smtp", .queue = stage.queue, .log = stage_on_log,
+                                     .connect = stage_connect };
     stage.srv = smtpsrv_open(&env, &err);
     if (stage.srv == NULL) {
         if (!quiet)

@@ -214,6 +214,15 @@ static void test_list(void)
     OK(store_status(s, STR("INBOX"), false, &st, &err) == STORE_OK && st.messages == 0, "and it is empty");
     OK(store_delete(s, STR("INBOX"), &err) == STORE_BAD_NAME && store_delete(s, STR("Nope"), &err) == STORE_NOT_FOUND, "INBOX and missing names are not deleted");
     OK(store_delete(s, STR("Was"), &err) == STORE_OK && !has_file("a/.Was"), "others are");
+    OK(store_create(s, STR("Deep.Er"), &err) == STORE_OK && store_subscribe(s, STR("Deep.Er"), true, &err) == STORE_OK && store_delete(s, STR("Deep.Er"), &err) == STORE_OK,
+       "a subscribed mailbox is deleted");
+    bool gone = false, level = false;
+    OK(store_list(s, &a, &all, &n, &err) == STORE_OK, "listed again");
+    for (size_t i = 0; i < n; i++) {
+        gone = gone || (str_eqz(all[i].name, "Deep.Er") && all[i].attrs == (BOX_NOSELECT | BOX_SUBSCRIBED));
+        level = level || str_eqz(all[i].name, "Deep");
+    }
+    OK(gone && !level, "it stays as a subscribed name, without a level above it");
     static const char *const bad[] = { "", "../x", "a/b", ".x", "x..", "a..b", "a\tb", "INBOX/../../x" };
     bool refused = true;
     for (size_t i = 0; i < N_ELEMS(bad); i++)
