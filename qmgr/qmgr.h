@@ -69,6 +69,7 @@ struct dest {
     char *nexthop;
     struct list node;           /* t->dests */
     struct list entries;        /* messages with recipients for it, oldest first */
+    unsigned suspects;          /* entries of qm.suspects that are for it */
     unsigned busy;
     double window;              /* how many jobs may be in work */
     double failures;            /* in units of cohorts */
