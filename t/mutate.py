@@ -16,12 +16,25 @@ import sys
 import tempfile
 
 
+def read_rows(rows):
+    """A row without a name goes on with the one before."""
+    block, name = {}, None
+    for row in rows:
+        m = re.match(r'(name|file|from|to|test): ?(.*)', row)
+        if m:
+            name = m.group(1)
+            block[name] = m.group(2)
+        else:
+            block[name] += '\n' + row
+    return block
+
+
 def load(path):
     blocks = []
     for block in re.split(r'\n\s*\n', open(path, encoding='utf-8').read()):
         rows = [line for line in block.splitlines() if line and not line.startswith('#')]
         if rows:
-            blocks.append(dict(re.match(r'(\w+): ?(.*)', row).groups() for row in rows))
+            blocks.append(read_rows(rows))
     return blocks
 
 

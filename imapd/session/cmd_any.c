@@ -119,7 +119,7 @@ static struct reply cmd_idle(struct session *s, struct imap_cur *c, bool uid)
     if (s->inotify >= 0 && s->inotify != s->hub)
         close(s->inotify);
     s->inotify = -1;
-    if (s->io.unread.n == 0 && !s->io.broken) {
+    if (s->io.unread.n == 0 && !s->io.broken && s->state != ST_LOGOUT) {
         buf_puts(out(s), "* BYE Disconnected for inactivity.\r\n");
         s->why_ended = "Inactivity";
         s->state = ST_LOGOUT;

@@ -99,6 +99,8 @@ static struct reply receive(struct session *s, struct append *a, const struct ta
         r = append_commit(a, &res, &err);
     if (r != STORE_OK)
         return store_reply(s, r, &err);
+    if (res.n == 0)
+        return reply_ok("Append completed.");       /* an mbox gives UIDs only when it is opened */
     return reply_fmt(s, "OK", "[APPENDUID %u %u] Append completed.", res.uidvalidity, res.uids[0]);
 }
 

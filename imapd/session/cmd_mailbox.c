@@ -72,6 +72,10 @@ static struct reply cmd_delete(struct session *s, struct imap_cur *c, bool uid)
         return r;
     if (str_eqz(name, "INBOX"))
         return reply_no("[CANNOT] INBOX can't be deleted.");
+    if (s->box != NULL && str_eqz(name, s->box_name)) {
+        session_unselect(s);
+        buf_puts(out(s), "* OK [CLOSED] Selected mailbox is being deleted.\r\n");
+    }
     return finish(s, store_delete(s->store, name, &err), &err, "Delete completed.");
 }
 
@@ -218,6 +222,8 @@ static struct reply do_select(struct session *s, struct imap_cur *c, bool read_o
         s->box = NULL;
         return reply_store(s, got, &err);
     }
+    s->box_name = xcalloc(name.n + 1, 1);
+    (void)str_to_fixed(name, s->box_name, name.n + 1);
     s->read_only = read_only;
     s->state = ST_SELECTED;
     tell_selected(s);

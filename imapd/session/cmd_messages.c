@@ -169,17 +169,31 @@ static struct reply cmd_store(struct session *s, struct imap_cur *c, bool uid)
     return count_gone(s, list, n) > 0 ? reply_ok("[EXPUNGEISSUED] Store completed.") : reply_ok("Store completed.");
 }
 
-static void put_uid_map(struct session *s, struct buf *to, const uint32_t *list, size_t n, const struct append_result *res)
+static void put_uids(struct buf *to, const uint32_t *uids, size_t n)
 {
     struct imap_range_writer w = { .out = to };
     for (size_t i = 0; i < n; i++)
-        imap_range_add(&w, box_msgs(s->box)[list[i]].uid);
+        imap_range_add(&w, uids[i]);
     imap_range_end(&w);
-    buf_putc(to, ' ');
-    w = (struct imap_range_writer){ .out = to };
-    for (size_t i = 0; i < res->n; i++)
-        imap_range_add(&w, res->uids[i]);
-    imap_range_end(&w);
+}
+
+/* "[COPYUID validity from to] "; empty where the target gives UIDs only when it is opened. */
+static struct str uid_map(struct session *s, const uint32_t *list, size_t n, const struct append_result *res)
+{
+    uint32_t *from = ARENA_ARRAY(&s->mem, uint32_t, n + 1);
+    struct buf map = buf_make(0);
+    if (res->n != n)
+        return STR("");
+    for (size_t i = 0; i < n; i++)
+        from[i] = box_msgs(s->box)[list[i]].uid;
+    buf_printf(&map, "[COPYUID %u ", res->uidvalidity);
+    put_uids(&map, from, n);
+    buf_putc(&map, ' ');
+    put_uids(&map, res->uids, n);
+    buf_puts(&map, "] ");
+    struct str text = str_dup(&s->mem, buf_str(&map));
+    buf_done(&map);
+    return text;
 }
 
 static struct reply copy_failed(struct session *s, enum store_result r, struct str to, const struct err *err)
@@ -214,23 +228,15 @@ static struct reply copy(struct session *s, struct imap_cur *c, bool uid, bool m
     enum store_result got = box_copy(s->box, list, n, to, move, &res, &err);
     if (got != STORE_OK)
         return copy_failed(s, got, to, &err);
-    struct buf map = buf_make(0);
-    buf_printf(&map, "[COPYUID %u ", res.uidvalidity);
-    put_uid_map(s, &map, list, n, &res);
-    buf_puts(&map, "] ");
-    if (move) {
-        /* RFC 6851 §4.3: the code comes before the expunges. */
-        s->expunged += n;
-        buf_puts(out(s), "* OK ");
-        buf_add(out(s), buf_str(&map));
-        buf_puts(out(s), "Moved UIDs.\r\n");
-        r = reply_ok("Move completed.");
-    } else {
-        buf_puts(&map, "Copy completed.");
-        r = (struct reply){ "OK", str_dup(&s->mem, buf_str(&map)), false };
-    }
-    buf_done(&map);
-    return r;
+    s->expunged += move ? n : 0;
+    struct str map = uid_map(s, list, n, &res);
+    if (!move)
+        return (struct reply){ "OK", str_printf(&s->mem, "%.*sCopy completed.", STR_FMT(map)), false };
+    /* RFC 6851 §4.3: the code comes before the expunges. */
+    buf_puts(out(s), "* OK ");
+    buf_add(out(s), map);
+    buf_puts(out(s), "Moved UIDs.\r\n");
+    return reply_ok("Move completed.");
 }
 
 static struct reply cmd_copy(struct session *s, struct imap_cur *c, bool uid) { return copy(s, c, uid, false); }

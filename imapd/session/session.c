@@ -83,6 +83,20 @@ static void tell_counts(struct session *s)
     s->told_recent = recent;
 }
 
+/* Another session may have deleted the mailbox: nothing can be said about its messages any more. */
+static void sync_failed(struct session *s, enum store_result r, const struct err *err)
+{
+    struct box_status st;
+    struct err other = { 0 };
+    if (store_status(s->store, str_from(s->box_name), false, &st, &other) == STORE_NOT_FOUND) {
+        buf_puts(out(s), "* BYE Selected mailbox was deleted, have to disconnect.\r\n");
+        s->why_ended = "Selected mailbox was deleted";
+        s->state = ST_LOGOUT;
+    } else if (r == STORE_FAILED) {
+        session_log(s, LOG_ERROR_LEVEL, "Error: %s", err->text);
+    }
+}
+
 void session_sync(struct session *s, bool may_expunge)
 {
     struct box_changes ch = { 0 };
@@ -91,8 +105,7 @@ void session_sync(struct session *s, bool may_expunge)
         return;
     enum store_result r = box_sync(s->box, may_expunge, &ch, &err);
     if (r != STORE_OK) {
-        if (r == STORE_FAILED)
-            session_log(s, LOG_ERROR_LEVEL, "Error: %s", err.text);
+        sync_failed(s, r, &err);
         return;
     }
     for (size_t i = 0; i < ch.n_gone; i++) {
@@ -114,8 +127,10 @@ void session_unselect(struct session *s)
 {
     box_close(s->box);
     s->box = NULL;
+    free(s->box_name);
+    s->box_name = NULL;
     s->flush_at = 0;
-    s->state = ST_AUTH;
+    s->state = s->state == ST_LOGOUT ? ST_LOGOUT : ST_AUTH;
     s->told_exists = s->told_recent = s->told_keywords = 0;
 }
 
@@ -219,9 +234,10 @@ bool session_idle(struct session *s)
     flush_flags(s);
     if (s->box != NULL && box_has_news(s->box))
         session_sync(s, true);
+    s->io.trimmed = s->io.trimmed && s->io.out.n == 0;      /* what is sent now takes memory again */
     if (clock_mono_ms() >= s->keepalive_at)
         buf_puts(out(s), "* OK Still here\r\n");
-    return clock_mono_ms() < s->idle_until;
+    return s->state != ST_LOGOUT && clock_mono_ms() < s->idle_until;
 }
 
 static const struct command *find_in(const struct command *table, struct str verb)

@@ -57,6 +57,7 @@ struct session {
     enum state state;
     struct store *store;
     struct box *box;
+    char *box_name;
     bool read_only;
     uint32_t told_exists, told_recent;
     unsigned told_keywords;             /* how many are in the last FLAGS */

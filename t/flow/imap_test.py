@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """IMAP through every process of an instance: login, two clients in IDLE, hostile mail, limits, the log."""
 import os
+import random
 import re
 import select
 import socket
@@ -183,6 +184,40 @@ def limits(i):
     ok(c.until(rb'^\* BYE Too many invalid IMAP commands'), 'a client that sends junk is sent away')
 
 
+# The state model: command -> (legal states, reply class when legal, state afterwards or None = the same).
+BOTH, SELECTED = ('auth', 'selected', 'examined'), ('selected', 'examined')
+MODEL = {
+    'NOOP': (BOTH, 'OK', None), 'CAPABILITY': (BOTH, 'OK', None), 'NAMESPACE': (BOTH, 'OK', None), 'ID NIL': (BOTH, 'OK', None),
+    'LIST "" *': (BOTH, 'OK', None), 'STATUS INBOX (MESSAGES)': (BOTH, 'OK', None), 'STATUS nosuch (MESSAGES)': (BOTH, 'NO', None),
+    'SELECT INBOX': (BOTH, 'OK', 'selected'), 'EXAMINE INBOX': (BOTH, 'OK', 'examined'), 'SELECT nosuch': (BOTH, 'NO', 'auth'),
+    'SELECT': (BOTH, 'BAD', 'auth'), 'CLOSE': (SELECTED, 'OK', 'auth'), 'UNSELECT': (SELECTED, 'OK', 'auth'),
+    'CHECK': (SELECTED, 'OK', None), 'UID FETCH 1:* FLAGS': (SELECTED, 'OK', None), 'FETCH 99999 FLAGS': (SELECTED, 'BAD', None),
+    'SEARCH ALL': (SELECTED, 'OK', None), 'UID STORE 1:* +FLAGS (\\Seen)': (('selected',), 'OK', None),
+    'EXPUNGE': (('selected',), 'OK', None), 'LOGIN a b': (BOTH, 'BAD', None), 'FOO': (BOTH, 'BAD', None), 'UID NOOP': (BOTH, 'BAD', None),
+    'IDLE x': (BOTH, 'BAD', None), 'SEARCH (': (SELECTED, 'BAD', None), 'UID COPY 99999 INBOX': (SELECTED, 'OK', None),
+    'APPEND INBOX': (BOTH, 'BAD', None), 'ENABLE X': (BOTH, 'OK', None), 'COPY 99999 INBOX': (SELECTED, 'BAD', None),
+}
+
+
+def walk(i, steps):
+    chooser = random.Random(7)
+    c, state, wrong, bads = Client(i), 'auth', [], 0
+    for step in range(steps):
+        text = chooser.choice(list(MODEL)) if bads < 15 else 'NOOP'
+        legal, want, after = MODEL[text]
+        tag = 's%d' % step
+        lines = c.cmd(text, tag)
+        got = lines[-1].split()[1].decode() if lines[-1].startswith(tag.encode()) else 'nothing'
+        if state not in legal:
+            want, after = ('NO' if state == 'examined' else 'BAD'), None
+        state = after or state
+        bads = bads + 1 if got == 'BAD' else 0
+        if got != want or sum(x.startswith(tag.encode() + b' ') for x in lines) != 1:
+            wrong.append((step, state, text, want, lines[-1]))
+    ok(not wrong, '%d random commands are answered as the state model says' % steps, wrong[:3])
+    c.cmd('LOGOUT')
+
+
 def the_log(i):
     c = Client(i)
     c.cmd('LOGOUT')
@@ -205,5 +240,6 @@ with Instance() as inst:
     case('idle', lambda: idle_clients(inst))
     case('hostile mail', lambda: hostile_mail(inst, slow_build))
     case('limits', lambda: limits(inst))
+    case('walk', lambda: walk(inst, 300 if slow_build else 3000))
     case('log', lambda: the_log(inst))
 done()

@@ -248,6 +248,7 @@ int main(int argc, char **argv)
 {
     static const char dir[] = "t/unit/imapd/transcript";
     struct dirent **names;
+    (void)setenv("TZ", "UTC0", 1);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int n = scandir(dir, &names, NULL, by_name);
     ASSERT(mkdtemp(root) != NULL);
