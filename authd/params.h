@@ -21,8 +21,8 @@
       "How long a password that was right is known without asking the back end again; 0 turns the cache off.")                      \
     P(UINT, cache_size, "postern_auth_cache_size", "10000", 0, 10000000,                                                            \
       "Most users in the cache of passwords that were right.")                                                                      \
-    P(UINT, worker_limit, "postern_auth_worker_limit", "4", 1, 100,                                                                 \
-      "Most processes that check slow password hashes and PAM at the same time.")                                                  \
+    P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000,                                                                \
+      "Most processes that verify passwords at once.")                                                  \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \
       "Most checks that may wait for a worker; beyond it, logins get a temporary error.")                                           \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \

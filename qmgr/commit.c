@@ -138,6 +138,8 @@ const struct queue_ops commit_queue_ops = { on_durable, on_refused };
 
 struct spill_job { struct job job; struct qspill spill; struct active *a; };
 
+static void spill_more(struct deferred *d);
+
 static void spill_thread(struct job *job) { queue_spill_run(&container_of(job, struct spill_job, job)->spill); }
 
 static void spill_finished(struct job *job)
@@ -151,6 +153,9 @@ static void spill_finished(struct job *job)
         log_warning("%s; it stays in the queue journal", err.text);
     commit_soon();
     free(s);
+    if (a->m->place != QPLACE_RING)
+        list_remove(&a->ring_node);
+    loop_defer(&qm.spill_more, spill_more);
     if (a->m->place != QPLACE_RING && a->m->content.n > FRAME_CONTENT_MAX) {
         buf_done(&a->m->content);
         a->m->in_memory = false;
@@ -159,7 +164,10 @@ static void spill_finished(struct job *job)
             return;
         }
     }
-    msg_check(a);
+    if (qm.q.by_id.n > qm.conf.active_limit && a->m->n_left > 0 && !qm.draining)
+        msg_unload(a);
+    else
+        msg_check(a);
 }
 
 /* False: too many are running. */
@@ -185,15 +193,17 @@ static void spill_old(void)
     uint64_t now = (uint64_t)clock_wall_us(), age = (uint64_t)qm.conf.spill_after * 1000000;
     bool tight = journal_free_segments(qm.q.j) <= 2;
     int oldest = journal_oldest_slot(qm.q.j);
-    LIST_EACH(it, &qm.active) {
-        struct active *a = container_of(it, struct active, node);
+    LIST_EACH(it, &qm.in_ring) {
+        struct active *a = container_of(it, struct active, ring_node);
         if (qm.spills >= SPILLS_MAX)
             return;
         bool old = a->active_us != 0 && a->active_us + age < now;
-        if (a->m->place == QPLACE_RING && (old || a->m->content.n > FRAME_CONTENT_MAX || qm.draining || (tight && (int)a->m->slot == oldest)))
+        if (old || qm.draining || needs_file(a) || (tight && (int)a->m->slot == oldest))
             (void)spill(a, QPLACE_ACTIVE);
     }
 }
+
+static void spill_more(struct deferred *d) { (void)d; spill_old(); }
 
 bool everything_spilled(void)
 {

@@ -70,6 +70,7 @@ static void init_lists(void)
     list_init(&qm.routers);
     list_init(&qm.bouncers);
     list_init(&qm.active);
+    list_init(&qm.in_ring);
     list_init(&qm.suspects);
 }
 

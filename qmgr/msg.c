@@ -17,6 +17,9 @@ struct active *msg_new_active(struct qmsg *m)
     a->m = m;
     m->user = a;
     list_append(&qm.active, &a->node);
+    list_init(&a->ring_node);
+    if (m->place == QPLACE_RING)
+        list_append(&qm.in_ring, &a->ring_node);
     return a;
 }
 
@@ -24,6 +27,7 @@ void msg_drop(struct active *a)
 {
     sched_forget(a);
     list_remove(&a->node);
+    list_remove(&a->ring_node);
     queue_forget(&qm.q, a->m);
     free(a);
 }
@@ -345,7 +349,7 @@ static void tell_success(struct active *a)
         (void)compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
 }
 
-enum { PARK_AGAIN_MS = 10000 };
+enum { PARK_AGAIN_MS = 10000, UNLOADED_SECONDS = 60 };
 struct park_job { struct job job; struct qspill spill; struct active *a; int64_t when; };
 
 static void parked(struct active *a, enum qplace place, int64_t when)
@@ -406,6 +410,15 @@ static void park(struct active *a, enum qplace place, int64_t when)
     offload_submit(&p->job, park_thread, park_finished);
 }
 
+void msg_unload(struct active *a)
+{
+    for (uint32_t i = 0; i < a->m->n_rcpt; i++)
+        if (a->m->rcpts[i].state == RCPT_BUSY || a->m->rcpts[i].state == RCPT_BOUNCED || a->m->rcpts[i].state == RCPT_COMPOSING)
+            return;
+    if (a->composing == 0 && a->m->holds == 0 && !a->spilling && a->m->place != QPLACE_RING)
+        park(a, QPLACE_DEFERRED, clock_wall_ms() / 1000 + UNLOADED_SECONDS);
+}
+
 static int64_t next_attempt(const struct qmsg *m)
 {
     int64_t now = clock_wall_ms() / 1000, age = now - (int64_t)(m->arrival_us / 1000000);
@@ -430,6 +443,7 @@ static bool remove_done(struct active *a)
         list_append(&qm.active, &a->node);
         return false;
     }
+    list_remove(&a->ring_node);
     free(a);
     log_info("%s: removed", id);
     return true;

@@ -46,6 +46,7 @@ struct active {
     unsigned composing;         /* notices that BOUNCE works on */
     bool logged, spilling, expired, delete_it, hold_it, requeue_it, warned;
     struct list node;           /* qm.active, by age */
+    struct list ring_node;      /* qm.in_ring: not a file yet, by age */
     uint32_t next_rcpt;         /* 1: recipients wait for a router */
     int64_t not_before;         /* a file could not be written: when to try again */
     struct qmsg *notice_of;     /* a notice: for the log line */
@@ -68,6 +69,7 @@ struct dest {
     char *nexthop;
     struct list node;           /* t->dests */
     struct list entries;        /* messages with recipients for it, oldest first */
+    unsigned suspects;          /* entries of qm.suspects that are for it */
     unsigned busy;
     double window;              /* how many jobs may be in work */
     double failures;            /* in units of cohorts */
@@ -96,6 +98,7 @@ struct qmgr_state {
     struct htab jobs;           /* number -> struct jobs */
     struct htab transports;     /* name -> struct transport */
     struct list active;         /* struct active, oldest first */
+    struct list in_ring;
     struct htab waiting;        /* id -> struct waiting: files that are not in memory */
     struct heap due;            /* of struct waiting */
     struct htab resolving;      /* request number -> struct resolving */
@@ -109,7 +112,7 @@ struct qmgr_state {
     struct refusal_list refusals;           /* 451s that wait until the VOID record is on disk */
     struct list suspects;                   /* entries that are tried alone */
     bool suspect_busy;
-    struct deferred turn_end, schedule;
+    struct deferred turn_end, schedule, spill_more;
     struct timer sync_timer, second, due_timer;
     uint32_t state_code;        /* what QUEUE_STATE said last */
 };
@@ -148,6 +151,7 @@ void msg_composed(struct jobs *job, const struct ipc_composed *c);
 void msg_compose_failed(struct jobs *job);
 void msg_notice_durable(struct active *a);
 bool msg_delete(struct active *a);
+void msg_unload(struct active *a);              /* too many in memory: its file waits */
 
 /* results.c */
 void worker_peer(struct chan *c);

@@ -99,7 +99,7 @@ static struct dest *dest_get(struct transport *t, struct str nexthop)
 /* A destination with nothing to do and no history is forgotten. */
 static void dest_release(struct dest *d)
 {
-    if (d->busy > 0 || !list_is_empty(&d->entries) || d->dead_until > clock_mono_ms())
+    if (d->busy > 0 || d->suspects > 0 || !list_is_empty(&d->entries) || d->dead_until > clock_mono_ms())
         return;
     (void)htab_remove(&d->t->by_nexthop, str_from(d->nexthop));
     list_remove(&d->node);
@@ -112,6 +112,8 @@ static void dest_release(struct dest *d)
 
 static void entry_free(struct entry *e)
 {
+    if (e->suspect)
+        e->d->suspects--;
     list_remove(&e->node);
     vec_done(&e->rcpts);
     free(e);
@@ -193,6 +195,7 @@ static void queue_rcpt(struct active *a, uint32_t n, struct str transport, struc
     if (r->strikes > 0) {               /* alone */
         struct entry *e = entry_new(a, d);
         e->suspect = true;
+        d->suspects++;
         vec_push(&e->rcpts, n);
         list_append(&qm.suspects, &e->node);
         return;

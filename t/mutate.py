@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """mutate.py - breaks the product one listed line at a time; each time a test must fail.
 
-mutations.txt, one block per mutation:
+mutations*.txt, one block per mutation:
 
     name: what is broken
     file: path
@@ -9,6 +9,7 @@ mutations.txt, one block per mutation:
     to: what it becomes
     test: names of tests for the runner, one of which must fail
 """
+import glob
 import os
 import re
 import subprocess
@@ -16,12 +17,25 @@ import sys
 import tempfile
 
 
+def read_rows(rows):
+    """A row without a name goes on with the one before."""
+    block, name = {}, None
+    for row in rows:
+        m = re.match(r'(name|file|from|to|test): ?(.*)', row)
+        if m:
+            name = m.group(1)
+            block[name] = m.group(2)
+        else:
+            block[name] += '\n' + row
+    return block
+
+
 def load(path):
     blocks = []
     for block in re.split(r'\n\s*\n', open(path, encoding='utf-8').read()):
         rows = [line for line in block.splitlines() if line and not line.startswith('#')]
         if rows:
-            blocks.append(dict(re.match(r'(\w+): ?(.*)', row).groups() for row in rows))
+            blocks.append(read_rows(rows))
     return blocks
 
 
@@ -36,7 +50,7 @@ def apply(tree, m):
 
 
 def main(root):
-    mutations = load(root + '/t/mutations.txt')
+    mutations = [m for path in sorted(glob.glob(root + '/t/mutations*.txt')) for m in load(path)]
     tree = tempfile.mkdtemp(prefix='postern-mutate-', dir='/var/tmp')
     killed = 0
     try:

@@ -53,10 +53,17 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     return transports_open(d, err);
 }
 
+static void start(const struct daemon_ctx *d)
+{
+    (void)d;
+    map_set_users(daemon_lookup);
+    map_set_connect(daemon_connect);
+}
+
 static bool is_idle(void) { return orders_idle() && pool_idle(); }
 
 static const struct role_ops roles[] = {
-    { .role = ROLE_OUT, .before_drop = before_drop, .on_peer = on_peer, .on_drain = pool_drain, .idle = is_idle },
+    { .role = ROLE_OUT, .before_drop = before_drop, .start = start, .on_peer = on_peer, .on_drain = pool_drain, .idle = is_idle },
 };
 
 int main(int argc, char **argv) { return daemon_main(argc, argv, "smtp", roles, N_ELEMS(roles)); }

@@ -33,7 +33,7 @@ enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
 static const char *const proto_names[PROTOS] = { "imap", "pop3" };
 
 /* A channel to a login process. */
-struct login { struct list node; struct chan *chan; };
+struct login { struct list node; struct chan *chan; unsigned generation; };
 
 /* What a connection is until its handshake is over. */
 struct start {
@@ -61,15 +61,27 @@ static const struct param_table params = { rows, N_ELEMS(rows) };
 
 static enum proto proto_of(struct str service) { return str_find(service, STR("pop3")) >= 0 ? PROTO_POP3 : PROTO_IMAP; }
 
-/* The login processes, which are all of this protocol, take turns. */
+static unsigned newest_generation(void)
+{
+    unsigned newest = 0;
+    LIST_EACH(it, &self.logins)
+        newest = MAX(newest, container_of(it, struct login, node)->generation);
+    return newest;
+}
+
+/* The login processes, which are all of this protocol, take turns; those of an older generation are finishing and get nothing new. */
 static struct chan *next_login(void)
 {
-    if (list_is_empty(&self.logins))
-        return NULL;
-    struct login *l = container_of(self.logins.next, struct login, node);
-    list_remove(&l->node);
-    list_append(&self.logins, &l->node);
-    return l->chan;
+    unsigned newest = newest_generation();
+    LIST_EACH(it, &self.logins) {
+        struct login *l = container_of(it, struct login, node);
+        if (l->generation != newest)
+            continue;
+        list_remove(&l->node);
+        list_append(&self.logins, &l->node);
+        return l->chan;
+    }
+    return NULL;
 }
 
 static bool tell_login(struct chan *c, const struct start *s, const char *tls)
@@ -225,6 +237,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
         return;
     }
     struct login *l = xcalloc(1, sizeof *l);
+    l->generation = peer->generation;
     l->chan = daemon_chan(peer, fd, &ops, l);
     list_prepend(&self.logins, &l->node);
 }

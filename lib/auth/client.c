@@ -223,7 +223,8 @@ static enum auth_reply read_answer(struct auth_exchange *ex)
     struct auth_answer a;
     const char *why;
     struct str line = str_dup(ex->arena, buf_str(&ex->line));
-    if (line.n == 0 || !auth_answer_parse(line, ex->arena, &a, &why))
+    ex->lost = line.n == 0;
+    if (ex->lost || !auth_answer_parse(line, ex->arena, &a, &why))
         return refuse(ex, AUTH_TEMPFAIL, "temp_fail", "Connection lost to authentication server");
     if (a.verb == AUTH_ANSWER_CONT) {
         ex->challenge = a.data;
@@ -286,26 +287,40 @@ static uint32_t next_id(struct auth_client *c)
 
 static struct str port_text(struct arena *a, uint32_t port) { return port == 0 ? STR("") : str_printf(a, "%u", port); }
 
+static void send_auth(struct auth_exchange *ex, struct str mech, const struct auth_params *params, const struct str *initial)
+{
+    struct auth_client *c = ex->client;
+    ex->request = next_id(c);
+    ex->epoch = c->epoch;
+    send_cmd(c, &(struct auth_cmd){
+        .verb = AUTH_VERB_AUTH, .id = ex->request, .mech = mech, .service = str_from(params->service), .remote = params->remote,
+        .local = params->local, .remote_port = port_text(ex->arena, params->remote_port), .local_port = port_text(ex->arena, params->local_port),
+        .session = params->session, .secured = params->secured, .has_resp = initial != NULL,
+        .resp = initial == NULL ? STR("") : *initial });
+}
+
 enum auth_reply auth_begin(struct auth_client *c, struct auth_exchange *ret_ex, struct str mech, const struct auth_params *params,
                            const struct str *initial, int64_t deadline, struct arena *arena)
 {
+    enum auth_reply reply = AUTH_TEMPFAIL;
     *ret_ex = (struct auth_exchange){ .client = c, .arena = arena, .challenge = STR(""), .user = STR(""), .token = STR(""),
                                       .cookie = STR(""), .code = STR(""), .reason = STR("") };
     list_init(&ret_ex->node);
-    if (!become_ready(c, deadline))
-        return refuse(ret_ex, AUTH_TEMPFAIL, "temp_fail", "no connection to the authentication server");
-    if (!auth_client_has_mech(c, mech))
-        return refuse(ret_ex, AUTH_REFUSED, "auth_mech_invalid", "");
-    if (initial != NULL && initial->n > AUTH_RESPONSE_MAX)
-        return refuse(ret_ex, AUTH_REFUSED, "invalid_base64", "");
-    ret_ex->request = next_id(c);
-    ret_ex->epoch = c->epoch;
-    send_cmd(c, &(struct auth_cmd){
-        .verb = AUTH_VERB_AUTH, .id = ret_ex->request, .mech = mech, .service = str_from(params->service), .remote = params->remote,
-        .local = params->local, .remote_port = port_text(arena, params->remote_port), .local_port = port_text(arena, params->local_port),
-        .session = params->session, .secured = params->secured, .has_resp = initial != NULL,
-        .resp = initial == NULL ? STR("") : *initial });
-    return await(ret_ex, deadline);
+    /* An authd that went away without an answer, as at a reload, has a successor: asked once more. */
+    for (int tries = 0; tries < 2; tries++) {
+        if (!become_ready(c, deadline))
+            return refuse(ret_ex, AUTH_TEMPFAIL, "temp_fail", "no connection to the authentication server");
+        if (!auth_client_has_mech(c, mech))
+            return refuse(ret_ex, AUTH_REFUSED, "auth_mech_invalid", "");
+        if (initial != NULL && initial->n > AUTH_RESPONSE_MAX)
+            return refuse(ret_ex, AUTH_REFUSED, "invalid_base64", "");
+        ret_ex->lost = false;
+        send_auth(ret_ex, mech, params, initial);
+        reply = await(ret_ex, deadline);
+        if (!ret_ex->lost)
+            break;
+    }
+    return reply;
 }
 
 enum auth_reply auth_continue(struct auth_exchange *ex, struct str response, int64_t deadline)

@@ -58,7 +58,7 @@ struct auth_exchange {
     struct list node;
     struct cond cond;
     struct buf line;
-    bool answered;
+    bool answered, lost;
     unsigned epoch;
 };
 
@@ -83,7 +83,8 @@ bool auth_client_has_mech(const struct auth_client *c, struct str mech);
  * WAITS for a connection (at most 5 s of the deadline) and for the answer.
  * initial: the client's initial response in base64 ("=" or "" = an empty one), NULL = it sent none.
  * Strings set in *ret_ex are in the arena. A mechanism that authd does not offer is AUTH_REFUSED with
- * code "auth_mech_invalid" without a question. The deadline passed: AUTH_TEMPFAIL, and a late answer is ignored.
+ * code "auth_mech_invalid" without a question. When authd goes away before its answer, its successor is asked once
+ * more. The deadline passed: AUTH_TEMPFAIL, and a late answer is ignored.
  */
 enum auth_reply auth_begin(struct auth_client *c, struct auth_exchange *ret_ex, struct str mech, const struct auth_params *params,
                            const struct str *initial, int64_t deadline, struct arena *arena);

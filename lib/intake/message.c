@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 #include "intake/checks.h"
+#include "intake/complete.h"
 #include "intake/trace.h"
 #include "proto/qrec.h"
 
@@ -205,9 +206,18 @@ static void on_header_end(void *arg)
     intake_log(m->in, "postfix/cleanup", "%s: message-id=%s", m->id, h->message_id[0] != '\0' ? h->message_id : "<>");
 }
 
+/* False: the field does not go in as it is. */
 static bool on_field(void *arg, struct str field)
 {
-    return checks_header(arg, field);
+    struct intake_msg *m = arg;
+    struct buf full = buf_make(0);
+    if (!map_list_is_empty(m->in->header_checks) && !checks_header(m, field))
+        return false;
+    bool changed = m->fix_headers && complete_field(field, str_from(m->in->rconf->myorigin), &full);
+    if (changed)
+        header_pass_add(&m->header, buf_str(&full));
+    buf_done(&full);
+    return !changed;
 }
 
 bool intake_start_content(struct intake_msg *m, struct str received)
@@ -225,7 +235,7 @@ bool intake_start_content(struct intake_msg *m, struct str received)
         return fail(m, 451, "4.3.0", "Error: queue file write error");
     m->header = (struct header_pass){ .out = &m->content, .size_max = c->header_size_limit, .fields_max = c->header_count_limit,
                                       .hops_max = c->hopcount_limit, .on_end = on_header_end, .arg = m };
-    if (!map_list_is_empty(m->in->header_checks))
+    if (m->fix_headers || !map_list_is_empty(m->in->header_checks))
         m->header.on_field = on_field;
     if (m->prepend.n > 0)
         header_pass_add(&m->header, str_head(m->prepend, m->prepend.n - 1));

@@ -107,11 +107,11 @@ static void remove_dir(const char *dir)
     buf_done(&path);
 }
 
-struct index *index_open(const char *root)
+struct index *index_open(const char *root, bool hidden)
 {
     struct buf dir = buf_make(4200), bad = buf_make(4200);
-    buf_printf(&dir, "%s/postern-index", root);
-    buf_printf(&bad, "%s/postern-index.bad", root);
+    buf_printf(&dir, "%s/%spostern-index", root, hidden ? "." : "");
+    buf_printf(&bad, "%s/%spostern-index.bad", root, hidden ? "." : "");
     struct index *ix = NULL;
     if (mkdir(buf_cstr(&dir), 0700) == 0 || errno == EEXIST) {
         ix = try_open(buf_cstr(&dir));

@@ -38,8 +38,8 @@ struct index_row {
     struct str name, ext;               /* file name, uidlist extension fields */
 };
 
-/* NULL if it cannot be had. */
-struct index *index_open(const char *root);
+/* NULL if it cannot be had. hidden: among mboxes every plain name would be taken for a folder. */
+struct index *index_open(const char *root, bool hidden);
 void index_close(struct index *ix);
 
 /* box: directory name below the root, "" for INBOX. */

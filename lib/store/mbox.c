@@ -3,7 +3,7 @@
  * An mbox as a mailbox. The whole file is read to find its messages; a change
  * is a new text of the whole file, written in place, since other programs may
  * wait for a lock on this very file. So that a crash in the middle loses
- * nothing, the new text is first saved, synced, as postern-mbox-redo in the
+ * nothing, the new text is first saved, synced, as .postern-mbox-redo in the
  * mail root; the next open finishes what was begun.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "store/private.h"
 
 enum { MBOX_MAX = 1 << 30, REDO_HEAD = 40 };
-static const char redo_name[] = "postern-mbox-redo";
+static const char redo_name[] = ".postern-mbox-redo";
 static const char redo_magic[8] = "PMREDO1\n";
 
 struct mbox {

@@ -93,7 +93,7 @@ static int open_root(struct store *s, struct err *err)
         return err_sys(err, ERR_TEMP, "open %s", s->root);
     if (s->inbox_mbox == NULL && !folder_exists(s, "") && folder_make(s, "", err) < 0)
         return -1;
-    s->index = index_open(s->root);
+    s->index = index_open(s->root, s->inbox_mbox != NULL);
     return 0;
 }
 

@@ -95,6 +95,31 @@ def suspects():
     q.done()
 
 
+def overload():
+    """Nobody delivers, and more mail comes than ring and memory hold."""
+    q = Qmgr('queue_journal_size = 1048576\nqmgr_message_active_limit = 20\nqueue_spill_time = 1s\ndefault_process_limit = 500\n')
+    i = Intake(q)
+    taken, later = [], 0
+    while len(taken) < 600 and later < 600:
+        a = i.submit('a@back.example', ['n%d@d.example' % len(taken)], 'Subject: x\n\n' + 'y' * 3000, routes=[('smtp', 'd.example')])
+        if i.wait(a)[''] == 'MSG_DONE':
+            taken.append(a)
+        else:
+            later += 1
+            time.sleep(0.05)
+    ok(len(taken) == 600, 'ten times what the ring holds is taken', (len(taken), later))
+    ok(wait_until(lambda: len(q.files('deferred')) > 300, 20), 'most of it waits as files', len(q.files('deferred')))
+    out = Worker(q, 'out', lambda a: (1, '2.0.0', 'ok'))
+    Worker(q, 'router')
+    end = time.time() + 30
+    while len({g[0] for g in out.got}) < 600 and time.time() < end:
+        q.order('FLUSH')
+        time.sleep(0.3)
+    ok({g[0] for g in out.got} == set(taken), 'and is delivered when somebody comes', len({g[0] for g in out.got}))
+    ok(len(out.got) == 600, 'once each', len(out.got))
+    q.done()
+
+
 class Survivor(Worker):
     """A delivery process that outlives the queue manager."""
 
@@ -184,7 +209,7 @@ def full_disk():
 
 
 only = sys.argv[1:]
-for fn in (retries, dead_destination, limits, suspects, inflight, refusals, full_disk):
+for fn in (retries, dead_destination, limits, suspects, inflight, overload, refusals, full_disk):
     if not only or fn.__name__ in only:
         case(fn.__name__, fn)
 done()

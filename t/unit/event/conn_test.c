@@ -34,12 +34,12 @@ static void writer(void *arg)
     struct conn *c = conn_new(s->fd, IN_MAX);
     struct err err;
     struct str rest = str_from(s->input);
-    if (s->client != NULL && conn_tls_connect(c, s->client, "localhost", deadline_in(5000), &err) < 0)
+    if (s->client != NULL && conn_tls_connect(c, s->client, "localhost", deadline_in(60000), &err) < 0)
         s->failed = true;
     while (rest.n > 0 && !s->failed) {
         conn_put(c, str_head(rest, s->chunk));
         rest = str_skip(rest, s->chunk);
-        if (!conn_flush(c, deadline_in(5000)))
+        if (!conn_flush(c, deadline_in(60000)))
             break;
         (void)fiber_sleep(loop_now() + (s->chunk == 1 ? 0 : 1));
     }
@@ -51,11 +51,11 @@ static void reader(void *arg)
     struct script *s = arg;
     struct conn *c = conn_new(s->fd, IN_MAX);
     struct err err;
-    if (s->server != NULL && conn_tls_accept(c, s->server, deadline_in(5000), &err) < 0)
+    if (s->server != NULL && conn_tls_accept(c, s->server, deadline_in(60000), &err) < 0)
         buf_puts(&seen, "<no tls>");
     for (;;) {
         struct str line;
-        enum read_result r = conn_read_line(c, MAX_LINE, deadline_in(5000), &line);
+        enum read_result r = conn_read_line(c, MAX_LINE, deadline_in(60000), &line);
         if (r == READ_OK) {
             buf_putc(&seen, '[');
             buf_add(&seen, line);
@@ -128,7 +128,7 @@ static void batch_server(void *arg)
 {
     struct conn *c = conn_new(*(int *)arg, IN_MAX);
     struct str line;
-    while (conn_read_line(c, MAX_LINE, deadline_in(2000), &line) == READ_OK)
+    while (conn_read_line(c, MAX_LINE, deadline_in(60000), &line) == READ_OK)
         conn_printf(c, "250 %.*s\r\n", STR_FMT(line));
     conn_free(c);
 }
@@ -138,7 +138,7 @@ static void batch_client(void *arg)
     char b[4096];
     (void)!write(fd, "a\r\nb\r\nc\r\n", 9);
     for (size_t got = 0; got < 21; ) {
-        if (fiber_wait_fd(fd, 1 /* EPOLLIN */, deadline_in(2000)) != WAIT_OK)
+        if (fiber_wait_fd(fd, 1 /* EPOLLIN */, deadline_in(60000)) != WAIT_OK)
             break;
         ssize_t n = read(fd, b, sizeof b);
         got += n > 0 ? (size_t)n : 0;
@@ -165,8 +165,8 @@ static void bulk_reader(void *arg)
     struct str have;
     struct err err;
     if (bulk_tls[0] != NULL)
-        (void)conn_tls_accept(c, bulk_tls[0], deadline_in(5000), &err);
-    while (bulk_got < BULK && conn_fill(c, 1, deadline_in(5000), &have) == READ_OK) {
+        (void)conn_tls_accept(c, bulk_tls[0], deadline_in(60000), &err);
+    while (bulk_got < BULK && conn_fill(c, 1, deadline_in(60000), &have) == READ_OK) {
         for (size_t i = 0; i < have.n; i++)
             bulk_good &= have.p[i] == (char)((bulk_got + i) % 251);
         bulk_got += have.n;
@@ -180,13 +180,13 @@ static void bulk_writer(void *arg)
     struct err err;
     char b[10000];
     if (bulk_tls[1] != NULL)
-        (void)conn_tls_connect(c, bulk_tls[1], NULL, deadline_in(5000), &err);
+        (void)conn_tls_connect(c, bulk_tls[1], NULL, deadline_in(60000), &err);
     for (size_t at = 0; at < BULK; at += sizeof b) {
         for (size_t i = 0; i < sizeof b; i++)
             b[i] = (char)((at + i) % 251);
         conn_put(c, str_make(b, sizeof b));
     }
-    (void)conn_flush(c, deadline_in(5000));
+    (void)conn_flush(c, deadline_in(60000));
     conn_free(c);
 }
 static void test_bulk(const char *name)
@@ -249,9 +249,9 @@ static void stuffed_accept(void *arg)
     struct conn *c = conn_new(pair[0], 1000);
     struct str line;
     struct err err = { .text = "" };
-    (void)conn_read_line(c, 1000, deadline_in(1000), &line);
+    (void)conn_read_line(c, 1000, deadline_in(30000), &line);
     conn_puts(c, "220 go ahead\r\n");
-    tls_result = conn_tls_accept(c, arg, deadline_in(1000), &err);
+    tls_result = conn_tls_accept(c, arg, deadline_in(30000), &err);
     (void)snprintf(tls_text, sizeof tls_text, "%s", err.text);
     conn_free(c);
 }
@@ -288,10 +288,10 @@ static void shake_server(void *arg)
     struct shake *s = arg;
     struct conn *c = conn_new(s->fd, 1000);
     struct str line;
-    s->rc = conn_tls_accept(c, s->ctx, deadline_in(2000), &s->err);
+    s->rc = conn_tls_accept(c, s->ctx, deadline_in(60000), &s->err);
     if (s->rc == 0) {
         s->info = *conn_tls_info(c);
-        (void)conn_read_line(c, 100, deadline_in(2000), &line);
+        (void)conn_read_line(c, 100, deadline_in(60000), &line);
     }
     conn_free(c);
 }
@@ -299,7 +299,7 @@ static void shake_client(void *arg)
 {
     struct shake *s = arg;
     struct conn *c = conn_new(s->fd, 1000);
-    s->rc = conn_tls_connect(c, s->ctx, s->name, deadline_in(2000), &s->err);
+    s->rc = conn_tls_connect(c, s->ctx, s->name, deadline_in(60000), &s->err);
     if (s->rc == 0)
         s->info = *conn_tls_info(c);
     conn_puts(c, "x\r\n");

@@ -122,7 +122,7 @@ static void test_crash(void)
     uint32_t first = 0;
     OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK, "opened");
     char redo[200], target[200], command[500];
-    snprintf(redo, sizeof(redo), "%s/mail/postern-mbox-redo", root);
+    snprintf(redo, sizeof(redo), "%s/mail/.postern-mbox-redo", root);
     snprintf(target, sizeof(target), "%s/inbox", root);
     /* A directory in the place of the redo file's temporary one makes the first step fail: nothing must change. */
     snprintf(command, sizeof(command), "%s.tmp", redo);
@@ -131,7 +131,7 @@ static void test_crash(void)
        "without the saved text the mailbox is not touched");
     rmdir(command);
     box_close(b);
-    put_file("mail/postern-mbox-redo", "garbage that is longer than a head would be, but no head");
+    put_file("mail/.postern-mbox-redo", "garbage that is longer than a head would be, but no head");
     OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == 2 && access(redo, F_OK) != 0, "a damaged saved text is thrown away");
     box_close(b);
     put_file("inbox", "this is no mbox\n");
