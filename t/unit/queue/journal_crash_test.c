@@ -430,7 +430,7 @@ static int recover(struct simfs *image, int at, bool again)
 
 static void one_image(const struct simfs *stable, const unsigned *pending, size_t n_pending, unsigned variant, int at)
 {
-    struct simfs image;
+    static struct simfs image;
     simfs_copy(&image, stable);
     size_t names = 0, keep = 0;
     for (size_t i = 0; i < n_pending; i++)
@@ -450,7 +450,6 @@ static void one_image(const struct simfs *stable, const unsigned *pending, size_
     images++;
     if (recover(&image, at, variant == 3) == 0 && variant == 3)
         (void)recover(&image, at, false);
-    simfs_done(&image);
 }
 
 /* An operation that makes earlier ones durable takes them out of the pending list. */
