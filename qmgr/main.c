@@ -79,6 +79,8 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     qm.ctx = d;
     qm.conf = conf;
     init_lists();
+    /* Numbers of jobs go on where an earlier queue manager cannot have been: its own may still be in flight. */
+    qm.next_job = (uint64_t)clock_wall_us();
     if (d->queue_directory != NULL && chdir(d->queue_directory) < 0)
         return err_sys(err, ERR_CONFIG, "queue directory %s", d->queue_directory);
     qio_init_system(&qm.io, AT_FDCWD);
@@ -89,13 +91,15 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     return own_queue(d, err);
 }
 
-static VEC(struct qmsg *) recovered;
+/* Names, not pointers: a process that lives on may end a message before we start with it. */
+struct recovered_id { char id[QID_MAX + 1]; };
+static VEC(struct recovered_id) recovered;
 
 static void on_found(void *user, struct qmsg *m)
 {
     (void)user;
     (void)msg_new_active(m);
-    vec_push(&recovered, m);
+    memcpy(vec_add(&recovered)->id, m->id, sizeof m->id);
 }
 
 static void on_bad(void *user, const char *path, const struct err *why)
@@ -107,9 +111,11 @@ static void on_bad(void *user, const char *path, const struct err *why)
 static void activate_recovered(struct timer *t)
 {
     (void)t;
-    for (size_t i = 0; i < recovered.n; i++)
-        if (!qm.draining)
-            msg_activate(recovered.p[i]);
+    for (size_t i = 0; i < recovered.n && !qm.draining; i++) {
+        struct qmsg *m = queue_find(&qm.q, str_from(recovered.p[i].id));
+        if (m != NULL)
+            msg_activate(m);
+    }
     vec_done(&recovered);
     wait_start();
     sched_soon();
@@ -119,7 +125,7 @@ static void load_recovered_content(void)
 {
     struct err err;
     for (size_t i = 0; i < recovered.n; i++) {
-        struct qmsg *m = recovered.p[i];
+        struct qmsg *m = queue_find(&qm.q, str_from(recovered.p[i].id));
         for (uint32_t k = 0; k < m->n_rcpt; k++)
             m->rcpts[k].maybe_done = 1;
         if (!m->in_memory && m->content_end - m->content_at <= qm.conf.inline_limit && qmsg_load_content(&qm.io, m, &err) < 0)

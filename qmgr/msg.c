@@ -91,7 +91,8 @@ void msg_activate(struct qmsg *m)
     a->active_us = (uint64_t)clock_wall_us();
     log_active(a);
     for (uint32_t i = 0; i < m->n_rcpt; i++)
-        m->rcpts[i].state = m->rcpts[i].done ? RCPT_SETTLED : RCPT_IDLE;
+        if (m->rcpts[i].state != RCPT_BUSY)     /* in flight since an earlier queue manager */
+            m->rcpts[i].state = m->rcpts[i].done ? RCPT_SETTLED : RCPT_IDLE;
     sched_message(a);
 }
 
