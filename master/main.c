@@ -239,12 +239,13 @@ static struct options parse_options(int argc, char **argv)
     return o;
 }
 
-static void find_places(void)
+/* The daemons lie beside master. daemon_directory of an old main.cf may point to Postfix's. */
+static void find_places(const char *argv0)
 {
     ssize_t n = readlink("/proc/self/exe", master.program_dir, sizeof master.program_dir - 1);
-    char *slash = n > 0 ? strrchr(master.program_dir, '/') : NULL;
+    char *slash = n > 0 || realpath(argv0, master.program_dir) != NULL ? strrchr(master.program_dir, '/') : NULL;
     if (slash == NULL)
-        log_fatal("/proc/self/exe: %s", strerror(errno));
+        log_fatal("directory of this program: %s", strerror(errno));
     *slash = '\0';
     if (realpath(master.options.config_dir, master.config_dir) == NULL)
         log_fatal("configuration directory %s: %s", master.options.config_dir, strerror(errno));
@@ -381,7 +382,7 @@ int main(int argc, char **argv)
     log_set_ident("postfix/master");
     master.options = parse_options(argc, argv);
     log_set_verbose(master.options.verbose);
-    find_places();
+    find_places(argv[0]);
     if (master.options.test)
         return test_lock();
     if (load(&l, &err) != 0)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """mutate.py - breaks the product one listed line at a time; each time a test must fail.
 
-mutations.txt, one block per mutation:
+mutations*.txt, one block per mutation:
 
     name: what is broken
     file: path
@@ -9,6 +9,7 @@ mutations.txt, one block per mutation:
     to: what it becomes
     test: names of tests for the runner, one of which must fail
 """
+import glob
 import os
 import re
 import subprocess
@@ -49,7 +50,7 @@ def apply(tree, m):
 
 
 def main(root):
-    mutations = load(root + '/t/mutations.txt')
+    mutations = [m for path in sorted(glob.glob(root + '/t/mutations*.txt')) for m in load(path)]
     tree = tempfile.mkdtemp(prefix='postern-mutate-', dir='/var/tmp')
     killed = 0
     try:

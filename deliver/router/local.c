@@ -435,30 +435,13 @@ static void run_step(struct local *l, const struct step *s)
 
 static void forward(struct local *l)
 {
-    struct rcpt *r = l->r;
-    struct arena *a = &r->arena;
-    char id[33];
-    if (!orders_take_id(id, a)) {
-        fail(l, OUTCOME_DEFERRED, STR("4.3.0"), STR("no queue id for forwarding"));
-        return;
-    }
-    struct buf envelope = buf_make(1 << 20), prepend = buf_make(8000), line = buf_make(2000);
-    qrec_put_attr(&envelope, "rewrite_context", STR("local"));
-    qrec_put_attr(&envelope, "message_origin", STR("local"));
-    qrec_put(&envelope, QREC_SENDER, l->owner.n > 0 ? l->owner : r->order->d.sender);
-    for (size_t i = 0; i < l->forwards.n; i++)
-        qrec_put(&envelope, QREC_RCPT, l->forwards.p[i]);
-    buf_printf(&line, "Delivered-To: %.*s", STR_FMT(r->address));
-    qrec_put_line(&prepend, buf_str(&line), true);
-    r->replace = ARENA_NEW(a, struct ipc_replace);
-    *r->replace = (struct ipc_replace){
-        .job = r->order->d.job, .n = r->n, .queue_id = str_dup(a, str_from(id)), .text = str_printf(a, "forwarded as %s", id),
-        .n_rcpt = (uint32_t)l->forwards.n, .envelope = str_dup(a, buf_str(&envelope)), .prepend = str_dup(a, buf_str(&prepend)),
-    };
-    rcpt_done(r, OUTCOME_FORWARDED, "2.0.0", "forwarded as %s", id);
-    buf_done(&envelope);
-    buf_done(&prepend);
-    buf_done(&line);
+    struct expand_list to = { 0 };
+    bool good = true;
+    for (size_t i = 0; good && i < l->forwards.n; i++)
+        good = forward_expand(l->r, l->forwards.p[i], &to);
+    if (good)
+        forward_to(l->r, &to, l->owner.n > 0 ? l->owner : l->r->order->d.sender);
+    vec_done(&to.addrs);
 }
 
 static void local_done(void *arg)

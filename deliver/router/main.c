@@ -37,6 +37,10 @@ static const struct param_table router_params = { router_rows, N_ELEMS(router_ro
 static const struct param resolve_rows[] = { RESOLVE_PARAMS(RESOLVE_ROW) };
 static const struct param_table resolve_params = { resolve_rows, N_ELEMS(resolve_rows) };
 
+#define INTAKE_ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct intake_conf, k, m, name, def, lo, hi, doc)
+static const struct param intake_rows[] = { INTAKE_PARAMS(INTAKE_ROW) };
+static const struct param_table intake_params = { intake_rows, N_ELEMS(intake_rows) };
+
 static int open_list(const char *specs, unsigned flags, struct map_list **ret, struct err *err)
 {
     *ret = map_list_open(specs, flags, self.config, err);
@@ -60,10 +64,14 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     self.own_uid = geteuid();
     self.own_gid = getegid();
     map_set_connect(daemon_connect);
-    if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0)
+    if (config_fill(self.config, &resolve_params, &self.resolve_conf, err) < 0
+        || config_fill(self.config, &intake_params, &self.intake_conf, err) < 0)
         return -1;
     self.resolve = resolve_open(&self.resolve_conf, self.config, err);
-    if (self.resolve == NULL || open_list(self.conf.mailbox_maps, 0, &self.mailbox_maps, err) < 0
+    if (self.resolve == NULL)
+        return -1;
+    self.expand = expand_open(&self.intake_conf, &self.resolve_conf, self.resolve, self.config, err);
+    if (self.expand == NULL || open_list(self.conf.mailbox_maps, 0, &self.mailbox_maps, err) < 0
         || open_list(self.conf.uid_maps, 0, &self.uid_maps, err) < 0 || open_list(self.conf.gid_maps, 0, &self.gid_maps, err) < 0
         || open_list(self.conf.alias_maps, 0, &self.alias_maps, err) < 0)
         return -1;

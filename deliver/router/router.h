@@ -11,6 +11,7 @@
 #define ROUTER_ROUTER_H
 #include "base/vec.h"
 #include "daemon/daemon.h"
+#include "intake/expand.h"
 #include "intake/resolve.h"
 #include "params.h"
 #include "proto/delivery_log.h"
@@ -20,7 +21,9 @@ struct router_conf { ROUTER_PARAMS(PARAM_MEMBER) };
 struct router {
     struct router_conf conf;
     struct resolve_conf resolve_conf;
+    struct intake_conf intake_conf;
     struct resolve *resolve;
+    struct expand *expand;
     struct map_list *mailbox_maps, *uid_maps, *gid_maps, *alias_maps;
     struct match_list *mydestination;
     struct config *config;
@@ -58,6 +61,11 @@ struct rcpt {
 
 /* Set the outcome; text is copied. */
 void rcpt_done(struct rcpt *r, enum outcome outcome, const char *dsn, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* --- forward.c */
+/* WAITS. Appends what canonical and virtual aliases make of an address. False: a table failed, and the recipient is deferred. */
+bool forward_expand(struct rcpt *r, struct str address, struct expand_list *list);
+/* WAITS. A new message to these addresses in place of the recipient. */
+void forward_to(struct rcpt *r, const struct expand_list *to, struct str sender);
 /* WAITS. */
 void deliver_virtual(struct rcpt *r);
 void deliver_local(struct rcpt *r);

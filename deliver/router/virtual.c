@@ -48,6 +48,20 @@ static bool mailbox_path(struct rcpt *r, struct str value, struct str *ret)
     return !bad;
 }
 
+/* No mailbox: an alias, or nobody. */
+static void alias_or_unknown(struct rcpt *r)
+{
+    struct expand_list to = { 0 };
+    if (forward_expand(r, r->address, &to)) {
+        bool itself = to.addrs.n == 0 || (to.addrs.n == 1 && str_ieq(to.addrs.p[0], r->address));
+        if (itself)
+            rcpt_done(r, OUTCOME_BOUNCED, "5.1.1", "unknown user: \"%.*s\"", STR_FMT(r->address));
+        else
+            forward_to(r, &to, r->order->d.sender);
+    }
+    vec_done(&to.addrs);
+}
+
 static bool find_mailbox(struct rcpt *r, struct str *ret_path)
 {
     struct err err = { 0 };
@@ -56,7 +70,7 @@ static bool find_mailbox(struct rcpt *r, struct str *ret_path)
     case MAP_FOUND:
         return mailbox_path(r, str_trim(value), ret_path);
     case MAP_NONE:
-        rcpt_done(r, OUTCOME_BOUNCED, "5.1.1", "unknown user: \"%.*s\"", STR_FMT(r->address));
+        alias_or_unknown(r);
         return false;
     case MAP_TEMP:
         break;

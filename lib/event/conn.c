@@ -286,8 +286,8 @@ static enum read_result read_more(struct conn *c, int64_t deadline)
         if (c->eof || c->broken)
             return READ_CLOSED;
         enum tls_io got = read_some(c);
-        if (got == TLS_DONE)
-            return fiber_is_cancelled() ? READ_CANCELLED : READ_OK;
+        if (got == TLS_DONE)    /* a peer that never pauses must not keep the loop */
+            return fiber_yield() == WAIT_CANCELLED ? READ_CANCELLED : READ_OK;
         if (got == TLS_WANT_READ || got == TLS_WANT_WRITE) {
             enum read_result r = wait_input(c, got == TLS_WANT_READ ? EPOLLIN : EPOLLOUT, deadline);
             if (r != READ_OK)

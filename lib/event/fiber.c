@@ -453,6 +453,8 @@ enum wait fiber_sleep(int64_t until)
 enum wait fiber_yield(void)
 {
     struct fiber *f = fibers.current;
+    if (f == NULL)
+        return WAIT_OK;         /* the loop's own stack has nobody to let run */
     if (f->cancelled)
         return WAIT_CANCELLED;
     if (loop_lag_ms() <= YIELD_MS)

@@ -248,7 +248,7 @@ static size_t encode(char *to, uint32_t c)
 
 void charset_fold(struct buf *out, struct str text)
 {
-    char *room = buf_room(out, 3 * text.n), *to = room;     /* one byte becomes at most U+FFFD */
+    char *room = text.n == 0 ? NULL : buf_room(out, 3 * text.n), *to = room;    /* one byte becomes at most U+FFFD */
     bool space = false;
     if (room == NULL)
         return;

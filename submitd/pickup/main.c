@@ -163,7 +163,6 @@ static void submit_file(const char *name, struct str file, const struct stat *st
     arena_done(&a);
 }
 
-/* False: nothing more now, the queue does not take mail. */
 static void take_up(const char *name)
 {
     struct buf file = buf_make(0);

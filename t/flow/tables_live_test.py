@@ -72,6 +72,17 @@ def fails(i):
     ok(verdict(i, 'bob@example.test')[0] == 250, 'a truncated table is made anew from its source at the start', i.log()[-800:])
 
 
+def made_in_here(i):
+    """Mail that the system makes itself has not met virtual_alias_maps at the door."""
+    i.run('sendmail', '-C', i.etc, '-f', 'alice@example.test', 'root@localhost', input='Subject: for root\n\nx\n')
+    ok(i.wait_mail('alice', 'for root'), 'an alias(5) to a virtual alias reaches the mailbox', i.log()[-800:])
+    i.run('sendmail', '-C', i.etc, '-f', 'postmaster@example.test', 'no-such-user@localhost', input='Subject: comes back\n\nx\n')
+    ok(i.wait_mail('alice', 'comes back'), 'a bounce to a virtual alias reaches the mailbox', i.log()[-800:])
+    i.run('sendmail', '-C', i.etc, '-f', 'nobody@example.test', 'no-such-user@localhost', input='Subject: to nobody\n\nx\n')
+    ok(i.wait_log('nobody@example.test>.*status=bounced .unknown user'), 'a bounce to nobody ends', i.log()[-800:])
+    ok(wait_until(lambda: 'Mail queue is empty' in i.tool('postqueue', '-p').stdout), 'and nothing stays in the queue')
+
+
 def local_users(i):
     ok(verdict(i, 'root@localhost')[0] == 250, 'users of the system are known')
     ok(verdict(i, 'no-such-user@localhost')[0] == 550, 'who is not among them is refused')
@@ -79,6 +90,6 @@ def local_users(i):
 
 
 with Instance(edit=setup) as instance:
-    for what, fn in (('decides', decides), ('local users', local_users), ('changes', changes), ('fails', fails)):
+    for what, fn in (('decides', decides), ('made in here', made_in_here), ('local users', local_users), ('changes', changes), ('fails', fails)):
         case('%s: no exception' % what, lambda f=fn: f(instance))
 done()

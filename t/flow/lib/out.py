@@ -24,6 +24,9 @@ class Sink:
         self.wrapper = wrapper
         self.ehlo, self.tls, self.greeting, self.replies, self.lmtp = list(ehlo), tls, greeting, replies, lmtp
         self.commands, self.messages, self.clients, self.connections = [], [], [], 0
+        self.listen(host)
+
+    def listen(self, host):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((host, 0))
@@ -35,7 +38,7 @@ class Sink:
     def accept(self):
         while True:
             c, client = self.listener.accept()
-            self.clients.append(client[0])
+            self.clients.append(client[0] if client else '')
             self.connections += 1
             threading.Thread(target=self.session, args=(c,), daemon=True).start()
 
