@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * queue_test.c - ids, messages and their two forms on disk, Postfix's own files, and what happens when the disk fails. */
 #include "queue/queue.h"
+#include "base/enc.h"
+#include "base/num.h"
+#include "queue/journal_int.h"
 #include "queue/showq.h"
 #include "simfs.inc"
 #include "tap.h"
@@ -368,6 +371,38 @@ static void test_damage(void)
     close_queue();
 }
 
+/* A record that is right in everything but the salt: what a message body, or the ring's past, could hold. */
+static void test_foreign_salt(void)
+{
+    struct err err;
+    open_queue();
+    (void)submit("0AAAAA6");
+    (void)commit();
+    int fd = fs.io.open(&fs.io, QUEUE_JOURNAL_PATH, O_RDWR, 0);
+    uint8_t *ring = (uint8_t *)fs.inodes.p[sim_inode_of(&fs, fd)].data;
+    size_t at = JOURNAL_HEAD;
+    while (get_be32(ring + at) == RECORD_MAGIC && get_be16(ring + at + RH_TYPE) != JREC_MESSAGE)
+        at += JOURNAL_ALIGN;
+    size_t length = get_be32(ring + at + RH_LENGTH);
+    size_t next = at + (sizeof(struct record_head) + length + JOURNAL_ALIGN - 1) / JOURNAL_ALIGN * JOURNAL_ALIGN;
+    uint8_t *p = ring + next;
+    memcpy(p, ring + at, sizeof(struct record_head) + length);
+    p[sizeof(struct record_head) + 2 + 6] = '7';       /* its id: 0AAAAA7 */
+    put_be64(p + RH_LSN, get_be64(p + RH_LSN) + 1);
+    put_be64(p + RH_SALT, get_be64(p + RH_SALT) ^ 1);
+    put_be32(p + RH_PAYLOAD_CRC, crc32c(0, p + sizeof(struct record_head), length));
+    put_be32(p + RH_CRC, crc32c(0, p, RH_CRC));
+    queue_close(&q);
+    OK(queue_open(&q, &fs.io, 0, &ops, NULL, &err) == 0 && queue_recover(&q, &found, &err) == 0 && queue_find(&q, STR("0AAAAA6")) != NULL &&
+       queue_find(&q, STR("0AAAAA7")) == NULL, "a record with another salt does not count");
+    queue_close(&q);
+    put_be64(p + RH_SALT, get_be64(p + RH_SALT) ^ 1);
+    put_be32(p + RH_CRC, crc32c(0, p, RH_CRC));
+    OK(queue_open(&q, &fs.io, 0, &ops, NULL, &err) == 0 && queue_recover(&q, &found, &err) == 0 && queue_find(&q, STR("0AAAAA7")) != NULL,
+       "with the right one it does");
+    close_queue();
+}
+
 static void test_showq(void)
 {
     struct buf out = { 0 };
@@ -398,6 +433,7 @@ int main(void)
     test_full_ring();
     test_corrupt_file();
     test_damage();
+    test_foreign_salt();
     test_showq();
     return tap_done();
 }
