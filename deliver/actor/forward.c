@@ -19,11 +19,11 @@ static bool is_trusted(const struct stat *st, const struct actor_user *user)
 
 static int read_file(int fd, struct buf *out)
 {
-    char piece[4096];
-    ssize_t n;
-    while ((n = read(fd, piece, sizeof(piece))) > 0 && out->n + (size_t)n <= FORWARD_MAX)
-        buf_put(out, piece, (size_t)n);
-    return n == 0 ? 0 : -1;
+    enum { PIECE = 4096 };
+    ssize_t n = 1;
+    for (char *to; n > 0 && out->n <= FORWARD_MAX && (to = buf_room(out, PIECE)) != NULL; buf_added(out, n > 0 ? (size_t)n : 0))
+        n = read(fd, to, PIECE);
+    return n == 0 && out->n <= FORWARD_MAX ? 0 : -1;
 }
 
 /* OUTCOME_SENT: data is the file. OUTCOME_FORWARDED: there is none. OUTCOME_DEFERRED: it could not be read now. */

@@ -36,34 +36,41 @@ static void sanitize(char *p, size_t n)
     }
 }
 
-static void to_socket(const char *ident, enum log_level level, const char *text)
+/* What the log role wants in front of a line: the level's number, the program, and the word that people read. */
+static const char *const level_words[] = { "", "", "warning: ", "error: ", "fatal: ", "panic: " };
+enum { HEAD_MAX = 256 };
+
+static size_t put_head(char *out, size_t cap, const char *ident, enum log_level level)
 {
-    char line[LOG_LINE_MAX + 256];
-    int n = snprintf(line, sizeof line, "%d%s[%ld]: %s", (int)level, ident, (long)getpid(), text);
-    size_t len = MIN((size_t)n, sizeof line - 1);
-    if (send(the_log.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    return (size_t)snprintf(out, cap, "%d%.200s[%ld]: %s", (int)level, ident, (long)getpid(), level_words[level]);
+}
+
+static void to_socket(const char *ident, struct str line)
+{
+    char lost[HEAD_MAX + 64];
+    if (send(the_log.fd, line.p, line.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         the_log.lost++;
         return;
     }
     if (the_log.lost > 0) {
-        n = snprintf(line, sizeof line, "%d%s[%ld]: warning: %lu log lines were lost",
-                     (int)LOG_WARNING_LEVEL, ident, (long)getpid(), the_log.lost);
-        if (send(the_log.fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        size_t n = put_head(lost, HEAD_MAX, ident, LOG_WARNING_LEVEL);
+        n += (size_t)snprintf(lost + n, sizeof lost - n, "%lu log lines were lost", the_log.lost);
+        if (send(the_log.fd, lost, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
             the_log.lost = 0;
     }
 }
 
 static void write_line(const char *ident, enum log_level level, const char *fmt, va_list ap)
 {
-    static const char *const words[] = { "", "", "warning: ", "error: ", "fatal: ", "panic: " };
     int saved = errno;
-    char text[LOG_LINE_MAX];
-    size_t at = (size_t)snprintf(text, sizeof text, "%s", words[level]);
-    int n = vsnprintf(text + at, sizeof text - at, fmt, ap);
-    size_t len = n < 0 ? at : MIN(at + (size_t)n, sizeof text - 1);
+    char line[HEAD_MAX + LOG_LINE_MAX];
+    size_t word = strlen(level_words[level]), head = put_head(line, HEAD_MAX, ident, level);
+    char *text = line + head - word;
+    int n = vsnprintf(line + head, LOG_LINE_MAX - word, fmt, ap);
+    size_t len = n < 0 ? word : MIN(word + (size_t)n, (size_t)LOG_LINE_MAX - 1);
     sanitize(text, len);
     if (the_log.fd >= 0)
-        to_socket(ident, level, text);
+        to_socket(ident, str_make(line, (size_t)(text - line) + len));
     else
         (void)fprintf(stderr, "%s: %.*s\n", ident, (int)len, text);
     errno = saved;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/save.h"
+#include "base/buf.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,13 +21,13 @@ static int write_all(int fd, struct str text)
     return 0;
 }
 
-static void sync_dir(const char *path)
+void conf_sync_parent(const char *path)
 {
-    char dir[PATH_MAX] = ".";
+    struct buf dir = buf_make(0);
     const char *slash = strrchr(path, '/');
-    if (slash != NULL && !str_to_fixed(str_make(path, MAX((size_t)(slash - path), (size_t)1)), dir, sizeof dir))
-        return;
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    buf_add(&dir, slash == NULL ? STR(".") : str_make(path, MAX((size_t)(slash - path), (size_t)1)));
+    int fd = open(buf_cstr(&dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    buf_done(&dir);
     if (fd >= 0) {
         (void)fsync(fd);
         (void)close(fd);
@@ -44,13 +45,9 @@ static int fill(int fd, const char *path, struct str text, unsigned mode)
     return fsync(fd);
 }
 
-int conf_save(const char *path, struct str text, unsigned mode, struct err *err)
+/* real: path behind its symlinks; tmp: a name beside it. */
+static int save_as(const char *path, const char *real, const char *tmp, struct str text, unsigned mode, struct err *err)
 {
-    char real[PATH_MAX], tmp[PATH_MAX + 32];
-    if (realpath(path, real) == NULL && (errno != ENOENT || !str_to_fixed(str_from(path), real, sizeof real)))
-        return err_sys(err, ERR_CONFIG, "%s", path);
-    if (snprintf(tmp, sizeof tmp, "%s.tmp.%ld", real, (long)getpid()) >= PATH_MAX)
-        return err_set(err, ERR_CONFIG, "%s: name too long", path);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(err, ERR_CONFIG, "create %s", tmp);
@@ -64,8 +61,20 @@ int conf_save(const char *path, struct str text, unsigned mode, struct err *err)
         (void)unlink(tmp);
         return -1;
     }
-    sync_dir(real);
+    conf_sync_parent(real);
     return 0;
+}
+
+int conf_save(const char *path, struct str text, unsigned mode, struct err *err)
+{
+    char real[PATH_MAX];
+    struct buf tmp = buf_make(0);
+    if (realpath(path, real) == NULL && (errno != ENOENT || !str_to_fixed(str_from(path), real, sizeof real)))
+        return err_sys(err, ERR_CONFIG, "%s", path);
+    buf_printf(&tmp, "%s.tmp.%ld", real, (long)getpid());
+    int rc = save_as(path, real, buf_cstr(&tmp), text, mode, err);
+    buf_done(&tmp);
+    return rc;
 }
 
 int conf_lock(const char *path, struct err *err)

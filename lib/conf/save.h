@@ -13,6 +13,8 @@
 
 /* mode: of a new file; one that is there keeps its own. */
 int conf_save(const char *path, struct str text, unsigned mode, struct err *err);
+/* Make a rename or a new name in the directory of path durable, as far as that can be done. */
+void conf_sync_parent(const char *path);
 /*
  * An advisory lock of the file `path` for one change (it is created when it is
  * missing, mode 0600); waits up to ten seconds. Close the descriptor to unlock.

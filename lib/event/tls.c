@@ -2,6 +2,7 @@
 #include "event/tls.h"
 #include "base/arena.h"
 #include "event/tls_session.h"
+#include "event/tls_sign.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
@@ -25,7 +26,7 @@ struct tls {
 
 /* AEAD with forward secrecy; TLS 1.3's own suites are that anyway. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
-#define CIPHERS_OLD "ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT:@SECLEVEL=0"
+#define CIPHERS_OLD "ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT:!kRSA:!kRSAPSK:@SECLEVEL=0"   /* keys sign, they never decrypt */
 
 static int ssl_err(struct err *err, enum err_kind kind, const char *what)
 {
@@ -69,6 +70,11 @@ static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err 
         return err_prefix(err, "cannot load the private key");
     }
     if (SSL_CTX_check_private_key(ctx) != 1)
+        return ssl_err(err, ERR_CONFIG, key);
+    EVP_PKEY *detour = tls_key_detour(SSL_CTX_get0_privatekey(ctx));
+    bool ok = detour != NULL && SSL_CTX_use_PrivateKey(ctx, detour) == 1;
+    EVP_PKEY_free(detour);
+    if (!ok)
         return ssl_err(err, ERR_CONFIG, key);
     return 0;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "map/build.h"
+#include "base/buf.h"
 #include "base/enc.h"
 #include "conf/param.h"
+#include "conf/save.h"
 #include "map/lmdb_file.h"
 #include "map/source.h"
 #include <errno.h>
@@ -91,27 +93,10 @@ static int fill_file(const struct build *b, struct lmdb_file *f, const char *nam
     return -1;
 }
 
-static void sync_parent(const char *path)
+static int fill_aside(const struct build *b, const char *name, struct str text, const char *path, const char *tmp, uint64_t map_size, struct err *err)
 {
-    const char *slash = strrchr(path, '/');
-    char dir[4096] = ".";
-    if (slash != NULL && !str_to_fixed(str_make(path, MAX((size_t)(slash - path), (size_t)1)), dir, sizeof dir))
-        return;
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    (void)fsync(fd);
-    (void)close(fd);
-}
-
-/* No file is there that can be used: make one aside. */
-static int build_aside(const struct build *b, const char *name, struct str text, const char *path, uint64_t map_size, struct err *err)
-{
-    char tmp[4096];
     struct build all = *b;
     all.keep = false;
-    if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
-        return err_set(err, ERR_CONFIG, "%s: name too long", path);
     (void)unlink(tmp);
     int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)b->mode);
     if (fd < 0)
@@ -126,7 +111,17 @@ static int build_aside(const struct build *b, const char *name, struct str text,
     if (rc < 0)
         (void)unlink(tmp);
     else
-        sync_parent(path);
+        conf_sync_parent(path);
+    return rc;
+}
+
+/* No file is there that can be used: make one aside. */
+static int build_aside(const struct build *b, const char *name, struct str text, const char *path, uint64_t map_size, struct err *err)
+{
+    struct buf tmp = buf_make(0);
+    buf_printf(&tmp, "%s.%ld.tmp", path, (long)getpid());
+    int rc = fill_aside(b, name, text, path, buf_cstr(&tmp), map_size, err);
+    buf_done(&tmp);
     return rc;
 }
 

@@ -45,7 +45,7 @@ static int regexp_pattern(struct map *m, struct str *text, struct rule *rule, st
 {
     struct str pattern, flags;
     char why[120];
-    int cflags;
+    int cflags = 0;
     if (pattern_split(text, &pattern, &flags, err) < 0 || read_flags(flags, &cflags, err) < 0)
         return -1;
     struct pattern *p = ARENA_NEW(&m->arena, struct pattern);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proto/date.h"
 #include "base/num.h"
+#include "proto/rfc822.h"
 
 static const char month_names[12][4] = {
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -66,24 +67,6 @@ int64_t date_unix(const struct date_civil *c, int zone_minutes)
            (int64_t)c->minute * 60 + (int64_t)c->second - (int64_t)zone_minutes * 60;
 }
 
-/* White space and nested comments. */
-static void skip_cfws(struct str *s)
-{
-    size_t depth = 0, i = 0;
-    for (; i < s->n; i++) {
-        char c = s->p[i];
-        if (depth > 0 && c == '\\' && i + 1 < s->n)
-            i++;
-        else if (c == '(')
-            depth++;
-        else if (depth > 0)
-            depth -= c == ')' ? 1 : 0;
-        else if (!ascii_is_space(c))
-            break;
-    }
-    *s = str_skip(*s, i);
-}
-
 static struct str take_alpha(struct str *s)
 {
     size_t n = 0;
@@ -140,7 +123,7 @@ static bool take_offset(struct str *s, int *ret)
 static void take_zone(struct str *s, int *ret)
 {
     *ret = 0;
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (take_offset(s, ret))
         return;
     struct str word = take_alpha(s);
@@ -163,18 +146,18 @@ static bool take_year(struct str *s, int64_t *ret)
 
 static bool take_clock(struct str *s, struct date_civil *c)
 {
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (!take_number(s, 1, 2, &c->hour))
         return false;
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (!take_char(s, ':'))
         return false;
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (!take_number(s, 1, 2, &c->minute))
         return false;
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (take_char(s, ':')) {
-        skip_cfws(s);
+        rfc822_skip_cfws(s);
         return take_number(s, 1, 2, &c->second);
     }
     return true;
@@ -184,18 +167,18 @@ bool date_parse_rfc5322(struct str s, int64_t *ret_time, int *ret_zone)
 {
     struct date_civil c = { 0 };
     int zone;
-    skip_cfws(&s);
+    rfc822_skip_cfws(&s);
     if (take_alpha(&s).n > 0) {
-        skip_cfws(&s);
+        rfc822_skip_cfws(&s);
         (void)take_char(&s, ',');
-        skip_cfws(&s);
+        rfc822_skip_cfws(&s);
     }
     if (!take_number(&s, 1, 2, &c.day))
         return false;
-    skip_cfws(&s);
+    rfc822_skip_cfws(&s);
     if (!take_month(&s, &c.month))
         return false;
-    skip_cfws(&s);
+    rfc822_skip_cfws(&s);
     if (!take_year(&s, &c.year) || !take_clock(&s, &c) || !date_is_valid(&c))
         return false;
     take_zone(&s, &zone);

@@ -6,23 +6,7 @@
 #include "base/enc.h"
 #include "base/num.h"
 #include "proto/mime.h"
-
-static void skip_cfws(struct str *s)
-{
-    size_t i = 0, depth = 0;
-    for (; i < s->n; i++) {
-        char c = s->p[i];
-        if (depth > 0 && c == '\\' && i + 1 < s->n)
-            i++;
-        else if (c == '(')
-            depth++;
-        else if (depth > 0)
-            depth -= c == ')' ? 1 : 0;
-        else if (!ascii_is_space(c))
-            break;
-    }
-    *s = str_skip(*s, i);
-}
+#include "proto/rfc822.h"
 
 /* RFC 2045 §5.1 token; 8-bit bytes are let through, as people send them. */
 static bool is_token_char(char c)
@@ -42,11 +26,11 @@ static struct str take_token(struct str *s)
 
 static bool take_char(struct str *s, char c)
 {
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     if (s->n == 0 || s->p[0] != c)
         return false;
     *s = str_skip(*s, 1);
-    skip_cfws(s);
+    rfc822_skip_cfws(s);
     return true;
 }
 
@@ -105,7 +89,7 @@ bool mime_value_parse(struct mime_value *v, struct str field, bool with_subtype)
     v->subtype = STR("");
     v->text.limit = field.n + 1;
     buf_reset(&v->text);
-    skip_cfws(&field);
+    rfc822_skip_cfws(&field);
     v->type = take_token(&field);
     if (v->type.n == 0)
         return false;
@@ -119,7 +103,7 @@ bool mime_value_parse(struct mime_value *v, struct str field, bool with_subtype)
     skip_to_semicolon(&field);
     while (v->n_params < MIME_PARAMS_MAX && take_char(&field, ';')) {
         take_param(v, &field);
-        skip_cfws(&field);
+        rfc822_skip_cfws(&field);
         if (field.n > 0 && field.p[0] != ';')
             skip_to_semicolon(&field);
     }
@@ -152,7 +136,7 @@ enum mime_encoding mime_encoding(struct str field)
         { "7bit", MIME_IDENTITY }, { "8bit", MIME_IDENTITY }, { "binary", MIME_IDENTITY },
         { "base64", MIME_BASE64 }, { "quoted-printable", MIME_QP },
     };
-    skip_cfws(&field);
+    rfc822_skip_cfws(&field);
     struct str token = take_token(&field);
     for (size_t i = 0; i < N_ELEMS(names); i++)
         if (str_ieqz(token, names[i].name))

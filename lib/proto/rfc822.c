@@ -80,3 +80,20 @@ void rfc822_unfold(struct buf *out, struct str value)
         value = str_skip(value, lf == NULL ? n : n + 1);
     }
 }
+
+void rfc822_skip_cfws(struct str *s)
+{
+    size_t depth = 0, i = 0;
+    for (; i < s->n; i++) {
+        char c = s->p[i];
+        if (depth > 0 && c == '\\' && i + 1 < s->n)
+            i++;
+        else if (c == '(')
+            depth++;
+        else if (depth > 0)
+            depth -= c == ')' ? 1 : 0;
+        else if (!ascii_is_space(c))
+            break;
+    }
+    *s = str_skip(*s, i);
+}

@@ -27,4 +27,6 @@ size_t rfc822_header_len(struct str msg);
 bool rfc822_find(struct str header, struct str name, struct str *ret_value);
 /* Appends the value as one line: line ends go, the white space after them stays. */
 void rfc822_unfold(struct buf *out, struct str value);
+/* Skips white space and nested comments (RFC 5322 §3.2.2). */
+void rfc822_skip_cfws(struct str *s);
 #endif

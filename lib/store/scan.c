@@ -133,11 +133,13 @@ static void take_new(struct box *b, struct names *n, const char *file)
     if (b->read_only || !maildir_name_parse(str_from(file), &name)) {
         names_add(n, file, true, true);
     } else {
-        buf_printf(&from, "new/%s", file);
+        buf_puts(&from, "new/");
+        buf_puts(&from, file);
         buf_printf(&to, "cur/%.*s:2,", STR_FMT(name.base));
         if (str_chr(str_from(file), ':') >= 0) {
             buf_reset(&to);
-            buf_printf(&to, "cur/%s", file);
+            buf_puts(&to, "cur/");
+            buf_puts(&to, file);
         }
         bool moved = renameat(b->dir, buf_cstr(&from), b->dir, buf_cstr(&to)) == 0;
         if (moved || errno != ENOENT)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/buf.h"
 #include "base/num.h"
 #include "conf/param.h"
 #include "conf/save.h"
@@ -13,7 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DEFAULT_PORT_BASE = 2000, LONGEST_SOCKET = 40 };
+/* FULL_MAX: the longest name of a directory whose sockets have names that fit, and its end. */
+enum { DEFAULT_PORT_BASE = 2000, LONGEST_SOCKET = 40, FULL_MAX = sizeof((struct sockaddr_un *)NULL)->sun_path - LONGEST_SOCKET + 1 };
 
 static const struct { const char *name; mode_t mode; } dirs[] = {
     { "", 0755 }, { "/etc", 0755 }, { "/etc/tls", 0755 }, { "/spool", 0755 }, { "/lib", 0755 }, { "/lib/empty", 0755 },
@@ -84,28 +86,34 @@ static int make_instance(const char *dir, unsigned port_base, struct err *err)
     i.user = pw->pw_name;
     const struct group *gr = getgrgid(getegid());
     i.group = gr == NULL ? "nogroup" : gr->gr_name;
-    char cert[PATH_MAX], key[PATH_MAX];
-    (void)snprintf(cert, sizeof cert, "%s/etc/tls/cert.pem", dir);
-    (void)snprintf(key, sizeof key, "%s/etc/tls/key.pem", dir);
-    if (refuse_foreign(dir, err) < 0 || make_dirs(dir, err) < 0 || cert_make("mail.example.test", cert, key, err) < 0)
-        return -1;
-    return write_files(&i, err);
+    struct buf cert = buf_make(0), key = buf_make(0);
+    buf_printf(&cert, "%s/etc/tls/cert.pem", dir);
+    buf_printf(&key, "%s/etc/tls/key.pem", dir);
+    int rc = refuse_foreign(dir, err);
+    if (rc == 0)
+        rc = make_dirs(dir, err);
+    if (rc == 0)
+        rc = cert_make("mail.example.test", buf_cstr(&cert), buf_cstr(&key), err);
+    buf_done(&cert);
+    buf_done(&key);
+    return rc < 0 ? -1 : write_files(&i, err);
 }
 
 /* The absolute name of a directory that need not exist yet. */
-static int absolute(const char *dir, char ret[PATH_MAX], struct err *err)
+static int absolute(const char *dir, char ret[FULL_MAX], struct err *err)
 {
-    char parent[PATH_MAX];
     if (mkdir(dir, 0755) < 0 && errno != EEXIST)
         return err_sys(err, ERR_PERM, "make directory %s", dir);
-    if (realpath(dir, parent) == NULL)
+    char *full = realpath(dir, NULL);
+    if (full == NULL)
         return err_sys(err, ERR_PERM, "%s", dir);
-    if (strlen(parent) + LONGEST_SOCKET > sizeof((struct sockaddr_un *)NULL)->sun_path)
-        return err_set(err, ERR_PERM, "%s: the name is too long for the sockets below it; choose a shorter one", parent);
-    if (strpbrk(parent, " \t\n\"'$#,{}") != NULL)
-        return err_set(err, ERR_PERM, "%s: the name has characters that mean something in main.cf; choose another one", parent);
-    (void)str_to_fixed(str_from(parent), ret, PATH_MAX);
-    return 0;
+    int rc = 0;
+    if (strpbrk(full, " \t\n\"'$#,{}") != NULL)
+        rc = err_set(err, ERR_PERM, "%s: the name has characters that mean something in main.cf; choose another one", full);
+    else if (!str_to_fixed(str_from(full), ret, FULL_MAX))
+        rc = err_set(err, ERR_PERM, "%s: the name is too long for the sockets below it; choose a shorter one", full);
+    free(full);
+    return rc;
 }
 
 static int check_port_base(const char *etc, unsigned asked, unsigned *ret, struct err *err)
@@ -136,13 +144,13 @@ static void say_how(const char *dir, unsigned n)
 
 int run_postfix(const char *config_dir, const char *command, struct err *err)
 {
-    char self[PATH_MAX], path[PATH_MAX + 16];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    static const char sibling[] = "/postfix";
+    char path[PATH_MAX + sizeof sibling];
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
     if (n < 0)
         return err_sys(err, ERR_PERM, "/proc/self/exe");
-    self[n] = '\0';
-    *strrchr(self, '/') = '\0';
-    (void)snprintf(path, sizeof path, "%s/postfix", self);
+    path[n] = '\0';
+    memcpy(strrchr(path, '/'), sibling, sizeof sibling);
     (void)fflush(stdout);
     pid_t pid = fork();
     if (pid < 0)
@@ -162,7 +170,7 @@ int run_postfix(const char *config_dir, const char *command, struct err *err)
 
 int try_start(const char *dir, unsigned port_base, struct err *err)
 {
-    char full[PATH_MAX], etc[PATH_MAX + 8], main_cf[PATH_MAX + 16];
+    char full[FULL_MAX], etc[FULL_MAX + 8], main_cf[FULL_MAX + 16];
     unsigned base = port_base == 0 ? DEFAULT_PORT_BASE : port_base;
     if (absolute(dir, full, err) < 0)
         return -1;

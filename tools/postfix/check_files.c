@@ -2,6 +2,7 @@
  *
  * Users, certificates and the queue's directories.
  */
+#include "base/buf.h"
 #include "base/vec.h"
 #include "postfix.h"
 #include <errno.h>
@@ -63,9 +64,13 @@ static const char *const pem_files[] = {
 
 static bool has_pem(int fd)
 {
-    char text[65536];
-    ssize_t n = read(fd, text, sizeof text);
-    return n > 0 && str_find(str_make(text, (size_t)n), STR("-----BEGIN ")) >= 0;
+    enum { ENOUGH = 65536 };
+    struct buf text = buf_make(0);
+    ssize_t n = read(fd, buf_room(&text, ENOUGH), ENOUGH);
+    buf_added(&text, n > 0 ? (size_t)n : 0);
+    bool has = str_find(buf_str(&text), STR("-----BEGIN ")) >= 0;
+    buf_done(&text);
+    return has;
 }
 
 static void check_pem(struct check *k, const char *where, const char *param, struct str file)

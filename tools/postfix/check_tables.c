@@ -26,6 +26,9 @@ static bool in_list(const char *const *list, size_t n, struct str word)
     return false;
 }
 
+/* Restrictions that lists may hold and that never match here. */
+static const char *const idle_words[] = { "defer_if_reject", "permit_mx_backup", "permit_tls_all_clientcerts", "permit_tls_clientcerts" };
+
 static bool is_type(struct str word)
 {
     const char *name;
@@ -70,6 +73,8 @@ static void check_value(struct check *k, const char *where, const char *param, c
     while (lex_word(&rest, ", \t\r\n", &word)) {
         while (word.n > 0 && word.p[0] == '!')
             word = str_skip(word, 1);
+        if (in_list(idle_words, N_ELEMS(idle_words), word))
+            check_warn(k, "%s: %s: the restriction %.*s never matches here", where, param, STR_FMT(word));
         if (!is_table(param, word, &type) || str_chr(word, '$') >= 0)
             continue;
         struct map *m = map_open(word, 0, k->config, &err);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/utf8.h"
 #include "os/clock.h"
 #include "os/local.h"
@@ -125,10 +126,11 @@ static int create(int dir, char *name, size_t cap)
 
 static void wake_pickup(const char *queue_directory)
 {
-    char path[4096];
+    struct buf path = buf_make(0);
     struct err err;
-    (void)snprintf(path, sizeof path, "%s/public/pickup", queue_directory);
-    int fd = local_connect(path, &err);
+    buf_printf(&path, "%s/public/pickup", queue_directory);
+    int fd = local_connect(buf_cstr(&path), &err);
+    buf_done(&path);
     if (fd >= 0)
         (void)close(fd);            /* nobody there: it will look by itself when the system is up */
 }

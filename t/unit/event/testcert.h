@@ -31,15 +31,19 @@ static inline X509 *testcert_make(EVP_PKEY *key)
 }
 
 /* path: a mkstemp() template. */
-static inline void testcert_write(char *path)
+static inline void testcert_write_key(char *path, EVP_PKEY *key)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = testcert_make(key);
     FILE *f = fdopen(mkstemp(path), "w");
     PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
     PEM_write_X509(f, x);
     fclose(f);
     X509_free(x);
+}
+static inline void testcert_write(char *path)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    testcert_write_key(path, key);
     EVP_PKEY_free(key);
 }
 #endif
