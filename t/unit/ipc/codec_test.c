@@ -92,8 +92,11 @@ static void test_bad_values(void)
     OK(!ipc_decode(IPC_BROKER_CONNECTED, broker, sizeof broker, &any), "a descriptor mark other than 0 and 1 is refused");
     OK(!ipc_decode(IPC_BUSY, busy, sizeof busy, &any), "a bool other than 0 and 1 is refused");
     OK(!ipc_decode(IPC_TABLE_GET, order, sizeof order, &any), "a string length that points far outside is refused");
-    put_be32(order + 4, 4097);
-    OK(!ipc_decode(IPC_TABLE_GET, order, sizeof order, &any), "a string length over the maximum is refused");
+    static uint8_t whole[8 + 4097];
+    put_be32(whole + 4, 4096);
+    OK(ipc_decode(IPC_TABLE_GET, whole, sizeof whole - 1, &any) && any.table_get.key.n == 4096, "a string of its maximum is taken");
+    put_be32(whole + 4, 4097);
+    OK(!ipc_decode(IPC_TABLE_GET, whole, sizeof whole, &any), "a string over its maximum is refused, though it is all there");
 }
 
 static void test_heads(void)
