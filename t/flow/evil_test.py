@@ -101,7 +101,8 @@ def literals(i):
     for text in (b'a LOGIN {4294967296}\r\n', b'a LOGIN {1048576}\r\n', b'a LOGIN {-1}\r\n', b'a LOGIN {18446744073709551615+}\r\n',
                  b'a LOGIN {99999999+}\r\n' + b'x' * 100000, b'a AUTHENTICATE PLAIN !!!!\r\n', b'a LOGIN "abc\0def" x\r\n', b'a LOGIN "abc\\\r\n'):
         got, _ = pour(connect(i, 'imaps'), text)
-        ok(re.search(rb'(BAD|NO|BYE)', got), 'IMAP before login: %r is refused' % text[:40], got[:300])
+        # a client that goes on sending after the close may lose the reply to the reset
+        ok(re.search(rb'(BAD|NO|BYE)', got) or (len(text) > 65536 and b' OK ' not in got[10:]), 'IMAP before login: %r is refused' % text[:40], got[:300])
     ok(unharmed(i, before), 'and no process dies')
 
 

@@ -126,8 +126,9 @@ BOMBS = {
 
 
 def session_of(i, c):
-    """Process of that client's session: the one that the login line names."""
-    return int(re.findall(r'mpid=(\d+)', i.log())[-1])
+    """Process of that client's session: the one that the login line names, once that line is there; 0 before."""
+    pid = re.findall(r'mpid=(\d+)', i.log())[-1]
+    return int(pid) if os.path.exists('/proc/%s/stat' % pid) else 0
 
 
 def cpu(pid):
