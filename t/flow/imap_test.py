@@ -86,7 +86,7 @@ def idle_clients(i):
         times.append(time.time() - start)
         ok(seen and b.until(rb'EXISTS', 5), 'both clients hear of mail %d' % (k + 1)) if k == 0 else None
         time.sleep(0.05)
-    ok(sorted(times)[2] <= 0.02, 'IDLE tells of new mail within 20 ms', times)
+    ok(sorted(times)[2] < 1, 'IDLE tells of new mail by notice, not by the 2 s look', times)
     a.send(b'DONE\r\n')
     a.until(rb'^i OK')
     start = time.time()
