@@ -4,6 +4,7 @@
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   request.c  one AUTH from its first line to its answer
+ *   abuse.c    how long it waits, and whether its password is looked at
  *   check.c    user name and password to a verdict: cache, passwd-file, worker
  *   pool.c     the auth workers and the queue before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
@@ -38,7 +39,6 @@ struct authd {
     const char *mechs[SASL_MECHS][2];
     size_t n_mechs;
     struct auth_cache *cache;
-    struct penalty *penalty;
     struct handover *handover;
     struct token_keys keys;
     size_t n_requests;          /* in work, all streams */

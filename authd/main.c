@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "abuse.h"
 #include "os/sandbox.h"
 #include <fcntl.h>
 #include <unistd.h>
@@ -107,6 +108,10 @@ static int choose_mechs(struct err *err)
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
+    const char *data = config_get(d->config, "data_directory", err);
+    if (data == NULL)
+        return -1;
+    abuse_open(data);
     state.private_instance = d->private_instance;
     return choose_mechs(err) < 0 || open_passdbs(d, err) < 0 ? -1 : 0;
 }
@@ -132,7 +137,7 @@ static void start(const struct daemon_ctx *d)
 {
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
-    state.penalty = penalty_new();
+    abuse_start();
     state.handover = handover_new();
     say_bad_lines();
     if (!keys_start())
@@ -178,7 +183,11 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
             stream_close(s);
 }
 
-static void on_drain(void) { stream_drain_public(); }
+static void on_drain(void)
+{
+    abuse_stop();
+    stream_drain_public();
+}
 
 static bool idle(void) { return state.n_requests == 0; }
 
