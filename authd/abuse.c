@@ -97,8 +97,20 @@ static void mark_dirty(void)
     self.dirty = true;
 }
 
+static void forget(void)
+{
+    timer_cancel(&self.save);
+    penalty_free(self.penalty);
+    throttle_free(self.guesses);
+    throttle_free(self.flying);
+    throttle_free(self.reserve);
+    throttle_free(self.accounts);
+    known_free(self.known);
+}
+
 void abuse_start(void)
 {
+    forget();
     self.penalty = penalty_new();
     self.guesses = throttle_new(TABLE_MAX, HOUR_MS);
     self.flying = throttle_new(TABLE_MAX, HOUR_MS);
