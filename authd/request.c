@@ -12,6 +12,7 @@
 #include "authd.h"
 #include "abuse.h"
 #include "base/enc.h"
+#include "db.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
@@ -30,7 +31,7 @@ struct request {
     int64_t started;            /* when the message was complete */
     struct sasl_server sasl;
     struct auth_cmd cmd;        /* strings in the arena */
-    struct check check;
+    struct db_query query;
     struct abuse abuse;
     struct str code;            /* HELD: what FAIL will say */
 };
@@ -61,7 +62,7 @@ static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != 
 /* Our own processes do not say who is counted. */
 static struct abuse_who who_is(const struct request *r)
 {
-    return (struct abuse_who){ .user = r->check.user, .password = r->sasl.password, .remote = r->cmd.remote, .service = r->cmd.service,
+    return (struct abuse_who){ .user = r->query.vars.user, .password = r->sasl.password, .remote = r->cmd.remote, .service = r->cmd.service,
                                .is_smtp = is_smtp(r), .exempt = r->cmd.no_penalty && stream_kind(r->stream) == STREAM_PUBLIC };
 }
 
@@ -70,7 +71,7 @@ static void request_free(struct request *r)
     timer_cancel(&r->timer);
     if (r->state == CHECKING) {
         struct abuse_who who = who_is(r);
-        check_cancel(&r->check);
+        db_cancel(&r->query);
         abuse_abandoned(&r->abuse, &who);
     }
     list_remove(&r->node);
@@ -91,7 +92,7 @@ static void answer(struct request *r, struct auth_answer a)
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = r->code });
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -122,12 +123,12 @@ static void refused(struct request *r, struct str code)
 static void granted(struct request *r)
 {
     struct buf token = buf_make(0), cookie = buf_make(0);
-    const struct account *who = &r->check.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = who->user };
+    const struct account *who = &r->query.account;
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
     struct abuse_who asker = who_is(r);
     abuse_passed(&r->abuse, &asker);
     if (stream_kind(r->stream) == STREAM_SMTP) {
-        struct token_claim claim = { .user = who->user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
+        struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
         token_make(&authd()->keys.keys[0], &claim, clock_wall_ms() / 1000 + TOKEN_LIFETIME_SECONDS, &token);
         ok.token = buf_str(&token);
     }
@@ -147,12 +148,12 @@ static void temp_fail(struct request *r)
 {
     struct abuse_who who = who_is(r);
     abuse_undecided(&r->abuse, &who);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = STR("temp_fail") });
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
 }
 
-static void on_checked(struct check *c, enum auth_verdict verdict)
+static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
-    struct request *r = container_of(c, struct request, check);
+    struct request *r = container_of(q, struct request, query);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
     case VERDICT_MATCH: granted(r); return;
@@ -173,7 +174,7 @@ static void on_penalty_over(struct timer *t)
     switch (abuse_take(&r->abuse, &who)) {
     case ABUSE_CHECK:
         r->state = CHECKING;
-        check_start(&r->check);
+        db_ask(&r->query);
         return;
     case ABUSE_REFUSE: hold(r, STR("")); return;
     case ABUSE_LATER: timer_set(&r->timer, loop_now() + ABUSE_AGAIN_MS, on_penalty_over); return;
@@ -186,10 +187,14 @@ static void on_penalty_over(struct timer *t)
 static void complete(struct request *r)
 {
     r->started = loop_now();
-    r->check = (struct check){ .arena = &r->arena, .user = STR(""), .password = r->sasl.password, .remote = r->cmd.remote,
-                               .service = r->cmd.service, .session = r->cmd.session, .done = on_checked };
-    if (!account_canonical(r->sasl.user, str_from(authd()->conf.username_chars), &r->arena, &r->check.user)) {
-        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): Username contains disallowed characters", STR_FMT(r->cmd.remote));
+    const char *why;
+    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_kind(r->stream) == STREAM_LOGIN, .done = on_checked };
+    r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
+                                        .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .mech = str_from(sasl_mech_name(r->sasl.mech)) };
+    if (!db_canonical(&r->query, &why)) {
+        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         return;
     }
@@ -225,7 +230,7 @@ static void step(struct request *r, const struct str *message)
     case SASL_FAILED:
         timer_cancel(&r->timer);
         r->started = loop_now();
-        r->check.user = STR("");
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         break;
     }
