@@ -5,6 +5,7 @@
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   request.c  one AUTH from its first line to its answer
  *   abuse.c    how long it waits, and whether its password is looked at
+ *   control.c  what an administrator asks
  *   db.h       user name and password to a verdict and an account: chain.c and the databases
  *   pool.c     the auth workers and the queue before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
