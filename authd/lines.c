@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "lines.h"
+#include "base/enc.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -67,7 +68,7 @@ static const char *write_some(struct lines *l)
     return NULL;
 }
 
-static const char *over(const struct lines *l) { return l->out.n == 0 && l->is_over != NULL && l->is_over(l) ? "" : NULL; }
+static const char *over(struct lines *l) { return l->out.n == 0 && l->is_over != NULL && l->is_over(l) ? "" : NULL; }
 
 static void on_ready(struct watch *w, uint32_t events)
 {

@@ -20,7 +20,7 @@ struct lines {
     /* One line without its LF. False: the connection must end. */
     bool (*on_line)(struct lines *l, struct str line);
     /* Is there nothing more to do for it? Asked when all was sent; NULL = never. */
-    bool (*is_over)(const struct lines *l);
+    bool (*is_over)(struct lines *l);
     /* The connection is over, for this reason ("" = the peer left): call lines_done() and free what holds it. */
     void (*on_end)(struct lines *l, const char *why);
 };

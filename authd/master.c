@@ -327,7 +327,7 @@ static bool on_line(struct lines *l, struct str line)
 }
 
 static bool is_idle(const struct master *m) { return m->n_asks == 0 && !m->listing && m->lines.out.n == 0; }
-static bool is_over(const struct lines *l) { return masters.draining && is_idle(container_of(l, const struct master, lines)); }
+static bool is_over(struct lines *l) { return masters.draining && is_idle(master_of(l)); }
 
 static void on_end(struct lines *l, const char *why)
 {

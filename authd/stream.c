@@ -161,7 +161,7 @@ static bool on_line(struct lines *l, struct str line)
 }
 
 static bool is_idle(const struct stream *s) { return s->kind == STREAM_PUBLIC && s->requests.n == 0 && s->lines.out.n == 0; }
-static bool is_over(const struct lines *l) { return streams.draining && is_idle(container_of(l, const struct stream, lines)); }
+static bool is_over(struct lines *l) { return streams.draining && is_idle(stream_of(l)); }
 
 static void on_end(struct lines *l, const char *why)
 {
