@@ -237,14 +237,16 @@ class Conn:
         return got
 
 
-def fill(text, conns, name):
+def fill(text, conns, name, apart):
+    if apart:       # every exchange from an address of its own: one server's penalties are off, the other's are not
+        text = text.replace('rip=192.0.2.10\t', 'rip=10.0.%d.10\t' % [e[0] for e in EXCHANGES].index(name))
     text = text.replace('{pid}', str(os.getpid())).replace('{cpid}', str(100000 + [e[0] for e in EXCHANGES].index(name)))
     text = re.sub(r'\{cookie:(\w+)\}', lambda m: conns[m.group(1)].cookie or '0' * 32, text)
     text = re.sub(r'\{b64:([^{}]*)\}', lambda m: b64(m.group(1)), text)
     return re.sub(r'\{plain:([^:{}]*):([^{}]*)\}', lambda m: b64('\\0%s\\0%s' % m.groups()), text)
 
 
-def play(exchange, sockets, quiet=0.3, expected=None):
+def play(exchange, sockets, quiet=0.3, expected=None, apart=False):
     """One exchange as a list of transcript lines. expected: a transcript, whose numbers of lines are waited for."""
     name, kinds, steps = exchange
     conns, out = {}, ['== ' + name]
@@ -256,7 +258,7 @@ def play(exchange, sockets, quiet=0.3, expected=None):
         conn = conns[c]
         out += ['%s > %s' % (c, quote(part if len(part) < 2000 else part[:40] + '<%d more>' % (len(part) - 40))) for part in text.split('\n')[:-1]]
         try:
-            conn.s.sendall(fill(text, conns, name).encode('latin-1'))
+            conn.s.sendall(fill(text, conns, name, apart).encode('latin-1'))
         except OSError:
             pass
         was_closed = conn.closed
@@ -284,10 +286,10 @@ def reply_counts(transcript):
     return counts
 
 
-def play_all(sockets, quiet, expected=None, workers=16):
+def play_all(sockets, quiet, expected=None, workers=16, apart=False):
     """{name: transcript}"""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        jobs = {e[0]: pool.submit(play, e, sockets, quiet, (expected or {}).get(e[0])) for e in EXCHANGES}
+        jobs = {e[0]: pool.submit(play, e, sockets, quiet, (expected or {}).get(e[0]), apart) for e in EXCHANGES}
         return {name: job.result() for name, job in jobs.items()}
 
 
