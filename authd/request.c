@@ -238,14 +238,8 @@ static void step_base64(struct request *r, struct str text)
 
 static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
 {
-    r->cmd = *cmd;
-    r->cmd.resp = STR("");
-    r->cmd.mech = STR("");
-    r->cmd.service = str_dup(&r->arena, cmd->service);
-    r->cmd.remote = str_dup(&r->arena, cmd->remote);
-    r->cmd.local = str_dup(&r->arena, cmd->local);
-    r->cmd.session = str_dup(&r->arena, cmd->session);
-    r->cmd.remote_port = r->cmd.local_port = STR("");
+    r->cmd = auth_cmd_dup(&r->arena, cmd);
+    r->cmd.resp = r->cmd.mech = STR("");
 }
 
 static bool is_offered(enum sasl_mech mech)
