@@ -5,10 +5,12 @@
 #ifndef AUTHD_PARAMS_H
 #define AUTHD_PARAMS_H
 #include "conf/param.h"
+#include "daemon/auth_listen.h"
 
 #define AUTHD_USERNAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@"
 
 #define AUTHD_PARAMS(P)                                                                                                             \
+    AUTH_LISTEN_PARAM(P)                                                                                                            \
     P(STR, passdb, "postern_passdb", "", 0, 0,                                                                                      \
       "Where passwords are checked, in order: passwd-file:/path (Dovecot's format) and pam; empty: passwd-file:$config_directory/passwd in a private instance, pam otherwise.") \
     P(STR, mechanisms, "postern_auth_mechanisms", "plain login", 0, 0,                                                              \

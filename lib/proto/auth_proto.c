@@ -295,6 +295,7 @@ static bool parse_result(const struct auth_line *l, struct auth_answer *a, const
     (void)auth_line_get(l, 2, "code", &a->code);
     (void)auth_line_get(l, 2, "reason", &a->reason);
     (void)auth_line_get(l, 2, "original_user", &a->original_user);
+    (void)auth_line_get(l, 2, "auth_user", &a->auth_user);
     if (a->verb == AUTH_ANSWER_OK) {
         (void)auth_line_get(l, 2, "token", &a->token);
         (void)auth_line_get(l, 2, "cookie", &a->cookie);
@@ -334,7 +335,7 @@ static bool parse_answer(const struct auth_line *l, struct auth_answer *a, const
 bool auth_answer_parse(struct str line, struct arena *arena, struct auth_answer *ret, const char **ret_why)
 {
     struct auth_line l;
-    struct auth_answer a = { .mech = STR(""), .data = STR(""), .user = STR(""), .code = STR(""), .reason = STR(""), .token = STR(""), .cookie = STR(""), .original_user = STR(""), .extra = STR(""), .resp = STR("") };
+    struct auth_answer a = { .mech = STR(""), .data = STR(""), .user = STR(""), .code = STR(""), .reason = STR(""), .token = STR(""), .cookie = STR(""), .original_user = STR(""), .auth_user = STR(""), .extra = STR(""), .resp = STR("") };
     const char *why = "line too long";
     bool ok = auth_line_parse(line, arena, &l);
     if (ok) {
@@ -369,10 +370,11 @@ void auth_answer_put(struct buf *out, const struct auth_answer *a)
         put_unless_empty(out, "user", a->user);
         put_unless_empty(out, "code", a->code);
         put_unless_empty(out, "reason", a->reason);
+        buf_add(out, a->extra);
         put_unless_empty(out, "original_user", a->original_user);
+        put_unless_empty(out, "auth_user", a->auth_user);
         put_unless_empty(out, "token", a->token);
         put_unless_empty(out, "cookie", a->cookie);
-        buf_add(out, a->extra);
         if (a->has_resp)
             auth_line_field(out, "resp", a->resp);
         break;
@@ -391,8 +393,7 @@ void auth_handshake_put(struct buf *out, const char *const mechs[][2], size_t n_
 /* ---- master and userdb sockets ---- */
 
 static const char *const asks[] = { [AUTH_ASK_VERSION] = "VERSION", [AUTH_ASK_CPID] = "CPID", [AUTH_ASK_USER] = "USER", [AUTH_ASK_PASS] = "PASS",
-                                    [AUTH_ASK_LIST] = "LIST", [AUTH_ASK_REQUEST] = "REQUEST", [AUTH_ASK_CACHE_FLUSH] = "CACHE-FLUSH",
-                                    [AUTH_ASK_CACHE_STATUS] = "CACHE-STATUS" };
+                                    [AUTH_ASK_LIST] = "LIST", [AUTH_ASK_REQUEST] = "REQUEST", [AUTH_ASK_CACHE_FLUSH] = "CACHE-FLUSH" };
 
 static bool parse_who(const struct auth_line *l, struct auth_ask *q, const char **why)
 {
@@ -406,12 +407,12 @@ static bool parse_who(const struct auth_line *l, struct auth_ask *q, const char 
     return q->about.service.n > 0;
 }
 
-static bool is_cookie(struct str s)
+static bool is_hex(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!ascii_is_digit(s.p[i]) && (ascii_lower(s.p[i]) < 'a' || ascii_lower(s.p[i]) > 'f'))
             return false;
-    return s.n == AUTH_COOKIE_HEX;
+    return true;
 }
 
 static bool parse_request(const struct auth_line *l, struct auth_ask *q, const char **why)
@@ -419,7 +420,7 @@ static bool parse_request(const struct auth_line *l, struct auth_ask *q, const c
     struct str pid;
     *why = "malformed REQUEST";
     if (l->n < 5 || !num_parse_u32(l->fields[2], UINT32_MAX, &q->client_pid) || !num_parse_u32(l->fields[3], UINT32_MAX, &q->client_id) ||
-        !is_cookie(l->fields[4]))
+        !is_hex(l->fields[4]))
         return false;
     q->cookie = l->fields[4];
     q->has_session_pid = auth_line_get(l, 5, "session_pid", &pid);
@@ -429,9 +430,8 @@ static bool parse_request(const struct auth_line *l, struct auth_ask *q, const c
 static bool parse_ask(const struct auth_line *l, struct auth_ask *q, const char **why)
 {
     struct str value;
-    bool is_hello = q->verb == AUTH_ASK_VERSION || q->verb == AUTH_ASK_CPID;
-    *why = is_hello ? "malformed handshake" : "bad request id";
-    if (l->n < 2 || !num_parse_u32(l->fields[1], UINT32_MAX, &q->id) || (q->id == 0 && !is_hello))
+    *why = "bad number";
+    if (l->n < 2 || !num_parse_u32(l->fields[1], UINT32_MAX, &q->id))
         return false;
     switch (q->verb) {
     case AUTH_ASK_VERSION: return l->n >= 3 && num_parse_u32(l->fields[2], UINT32_MAX, &q->minor);
@@ -445,7 +445,6 @@ static bool parse_ask(const struct auth_line *l, struct auth_ask *q, const char 
         q->user = auth_line_get(l, 2, "user", &value) ? value : STR("");
         return true;
     case AUTH_ASK_CACHE_FLUSH: return true;
-    case AUTH_ASK_CACHE_STATUS: q->reset = l->n > 2 && str_eqz(l->fields[2], "reset"); return true;
     }
     UNREACHABLE();
 }

@@ -90,6 +90,7 @@ struct auth_answer {
     struct str data;                /* CONT: base64. COOKIE: its text */
     struct str user, code, reason;  /* OK, FAIL; "" if absent */
     struct str original_user;       /* OK, FAIL: the name before it was changed */
+    struct str auth_user;           /* OK: whose password it was, of a master login */
     struct str token, cookie;       /* OK: ours */
     struct str extra;               /* put only. OK, FAIL: more fields as they stand on the line, each with its TAB in front */
     struct str resp;                /* OK: the server's last words, base64; has_resp */
@@ -107,22 +108,20 @@ void auth_answer_put(struct buf *out, const struct auth_answer *answer);
 void auth_handshake_put(struct buf *out, const char *const mechs[][2], size_t n_mechs, uint64_t spid, uint64_t cuid, struct str cookie_hex);
 
 /* What is asked on a master or userdb socket. */
-enum auth_ask_verb { AUTH_ASK_VERSION, AUTH_ASK_CPID, AUTH_ASK_USER, AUTH_ASK_PASS, AUTH_ASK_LIST, AUTH_ASK_REQUEST, AUTH_ASK_CACHE_FLUSH, AUTH_ASK_CACHE_STATUS };
+enum auth_ask_verb { AUTH_ASK_VERSION, AUTH_ASK_CPID, AUTH_ASK_USER, AUTH_ASK_PASS, AUTH_ASK_LIST, AUTH_ASK_REQUEST, AUTH_ASK_CACHE_FLUSH };
 
 struct auth_ask {
     enum auth_ask_verb verb;
-    uint32_t id;                    /* of the question: never 0. VERSION: the major version. CPID: the process id */
+    uint32_t id;                    /* of the question. VERSION: the major version. CPID: the process id */
     uint32_t minor;                 /* VERSION */
     struct str user;                /* USER, PASS: whom. LIST: wildcards, "" = all */
     uint32_t client_pid, client_id; /* REQUEST: CPID and request id of the login */
-    struct str cookie;              /* REQUEST: 32 hexadecimal digits, of that login's connection */
+    struct str cookie;              /* REQUEST: hexadecimal digits, of that login's connection */
     bool has_session_pid;
     uint32_t session_pid;           /* REQUEST: who will serve the session */
-    bool reset;                     /* CACHE-STATUS */
     struct auth_line line;          /* CACHE-FLUSH: users or masks from field 2 on */
     struct auth_cmd about;          /* USER, PASS, LIST: AUTH_ABOUT fields */
 };
-enum { AUTH_COOKIE_HEX = 32 };
 /* As auth_cmd_parse(). */
 bool auth_ask_parse(struct str line, struct arena *arena, struct auth_ask *ret, const char **ret_why);
 void auth_master_handshake_put(struct buf *out, uint64_t spid);

@@ -43,8 +43,7 @@ static void question(struct str line, struct arena *a)
     if (!auth_ask_parse(line, a, &q, &why))
         return;
     ASSERT(q.line.n > 0 && q.line.n <= AUTH_FIELDS_MAX);
-    ASSERT(q.verb == AUTH_ASK_CPID || q.verb == AUTH_ASK_VERSION || q.id != 0);
-    ASSERT(q.verb != AUTH_ASK_REQUEST || q.cookie.n == AUTH_COOKIE_HEX);
+    ASSERT(str_chr(q.cookie, '/') < 0);
     ASSERT((q.verb != AUTH_ASK_USER && q.verb != AUTH_ASK_PASS) || (q.user.n > 0 && q.about.service.n > 0));
 }
 
