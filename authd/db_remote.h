@@ -19,7 +19,6 @@ int db_remote_open(struct db *db, const struct db_driver *if_binds, struct err *
 void db_remote_step(struct db_step *s);
 void db_remote_cancel(struct db_step *s);
 void db_remote_list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete));
-void db_remote_list_cancel(struct db_list *l);
 /* master introduced a process. */
 void db_remote_peer(const struct ipc_peer *peer, int fd);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 #include "db/db_module.h"
-#include <dlfcn.h>
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +20,12 @@ static size_t index_of(const char *name)
     return N_ELEMS(known);
 }
 
+const char *db_module_package(const char *name)
+{
+    size_t i = index_of(name);
+    return i == N_ELEMS(known) ? "?" : known[i].library;
+}
+
 bool db_module_own_dir(char *ret, size_t cap)
 {
     ssize_t n = readlink("/proc/self/exe", ret, cap);
@@ -38,7 +43,7 @@ static bool is_ours(const struct stat *st)
     return (st->st_uid == 0 || st->st_uid == geteuid()) && (st->st_mode & 022) == 0;
 }
 
-static int find(const char *dir, const char *name, char *ret_path, size_t cap, struct err *err)
+int db_module_find(const char *dir, const char *name, char *ret_path, size_t cap, struct err *err)
 {
     struct stat st;
     size_t i = index_of(name);
@@ -53,29 +58,4 @@ static int find(const char *dir, const char *name, char *ret_path, size_t cap, s
     if (!S_ISREG(st.st_mode) || !is_ours(&st))
         return err_set(err, ERR_CONFIG, "driver %s: %s must be a file that root owns and nobody else may write", name, ret_path);
     return 0;
-}
-
-int db_module_check(const char *dir, const char *name, struct err *err)
-{
-    char path[4096];
-    return find(dir, name, path, sizeof path, err);
-}
-
-const struct db_module *db_module_load(const char *dir, const char *name, struct err *err)
-{
-    char path[4096];
-    if (find(dir, name, path, sizeof path, err) != 0)
-        return NULL;
-    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (so == NULL) {
-        const char *why = dlerror();
-        (void)err_set(err, ERR_CONFIG, "driver %s: %.180s: install Debian's %s", name, why == NULL ? "cannot be loaded" : why, known[index_of(name)].library);
-        return NULL;
-    }
-    const struct db_module *m = dlsym(so, DB_MODULE_SYMBOL);
-    if (m == NULL || m->version != DB_MODULE_VERSION || m->size != sizeof *m || strcmp(m->name, name) != 0 || (m->sql == NULL) == (m->dir == NULL)) {
-        (void)err_set(err, ERR_CONFIG, "driver %s: %s is of another build", name, path);
-        return NULL;
-    }
-    return m;
 }

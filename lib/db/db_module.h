@@ -77,7 +77,9 @@ extern const struct db_module postern_db_module;
  */
 const struct db_module *db_module_load(const char *dir, const char *name, struct err *err);
 /* As much of it as can be said without running the file's code: is it there, and may it be taken? */
-int db_module_check(const char *dir, const char *name, struct err *err);
+int db_module_find(const char *dir, const char *name, char *ret_path, size_t cap, struct err *err);
+/* The Debian package of its client library. */
+const char *db_module_package(const char *name);
 /* The directory of this program's own file: where the build and the installation put modules. False: unknown. */
 bool db_module_own_dir(char *ret, size_t cap);
 #endif
