@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #ifndef MASTER_PARAMS_H
 #define MASTER_PARAMS_H
+#include "daemon/auth_listen.h"
 
 #define MASTER_PARAMS(P)                                                                                        \
+    AUTH_LISTEN_PARAM(P)                                                                                        \
     P(STR, data_directory, "data_directory", "/var/lib/postfix", 0, 0, "Files that daemons keep for themselves.") \
     P(STR, mail_owner, "mail_owner", "postfix", 0, 0, "The user that owns the queue.")                          \
     P(STR, setgid_group, "setgid_group", "postdrop", 0, 0, "The group that may leave mail in maildrop.")        \

@@ -18,6 +18,8 @@
     F(T, U32, remote_port, 0, "client port")                                       \
     F(T, U32, local_port, 0, "own port")                                           \
     F(T, STR, tls, 200, "protocol and cipher, empty = failed")                     \
+    F(T, STR, binding, 64, "tls-exporter data in base64 (RFC 9266), empty = none") \
+    F(T, STR, cert_user, 256, "name in the client's verified certificate, or empty") \
     F(T, FD, stream, 0, "plaintext side")
 
 #define IPC_MSG_TLS_START(F, T)                                                    \
@@ -40,7 +42,7 @@
     F(T, STR, session_id, 64, "for logs")                                          \
     F(T, BOOL, tls, 0, "the client is behind TLS")                                 \
     F(T, STR, tag, 512, "IMAP tag of the command that logged in")                  \
-    F(T, STR, read_ahead, 8192, "bytes already read from the client")              \
+    F(T, STR, read_ahead, 12800, "bytes already read from the client")              \
     F(T, FD, stream, 0, "the client")
 
 #define IPC_MSG_SESSION_STARTED(F, T)                                              \
