@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "abuse.h"
 #include "db.h"
 #include "socks.h"
 #include <unistd.h>
@@ -57,6 +58,10 @@ static int choose_mechs(struct err *err)
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
+    const char *data = config_get(d->config, "data_directory", err);
+    if (data == NULL)
+        return -1;
+    abuse_open(data);
     state.private_instance = d->private_instance;
     return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
@@ -73,7 +78,7 @@ static void start(const struct daemon_ctx *d)
 {
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
-    state.penalty = penalty_new();
+    abuse_start();
     state.handover = handover_new();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
@@ -105,6 +110,7 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
 
 static void on_drain(void)
 {
+    abuse_stop();
     stream_drain_public();
     master_drain();
 }

@@ -29,6 +29,12 @@
       "Character of \"user*master\": log in as user with the password of a master user, of a database with master=yes. Empty: none.") \
     P(SECS, failure_delay, "postern_auth_failure_delay", "2s", 0, 5,                                                                \
       "How long the answer to a wrong password is held back; addresses that fail again wait longer.")                              \
+    P(UINT, guess_limit, "postern_auth_guess_limit", "300", 0, 1000000,                                                             \
+      "Most wrong passwords that are checked for one client address (IPv6: /64) in an hour, all services together; one in five of them is for users who are known there. 0: no limit.") \
+    P(UINT, network_guess_limit, "postern_auth_network_guess_limit", "1500", 0, 10000000,                                           \
+      "Most wrong passwords that are checked for one network (IPv4 /24, IPv6 /48) in an hour; 0: no limit.")                        \
+    P(STR, trusted_networks, "postern_auth_trusted_networks", "", 0, 0,                                                             \
+      "Addresses and networks, separated by commas, whose wrong passwords are not counted: a webmail server that limits guessing by itself.") \
     P(SECS, cache_ttl, "postern_auth_cache_ttl", "5m", 0, 86400,                                                                    \
       "How long a password that was right is known without asking the back end again; 0 turns the cache off.")                      \
     P(UINT, cache_size, "postern_auth_cache_size", "10000", 0, 10000000,                                                            \
