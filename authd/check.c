@@ -147,7 +147,7 @@ static void ask_worker(struct check *c, const char *backend, const struct scheme
     job->ask = (struct ipc_verify){ .backend = str_from(backend), .user = c->user, .password = c->password, .remote = c->remote,
                                     .service = c->service, .scheme = STR(""), .verifier = STR("") };
     if (s != NULL) {
-        job->ask.scheme = str_dup(c->arena, s->name);
+        job->ask.scheme = str_dup(c->arena, s->label);
         job->ask.verifier = str_dup(c->arena, s->data);
     }
     job->done = done;
@@ -176,6 +176,11 @@ static void check_entry(struct check *c, const struct passwd_entry *e)
         refused(c, VERDICT_MISMATCH, "allow_nets check failed: IP not in allowed networks");
         return;
     }
+    if (scheme_is_weak(&s) && !authd()->conf.allow_weak_schemes) {
+        refused(c, VERDICT_MISMATCH, "a weak password scheme is refused (postern_auth_allow_weak_schemes = yes lets it in)");
+        return;
+    }
+    s.user = c->user;
     switch (scheme_kind(&s)) {
     case SCHEME_CHEAP:
         switch (scheme_verify(&s, c->password)) {

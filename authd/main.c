@@ -7,8 +7,8 @@
  *     Answers Dovecot's auth protocol: on private/auth for a Postfix or Exim
  *     next door, and over channels from master for smtpd, submitd, imap-login
  *     and pop3-login. Passwords are checked against passwd-files (Dovecot's
- *     format, read again when they change) and PAM; slow hashes and PAM in
- *     auth-worker processes. A right password is remembered for a while, by a
+ *     format, read again when they change) and PAM; PAM in auth-worker processes,
+ *     slow hashes in auth-hash processes, one per processor. A right password is remembered for a while, by a
  *     keyed hash.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "os/proc.h"
 #include "os/sandbox.h"
 #include <fcntl.h>
 #include <unistd.h>
@@ -108,6 +109,7 @@ static int choose_mechs(struct err *err)
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     state.private_instance = d->private_instance;
+    state.cpus = proc_cpus();
     return choose_mechs(err) < 0 || open_passdbs(d, err) < 0 ? -1 : 0;
 }
 
@@ -120,12 +122,15 @@ static void say_bad_lines(void)
     }
 }
 
-static bool needs_worker(void)
+/* The first login shall not wait for a process to start. */
+static void warm_pools(void)
 {
-    bool needs = false;
-    for (size_t i = 0; i < state.n_passdbs; i++)
-        needs |= state.passdbs[i].is_pam || passwd_file_slow_sample(state.passdbs[i].file).n > 0;
-    return needs;
+    for (size_t i = 0; i < state.n_passdbs; i++) {
+        if (state.passdbs[i].is_pam)
+            pool_warm(POOL_PAM);
+        else if (passwd_file_slow_sample(state.passdbs[i].file).n > 0)
+            pool_warm(POOL_HASH);
+    }
 }
 
 static void start(const struct daemon_ctx *d)
@@ -137,8 +142,7 @@ static void start(const struct daemon_ctx *d)
     say_bad_lines();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
-    if (needs_worker())
-        pool_warm();
+    warm_pools();
 }
 
 static void on_peer(const struct ipc_peer *peer, int fd)
@@ -150,7 +154,8 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: (void)stream_new(fd, STREAM_LOGIN, peer->peer_id, NULL, NULL); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
-    case ROLE_WORKER: pool_add_worker(peer, fd); return;
+    case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
+    case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));

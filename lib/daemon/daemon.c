@@ -117,6 +117,13 @@ static void join_master(void)
     (void)chan_send(self.control, IPC_HELLO, 0, &hello);
 }
 
+void daemon_give_up(uint64_t peer_id)
+{
+    struct ipc_give_up msg = { .peer_id = peer_id };
+    if (self.control != NULL)
+        (void)chan_send(self.control, IPC_GIVE_UP, 0, &msg);
+}
+
 void daemon_need(enum role role)
 {
     struct ipc_need need = { .role = (uint32_t)role };
