@@ -62,6 +62,6 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 
 int main(int argc, char **argv)
 {
-    static const struct role_ops roles[] = { { .role = ROLE_HASH, .on_peer = on_peer } };
+    static const struct role_ops roles[] = { { .role = ROLE_HASH, .on_peer = on_peer, .blocks = true } };
     return daemon_main(argc, argv, "auth-hash", roles, N_ELEMS(roles));
 }

@@ -67,7 +67,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer },
+        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer, .blocks = true },
     };
     return daemon_main(argc, argv, "auth-worker", roles, N_ELEMS(roles));
 }

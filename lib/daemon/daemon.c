@@ -239,7 +239,8 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     log_set_verbose(o->verbose);
     set_limits();
     loop_init();
-    loop_on_lag(log_lag);
+    if (!self.ops->blocks)
+        loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
     if (self.ops->before_drop != NULL && self.ops->before_drop(&self.ctx, err) != 0)
         return -1;

@@ -62,6 +62,8 @@ struct role_ops {
     void (*on_drain)(void);
     /* Nothing left to finish? NULL = no clients. */
     bool (*idle)(void);
+    /* What it is for blocks: a turn of the loop that takes long is no news. */
+    bool blocks;
 };
 
 /* Never returns to main's caller with work left; the return value is the exit status. */
