@@ -40,9 +40,13 @@
     P(UINT, cache_size, "postern_auth_cache_size", "10000", 0, 10000000,                                                            \
       "Most users in the cache of passwords that were right.")                                                                      \
     P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000,                                                                \
-      "Most processes that verify passwords at once.")                                                  \
+      "Most processes that ask PAM at once.")                                                                                        \
+    P(UINT, hash_limit, "postern_auth_hash_limit", "0", 0, 1000,                                                                    \
+      "Most processes that compute slow password hashes at once; 0: as many as there are processors.")                             \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \
-      "Most checks that may wait for a worker; beyond it, logins get a temporary error.")                                           \
+      "Most checks that may wait for PAM, and as many for a hash; beyond it, logins get a temporary error, those of the busiest client network first.") \
+    P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \
+      "Let passwords in that are stored as MD5, MD5-CRYPT, SMD5, HMAC-MD5, PLAIN-MD4, PLAIN-MD5, LDAP-MD5 or DES-CRYPT.")             \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \
       "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain and the other variables of authdb(5).") \
     P(STR, mail_home, "postern_mail_home", "", 0, 0,                                                                                \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
 #include "daemon/auth_listen.h"
+#include "os/proc.h"
 #include "spawn.h"
 
 enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
@@ -46,6 +47,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "hub", DOES_ROLE, ROLE_HUB, "", "hub" },
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
+    { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
@@ -64,6 +66,7 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "lookup", "lookup", { NULL } },
     { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
+    { "auth-hash", "auth-hash", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
@@ -115,6 +118,8 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
         return conf->actor_limit;
     if (role == ROLE_WORKER)
         return conf->worker_limit;
+    if (role == ROLE_HASH)
+        return conf->hash_limit > 0 ? conf->hash_limit : proc_cpus();
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 
