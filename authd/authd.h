@@ -4,7 +4,7 @@
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   request.c  one AUTH from its first line to its answer
- *   check.c    user name and password to a verdict: cache, passwd-file, worker
+ *   db.h       user name and password to a verdict and an account: chain.c and the databases
  *   pool.c     processes for what blocks, and the queues before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
  *
@@ -26,16 +26,12 @@
 #include "proto/sasl.h"
 #include <unistd.h>
 
-enum { PASSDBS_MAX = 8, REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
-
-struct passdb { bool is_pam; struct passwd_file *file; const char *path; bool complained; };
+enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
 
 /* The process's state: one of it. */
 struct authd {
     struct authd_conf conf;
     bool private_instance;
-    struct passdb passdbs[PASSDBS_MAX];
-    size_t n_passdbs;
     const char *mechs[SASL_MECHS][2];
     size_t n_mechs;
     struct auth_cache *cache;
@@ -76,24 +72,6 @@ void request_cancel(struct request_list *all, uint32_t id);
 bool request_exists(const struct request_list *all, uint32_t id);
 /* The client is gone. */
 void request_abandon_all(struct request_list *all);
-
-/* check.c */
-struct check {
-    struct arena *arena;
-    struct str user, password, remote, service, session;    /* user: canonical */
-    void (*done)(struct check *c, enum auth_verdict verdict);
-    struct account account;     /* after VERDICT_MATCH */
-    /* private */
-    size_t at;                  /* passdb being asked */
-    const char *notes[PASSDBS_MAX];     /* why each of those before did not let the user in */
-    enum auth_verdict worst;
-    struct str verifier;
-    struct pool_job *job;
-};
-/* done() is called, maybe before this returns. */
-void check_start(struct check *c);
-/* done() will not be called any more. */
-void check_cancel(struct check *c);
 
 /* session.c */
 void session_peer(const struct ipc_peer *peer, int fd);

@@ -6,10 +6,10 @@
  * DESCRIPTION
  *     Answers Dovecot's auth protocol: on private/auth for a Postfix or Exim
  *     next door, and over channels from master for smtpd, submitd, imap-login
- *     and pop3-login. Passwords are checked against passwd-files (Dovecot's
- *     format, read again when they change) and PAM; PAM in auth-worker processes,
- *     slow hashes in auth-hash processes, one per processor. A right password is remembered for a while, by a
- *     keyed hash.
+ *     and pop3-login. Users and passwords come from the databases of
+ *     postern_passdb and postern_userdb (authdb(5)), asked in order; PAM in
+ *     auth-worker processes, slow hashes in auth-hash processes, one per
+ *     processor. A right password is remembered for a while, by a keyed hash.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within
@@ -28,9 +28,8 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "db.h"
 #include "os/proc.h"
-#include "os/sandbox.h"
-#include <fcntl.h>
 #include <unistd.h>
 
 static struct authd state;
@@ -40,56 +39,6 @@ struct authd *authd(void) { return &state; }
 #define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct authd_conf, kind, member, name, def, lo, hi, doc)
 static const struct param rows[] = { AUTHD_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
-
-static int open_file(struct passdb *db, const char *path, struct err *err)
-{
-    struct str dir = str_from(path);
-    ptrdiff_t slash = str_rchr(dir, '/');
-    char parent[4096];
-    if (path[0] != '/' || !str_to_fixed(str_head(dir, slash == 0 ? 1 : (size_t)slash), parent, sizeof parent))
-        return err_set(err, ERR_CONFIG, "postern_passdb: passwd-file needs an absolute path, not \"%s\"", path);
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(err, ERR_CONFIG, "postern_passdb: %s", parent);
-    daemon_allow_path(parent, SANDBOX_READ);
-    db->path = path;
-    db->file = passwd_file_open(fd, path + slash + 1, path, err);
-    return db->file == NULL ? err_prefix(err, "postern_passdb: passwd-file") : 0;
-}
-
-static int add_passdb(struct str word, struct err *err)
-{
-    struct passdb *db = &state.passdbs[state.n_passdbs];
-    if (state.n_passdbs++ == PASSDBS_MAX)
-        return err_set(err, ERR_CONFIG, "postern_passdb: more than %d entries", PASSDBS_MAX);
-    if (str_eqz(word, "pam")) {
-        db->is_pam = true;
-        return 0;
-    }
-    if (!str_starts(word, STR("passwd-file:")))
-        return err_set(err, ERR_CONFIG, "postern_passdb: \"%.*s\" is neither pam nor passwd-file:/path", STR_FMT(word));
-    struct str path = str_skip(word, 12);
-    char *z = xcalloc(1, path.n + 1);
-    memcpy(z, path.p, path.n);
-    return open_file(db, z, err);
-}
-
-static int open_passdbs(const struct daemon_ctx *d, struct err *err)
-{
-    struct buf own = buf_make(0);
-    struct str rest = str_from(state.conf.passdb), word;
-    if (rest.n == 0 && d->private_instance) {
-        buf_printf(&own, "passwd-file:%s/passwd", d->config_dir);
-        rest = buf_str(&own);
-    } else if (rest.n == 0) {
-        rest = STR("pam");
-    }
-    int rc = 0;
-    while (rc == 0 && str_token(&rest, ", \t", &word))
-        rc = add_passdb(word, err);
-    buf_done(&own);
-    return rc;
-}
 
 static int choose_mechs(struct err *err)
 {
@@ -110,25 +59,16 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     state.private_instance = d->private_instance;
     state.cpus = proc_cpus();
-    return choose_mechs(err) < 0 || open_passdbs(d, err) < 0 ? -1 : 0;
-}
-
-static void say_bad_lines(void)
-{
-    for (size_t i = 0; i < state.n_passdbs; i++) {
-        size_t first, bad = state.passdbs[i].is_pam ? 0 : passwd_file_bad_lines(state.passdbs[i].file, &first);
-        if (bad > 0)
-            log_warning("%s: %zu lines are not entries, the first is line %zu", state.passdbs[i].path, bad, first);
-    }
+    return choose_mechs(err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
 
 /* The first login shall not wait for a process to start. */
 static void warm_pools(void)
 {
-    for (size_t i = 0; i < state.n_passdbs; i++) {
-        if (state.passdbs[i].is_pam)
+    for (size_t i = 0; i < db_passdbs()->n; i++) {
+        if (db_passdbs()->rows[i].driver == db_pam())
             pool_warm(POOL_PAM);
-        else if (passwd_file_slow_sample(state.passdbs[i].file).n > 0)
+        else if (db_passdbs()->rows[i].sample.n > 0)
             pool_warm(POOL_HASH);
     }
 }
@@ -139,7 +79,6 @@ static void start(const struct daemon_ctx *d)
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
     state.penalty = penalty_new();
     state.handover = handover_new();
-    say_bad_lines();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
     warm_pools();

@@ -10,11 +10,21 @@
 
 #define AUTHD_PARAMS(P)                                                                                                             \
     P(STR, passdb, "postern_passdb", "", 0, 0,                                                                                      \
-      "Where passwords are checked, in order: passwd-file:/path (Dovecot's format) and pam; empty: passwd-file:$config_directory/passwd in a private instance, pam otherwise.") \
+      "Where passwords are checked, in order: driver:argument or { driver:argument, option=value }, of passwd-file, lmdb, static, pam, sql and ldap; authdb(5) has the options. Empty: passwd-file:$config_directory/passwd in a private instance, pam otherwise.") \
+    P(STR, userdb, "postern_userdb", "", 0, 0,                                                                                      \
+      "Who users are once their password was right, in order: passwd-file, lmdb, static, prefetch, passwd, sql and ldap, written as in postern_passdb. Empty: each of postern_passdb says it of its own users, and passwd of those of pam.") \
     P(STR, mechanisms, "postern_auth_mechanisms", "plain login", 0, 0,                                                              \
       "SASL mechanisms that authd offers: plain, login.")                                                                           \
     P(STR, username_chars, "postern_auth_username_chars", AUTHD_USERNAME_CHARS, 0, 0,                                               \
-      "Characters that a user name may have; names are folded to lower case.")                                                      \
+      "Characters that a user name may have; empty: all.")                                                                          \
+    P(STR, username_format, "postern_auth_username_format", "%Lu", 0, 0,                                                            \
+      "How a user name is written before databases are asked, with the variables of authdb(5): %Lu folds to lower case, %Ln drops the domain.") \
+    P(STR, username_translation, "postern_auth_username_translation", "", 0, 0,                                                     \
+      "Characters of user names to be replaced, in pairs of old and new: \"#@/@\" makes # and / an @.")                             \
+    P(STR, default_realm, "postern_auth_default_realm", "", 0, 0,                                                                   \
+      "Domain of user names that have none.")                                                                                       \
+    P(STR, master_separator, "postern_auth_master_user_separator", "*", 0, 0,                                                       \
+      "Character of \"user*master\": log in as user with the password of a master user, of a database with master=yes. Empty: none.") \
     P(SECS, failure_delay, "postern_auth_failure_delay", "2s", 0, 5,                                                                \
       "How long the answer to a wrong password is held back; addresses that fail again wait longer.")                              \
     P(SECS, cache_ttl, "postern_auth_cache_ttl", "5m", 0, 86400,                                                                    \
@@ -30,13 +40,13 @@
     P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \
       "Let passwords in that are stored as MD5, MD5-CRYPT, SMD5, HMAC-MD5, PLAIN-MD4, PLAIN-MD5, LDAP-MD5 or DES-CRYPT.")             \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \
-      "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain.")      \
+      "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain and the other variables of authdb(5).") \
     P(STR, mail_home, "postern_mail_home", "", 0, 0,                                                                                \
-      "Home directory of passwd-file users whose entry has none; %u, %n and %d as in postern_mail_location.")                       \
-    P(UINT, mail_uid, "postern_mail_uid", "0", 0, 4294967294,                                                                       \
-      "Numeric uid of passwd-file users whose entry has none; 0: they cannot open a mailbox.")                                      \
-    P(UINT, mail_gid, "postern_mail_gid", "0", 0, 4294967294,                                                                       \
-      "Numeric gid of passwd-file users whose entry has none; 0: they cannot open a mailbox.")                                      \
+      "Home directory of users whose databases name none; variables as in postern_mail_location.")                                  \
+    P(STR, mail_uid, "postern_mail_uid", "0", 0, 0,                                                                                 \
+      "User, by name or number, of users whose databases name none; 0: they cannot open a mailbox.")                                \
+    P(STR, mail_gid, "postern_mail_gid", "0", 0, 0,                                                                                 \
+      "Group, by name or number, of users whose databases name none; 0: they cannot open a mailbox.")                               \
     P(UINT, first_valid_uid, "postern_first_valid_uid", "500", 1, 4294967294,                                                       \
       "Users with a lower uid cannot open a mailbox.")
 

@@ -12,6 +12,7 @@
 #include "authd.h"
 #include "base/enc.h"
 #include "base/htab.h"
+#include "db.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
@@ -30,7 +31,7 @@ struct request {
     int64_t started;            /* when the message was complete */
     struct sasl_server sasl;
     struct auth_cmd cmd;        /* strings in the arena */
-    struct check check;
+    struct db_query query;
     struct str code;            /* HELD: what FAIL will say */
 };
 
@@ -59,7 +60,7 @@ static void request_free(struct request *r)
 {
     timer_cancel(&r->timer);
     if (r->state == CHECKING)
-        check_cancel(&r->check);
+        db_cancel(&r->query);
     list_remove(&r->node);
     r->all->n--;
     authd()->n_requests--;
@@ -80,7 +81,7 @@ static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != 
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = r->code });
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -103,7 +104,7 @@ static void hold(struct request *r, struct str code)
 
 static int64_t penalty_of(const struct request *r)
 {
-    if (r->cmd.no_penalty || auth_cache_knows(authd()->cache, r->check.user, r->cmd.remote))
+    if (r->cmd.no_penalty || auth_cache_knows(authd()->cache, r->query.vars.user, r->cmd.remote))
         return 0;
     return penalty_get(authd()->penalty, r->cmd.remote, loop_now(), is_smtp(r) ? PENALTY_CAP_SMTP_MS : PENALTY_CAP_MS);
 }
@@ -113,7 +114,7 @@ static void count_failure(struct request *r)
     struct buf mark = buf_make(0);
     if (r->cmd.no_penalty)
         return;
-    buf_add(&mark, r->check.user);
+    buf_add(&mark, r->query.vars.user);
     buf_putc(&mark, '\0');
     buf_add(&mark, r->sasl.password);
     penalty_failed(authd()->penalty, r->cmd.remote, htab_hash(buf_str(&mark)), loop_now());
@@ -130,11 +131,11 @@ static void refused(struct request *r, struct str code)
 static void granted(struct request *r)
 {
     struct buf token = buf_make(0), cookie = buf_make(0);
-    const struct account *who = &r->check.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = who->user };
+    const struct account *who = &r->query.account;
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
     penalty_passed(authd()->penalty, r->cmd.remote);
     if (stream_kind(r->stream) == STREAM_SMTP) {
-        struct token_claim claim = { .user = who->user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
+        struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
         token_make(&authd()->keys.keys[0], &claim, clock_wall_ms() / 1000 + TOKEN_LIFETIME_SECONDS, &token);
         ok.token = buf_str(&token);
     }
@@ -150,9 +151,9 @@ static void granted(struct request *r)
     buf_done(&cookie);
 }
 
-static void on_checked(struct check *c, enum auth_verdict verdict)
+static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
-    struct request *r = container_of(c, struct request, check);
+    struct request *r = container_of(q, struct request, query);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
     case VERDICT_MATCH: granted(r); return;
@@ -162,7 +163,7 @@ static void on_checked(struct check *c, enum auth_verdict verdict)
     case VERDICT_EXPIRED: refused(r, STR("pass_expired")); return;
     case VERDICT_TEMPFAIL: break;
     }
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = STR("temp_fail") });
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
 }
 
 static void on_penalty_over(struct timer *t)
@@ -170,17 +171,21 @@ static void on_penalty_over(struct timer *t)
     struct request *r = container_of(t, struct request, timer);
     r->state = CHECKING;
     r->started = loop_now();
-    check_start(&r->check);
+    db_ask(&r->query);
 }
 
 /* Name and password are here. */
 static void complete(struct request *r)
 {
     r->started = loop_now();
-    r->check = (struct check){ .arena = &r->arena, .user = STR(""), .password = r->sasl.password, .remote = r->cmd.remote,
-                               .service = r->cmd.service, .session = r->cmd.session, .done = on_checked };
-    if (!account_canonical(r->sasl.user, str_from(authd()->conf.username_chars), &r->arena, &r->check.user)) {
-        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): Username contains disallowed characters", STR_FMT(r->cmd.remote));
+    const char *why;
+    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_kind(r->stream) == STREAM_LOGIN, .done = on_checked };
+    r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
+                                        .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .mech = str_from(sasl_mech_name(r->sasl.mech)) };
+    if (!db_canonical(&r->query, &why)) {
+        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         return;
     }
@@ -215,7 +220,7 @@ static void step(struct request *r, const struct str *message)
     case SASL_FAILED:
         timer_cancel(&r->timer);
         r->started = loop_now();
-        r->check.user = STR("");
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         break;
     }

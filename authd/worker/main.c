@@ -36,6 +36,8 @@ static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
     struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .groups = STR(""), .home = STR("") };
     if (str_eqz(ask->backend, "pam"))
         verify_pam(self.conf.pam_service, ask, &arena, &v);
+    else if (str_eqz(ask->backend, "passwd"))
+        lookup_passwd(ask, &arena, &v);
     else
         v.text = STR("unknown back end");
     (void)chan_send(c, IPC_VERDICT, id, &v);

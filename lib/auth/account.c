@@ -8,7 +8,7 @@
 #include <openssl/hmac.h>
 #include <sys/random.h>
 
-enum { KEY_SIZE = 32, MAC_SIZE = 32, ADDRESS_MAX = 64, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 8192 };
+enum { KEY_SIZE = 32, MAC_SIZE = 32, ADDRESS_MAX = 64, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 64 << 10 };
 
 struct account account_dup(struct arena *a, const struct account *from)
 {
@@ -17,54 +17,35 @@ struct account account_dup(struct arena *a, const struct account *from)
     to.groups = str_dup(a, from->groups);
     to.home = str_dup(a, from->home);
     to.mail = str_dup(a, from->mail);
+    to.extra = str_dup(a, from->extra);
+    to.master = str_dup(a, from->master);
     return to;
 }
 
-bool account_canonical(struct str user, struct str allowed_chars, struct arena *a, struct str *ret_user)
-{
-    if (user.n == 0 || user.n > 255)
-        return false;
-    for (size_t i = 0; i < user.n; i++)
-        if (str_chr(allowed_chars, user.p[i]) < 0)
-            return false;
-    *ret_user = str_lower(a, user);
-    return true;
-}
-
 /* A name that becomes part of a path must be one component of it. */
-static bool put_component(struct buf *out, struct str s)
+bool account_escape(struct buf *out, struct str value, void *arg)
 {
-    buf_add(out, s);
-    return s.n > 0 && s.p[0] != '.' && str_chr(s, '/') < 0 && str_chr(s, '\0') < 0;
+    const struct auth_vars *vars = arg;
+    bool is_home = vars->home.n > 0 && str_eq(value, vars->home);
+    buf_add(out, value);
+    return is_home || (value.n > 0 && value.p[0] != '.' && str_chr(value, '/') < 0 && str_chr(value, '\0') < 0);
 }
 
-bool account_expand(struct str pattern, struct str user, struct str home, struct buf *out)
+bool account_expand(struct str pattern, const struct auth_vars *vars, struct buf *out, const char **ret_why)
 {
-    struct str local, domain;
-    (void)str_cut(user, '@', &local, &domain);
+    struct auth_vars v = *vars;
+    struct buf plain = buf_make(VAR_RESULT_MAX);
     for (size_t i = 0; i < pattern.n; i++) {
-        bool path_start = i == 0 || pattern.p[i - 1] == ':' || pattern.p[i - 1] == '=';
-        if (pattern.p[i] == '~' && path_start && i + 1 < pattern.n && pattern.p[i + 1] == '/') {
-            buf_add(out, home);
-            continue;
-        }
-        if (pattern.p[i] != '%') {
-            buf_putc(out, pattern.p[i]);
-            continue;
-        }
-        bool ok = ++i < pattern.n;
-        switch (ok ? pattern.p[i] : '\0') {
-        case 'u': ok = put_component(out, user); break;
-        case 'n': ok = put_component(out, local); break;
-        case 'd': ok = put_component(out, domain); break;
-        case 'h': buf_add(out, home); break;
-        case '%': buf_putc(out, '%'); break;
-        default: ok = false; break;
-        }
-        if (!ok)
-            return false;
+        bool starts = i == 0 || pattern.p[i - 1] == ':' || pattern.p[i - 1] == '=';
+        if (starts && pattern.p[i] == '~' && (i + 1 == pattern.n || pattern.p[i + 1] == '/'))
+            buf_puts(&plain, "%h");
+        else
+            buf_putc(&plain, pattern.p[i]);
     }
-    return !out->full;
+    *ret_why = "the result is too long of";
+    bool ok = !plain.full && var_expand(buf_str(&plain), &v, account_escape, &v, out, ret_why) && !out->full;
+    buf_done(&plain);
+    return ok;
 }
 
 struct cached {

@@ -13,9 +13,7 @@
  */
 #ifndef AUTH_ACCOUNT_H
 #define AUTH_ACCOUNT_H
-#include "base/arena.h"
-#include "base/buf.h"
-#include "base/str.h"
+#include "auth/var.h"
 
 struct account {
     struct str user;            /* canonical name */
@@ -23,13 +21,19 @@ struct account {
     uint32_t uid, gid;
     struct str groups;          /* supplementary gids, separated by blanks */
     struct str home, mail;      /* mail: a location; "" = there is no mailbox */
+    struct str extra;           /* further userdb fields: as fields_put_line() writes them */
+    struct str master;          /* of a master login: whose password it was, for logs; "" otherwise */
 };
 struct account account_dup(struct arena *a, const struct account *from);
 
-/* %u %n %d %h %% and a leading ~/ in a mail location or home template. False: an unknown %, or a part of the name that could leave its directory. */
-bool account_expand(struct str pattern, struct str user, struct str home, struct buf *out);
-/* Lower case, and only these characters? ret_user is in the arena. */
-bool account_canonical(struct str user, struct str allowed_chars, struct arena *a, struct str *ret_user);
+/*
+ * A home directory or mail location: variables of auth/var.h, and "~/" for the
+ * home where a path may begin. False and *ret_why: a bad template, or a part of
+ * the name that could leave its directory.
+ */
+bool account_expand(struct str pattern, const struct auth_vars *vars, struct buf *out, const char **ret_why);
+/* A var_escape for paths: one component, or the home (arg: const struct auth_vars). */
+bool account_escape(struct buf *out, struct str value, void *arg);
 
 enum { HANDOVER_MS = 10000, HANDOVER_COOKIE_HEX = 32, HANDOVER_PENDING_MAX = 10000 };
 

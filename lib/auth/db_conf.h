@@ -34,6 +34,7 @@ struct db_entry {
     struct str default_scheme;          /* default_pass_scheme; "" = the driver's */
     struct str mechanisms;              /* "" = all */
     struct str services;                /* only for these services; "" = all */
+    struct str username_filter;         /* patterns of names that are asked for here, ! in front negates; "" = all */
     struct fields defaults, overrides;  /* default_fields, override_fields: templates (auth/var.h) */
 };
 

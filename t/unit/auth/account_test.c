@@ -13,7 +13,7 @@ static const struct { const char *name; struct str pattern, user, home; const ch
     { "a domain that is missing is refused", S("maildir:/v/%d/%n"), S("u"), S(""), NULL },
     { "a name with a slash is refused", S("maildir:/v/%u"), S("a/../b"), S(""), NULL },
     { "a name of dots is refused", S("maildir:/v/%n"), S("..@d"), S(""), NULL },
-    { "an unknown letter is refused", S("maildir:/v/%x"), S("u"), S(""), NULL },
+    { "an unknown letter is refused", S("maildir:/v/%y"), S("u"), S(""), NULL },
     { "a percent at the end is refused", S("maildir:/v/%"), S("u"), S(""), NULL },
 };
 
@@ -21,15 +21,12 @@ static void test_expand(void)
 {
     for (size_t i = 0; i < N_ELEMS(expansions); i++) {
         struct buf b = buf_make(4096);
-        bool ok = account_expand(expansions[i].pattern, expansions[i].user, expansions[i].home, &b);
+        struct auth_vars vars = { .user = expansions[i].user, .home = expansions[i].home };
+        const char *why;
+        bool ok = account_expand(expansions[i].pattern, &vars, &b, &why);
         OK(ok == (expansions[i].out != NULL) && (!ok || str_eqz(buf_str(&b), expansions[i].out)), expansions[i].name);
         buf_done(&b);
     }
-    struct arena a = arena_make(4096);
-    struct str u;
-    OK(account_canonical(STR("Alice"), STR("Aliceabc"), &a, &u) && str_eqz(u, "alice"), "a name is folded to lower case");
-    OK(!account_canonical(STR("al ice"), STR("alice"), &a, &u) && !account_canonical(STR(""), STR("a"), &a, &u), "characters that are not allowed are refused");
-    arena_done(&a);
 }
 
 static const struct account alice = { .user = S("alice"), .has_ids = true, .uid = 1000, .gid = 100, .groups = S(""), .home = S("/h/alice"), .mail = S("maildir:/h/alice/M") };
