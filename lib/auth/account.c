@@ -96,6 +96,19 @@ void auth_cache_free(struct auth_cache *c)
     free(c);
 }
 
+size_t auth_cache_flush(struct auth_cache *c, struct str user)
+{
+    size_t n = 0;
+    struct cached *one = user.n == 0 ? NULL : htab_get(&c->by_user, user);
+    if (one != NULL) {
+        drop_cached(c, one);
+        return 1;
+    }
+    for (; user.n == 0 && !list_is_empty(&c->by_age); n++)
+        drop_cached(c, container_of(c->by_age.next, struct cached, node));
+    return n;
+}
+
 static void put_text(struct buf *b, struct str s)
 {
     uint8_t be[8];
@@ -130,17 +143,6 @@ const struct account *auth_cache_get(struct auth_cache *c, struct str user, stru
     c->hits += hit;
     c->misses += !hit;
     return hit ? &e->account : NULL;
-}
-
-size_t auth_cache_flush(struct auth_cache *c, struct str user)
-{
-    size_t before = c->by_user.n;
-    LIST_EACH(it, &c->by_age) {
-        struct cached *e = container_of(it, struct cached, node);
-        if (user.n == 0 || str_eq(user, e->account.user))
-            drop_cached(c, e);
-    }
-    return before - c->by_user.n;
 }
 
 struct auth_cache_stats auth_cache_stats(const struct auth_cache *c)

@@ -12,6 +12,8 @@
  *      postern auth [-c CONFDIR] flush [USER]
  *      postern auth [-c CONFDIR] forget USER|all
  *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
+ *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
+ *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -25,17 +27,22 @@
  *      clears them, empties the cache of right passwords, forgets from which
  *      networks users are known, and tries a password (one line of standard
  *      input) as a login would, without its waits and without counting it.
+ *      `pw` makes and checks stored passwords, with doveadm pw's options.
+ *      `import dovecot` turns Dovecot's configuration into main.cf parameters
+ *      and lists what has no equal.
  *
  * SECURITY
  *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
  *      hashes in a file that only its owner may read.
  *
  * DIAGNOSTICS
- *      Exit status 0, 64 for a wrong command line, 1 with one line on standard
- *      error for anything else.
+ *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
+ *      command line, 75 from `pw`; 1 with one line on standard error for anything
+ *      else.
  */
 #include "base/num.h"
 #include "base/str.h"
+#include "import.h"
 #include "postern.h"
 
 enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
@@ -45,7 +52,9 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
-                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n");
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
+                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
 }
 
@@ -120,5 +129,11 @@ int main(int argc, char **argv)
         return command_user(argc - 2, argv + 2, &err);
     if (strcmp(argv[1], "auth") == 0)
         return command_auth(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "import") == 0) {
+        int rc = import_command(argc - 2, argv + 2, &err);
+        return rc == EXIT_USAGE ? usage() : report(rc, &err);
+    }
+    if (strcmp(argv[1], "pw") == 0)
+        return pw_command(argc - 1, argv + 1);
     return usage();
 }
