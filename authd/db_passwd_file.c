@@ -132,8 +132,11 @@ static void set_column(struct db_step *s, const char *name, struct str value)
 
 static void step(struct db_step *s)
 {
+    /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
+    struct str key = s->vars.user;
+    s->vars.user = s->query->vars.user;
     struct open_file *o = file_for(s);
-    const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, s->vars.user);
+    const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
     struct str sample = o == NULL ? STR("") : passwd_file_slow_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);

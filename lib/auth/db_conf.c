@@ -185,8 +185,9 @@ int db_conf_parse(const char *parameter, struct str text, struct arena *arena, s
         if (take_entry(&r, word, &ret_entries[n++]) < 0)
             return -1;
     }
+    struct str near = rest.n > 0 ? rest : word;
     if (bad || rest.n > 0)
-        return err_set(err, ERR_CONFIG, "%s: a brace does not fit near \"%.*s\": close each '{' with a '}'", parameter, (int)MIN(rest.n, (size_t)60), rest.p);
+        return err_set(err, ERR_CONFIG, "%s: a brace does not fit near \"%.*s\": close each '{' with a '}'", parameter, (int)MIN(near.n, (size_t)60), near.p);
     *ret_n = n;
     return 0;
 }
