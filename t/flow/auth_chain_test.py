@@ -241,7 +241,8 @@ def tried(fn, *args):
 
 def one_login(i, mail, user, password, box):
     """Reached by all three services, or by none."""
-    imap, pop3, smtp = tried(i.imap, user, password), tried(i.pop3, user, password), tried(i.submission, user, password)
+    # imaplib does not quote
+    imap, pop3, smtp = tried(i.imap, '"%s"' % user, password), tried(i.pop3, user, password), tried(i.submission, user, password)
     got = (imap is not None, pop3 is not None, smtp is not None)
     if imap:
         imap.select('INBOX')

@@ -149,4 +149,5 @@ void check_all(struct check *k, bool notes)
     check_tables(k);
     check_files(k);
     check_auth(k);
+    check_pam(k);
 }
