@@ -17,7 +17,7 @@
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
 enum state { DIALOGUE, PENALTY, CHECKING, HELD };
 
@@ -29,7 +29,8 @@ struct request {
     enum state state;
     struct arena arena;
     struct timer timer;
-    int64_t started;            /* when the message was complete */
+    int64_t arrived;            /* when the message was complete */
+    int64_t started;            /* when its penalty was over */
     struct sasl_server sasl;
     struct auth_cmd cmd;        /* strings in the arena */
     struct db_query query;
@@ -156,6 +157,7 @@ static void temp_fail(struct request *r)
 static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
     struct request *r = container_of(q, struct request, query);
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
     case VERDICT_MATCH: granted(r); return;
@@ -168,6 +170,16 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
     temp_fail(r);
 }
 
+/* An answer that a mail server does not wait for is none. */
+static void on_too_late(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    db_cancel(&r->query);
+    r->state = DIALOGUE;
+    log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
+    temp_fail(r);
+}
+
 static void on_penalty_over(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
@@ -176,6 +188,8 @@ static void on_penalty_over(struct timer *t)
     switch (abuse_take(&r->abuse, &who)) {
     case ABUSE_CHECK:
         r->state = CHECKING;
+        if (is_smtp(r))
+            timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
         db_ask(&r->query);
         return;
     case ABUSE_REFUSE: hold(r, STR("")); return;
@@ -188,7 +202,7 @@ static void on_penalty_over(struct timer *t)
 /* Name and password are here. */
 static void complete(struct request *r)
 {
-    r->started = loop_now();
+    r->arrived = r->started = loop_now();
     const char *why;
     r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_wants_account(r->stream), .done = on_checked };
     r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
