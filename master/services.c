@@ -2,6 +2,7 @@
 #include "services.h"
 #include "daemon/auth_listen.h"
 #include "daemon/mailbox_services.h"
+#include "os/proc.h"
 #include "spawn.h"
 
 enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
@@ -48,6 +49,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
     { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
+    { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
@@ -67,6 +69,7 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
     { "auth-db", "auth-db", { NULL } },
+    { "auth-hash", "auth-hash", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
@@ -112,6 +115,8 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
     /* authd keeps to the limit of each database by itself. */
     if (role == ROLE_AUTHDB)
         return conf->auth_db_processes * 32;
+    if (role == ROLE_HASH)
+        return conf->hash_limit > 0 ? conf->hash_limit : proc_cpus();
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 
