@@ -51,6 +51,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
     { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
+    { "keys", DOES_ROLE, ROLE_KEYS, "", "keys" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
     { "logd", DOES_ROLE, ROLE_LOG, "", "logd" },
@@ -64,6 +65,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
 static const struct { const char *name, *command; const char *sockets[2]; } builtin[] = {
     { "log", "logd", { NULL } },
     { "broker", "broker", { NULL } },
+    { "keys", "keys", { NULL } },
     { "resolver", "resolver", { NULL } },
     { "lookup", "lookup", { NULL } },
     { "auth", "authd", { NULL } },
