@@ -103,12 +103,10 @@ static void pam_step(struct db_step *s)
     ask(s, "pam", STR(""));
 }
 
-static int pam_open(struct db *db, bool private_instance, struct err *err)
+static int nothing_to_open(struct db *db, bool private_instance, struct err *err)
 {
-    (void)private_instance;
-    if (db->conf->arg.n > 0)
-        return db_refuse(db, err, "the name of the PAM service is set by postern_pam_service: write pam");
-    return db_options_known(db, NULL, 0, err);
+    (void)db, (void)private_instance, (void)err;
+    return 0;
 }
 
 static void passwd_step(struct db_step *s)
@@ -120,22 +118,14 @@ static void passwd_step(struct db_step *s)
         ask(s, "passwd", STR(""));
 }
 
-static int passwd_open(struct db *db, bool private_instance, struct err *err)
-{
-    (void)private_instance;
-    if (db->conf->arg.n > 0)
-        return db_refuse(db, err, "it has no argument: write passwd");
-    return db_options_known(db, NULL, 0, err);
-}
-
 const struct db_driver *db_pam(void)
 {
-    static const struct db_driver driver = { .name = "pam", .verifies = true, .is_passdb = true, .open = pam_open, .step = pam_step, .cancel = cancel };
+    static const struct db_driver driver = { .name = "pam", .verifies = true, .is_passdb = true, .open = nothing_to_open, .step = pam_step, .cancel = cancel };
     return &driver;
 }
 
 const struct db_driver *db_passwd(void)
 {
-    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = passwd_open, .step = passwd_step, .cancel = cancel };
+    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = nothing_to_open, .step = passwd_step, .cancel = cancel };
     return &driver;
 }

@@ -43,7 +43,7 @@ static const struct role_row rows[ROLE_COUNT] = {
         .listeners = "public/qmgr, public/showq", .sentence = "the only owner of the queue: commits, schedules, retries" },
     [ROLE_OUT] = { .role = ROLE_OUT, .program = "deliver-out", .user = "$postern_out_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_CLIENT, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "smtp",
-        .peers = B(QMGR) | B(RESOLVER) | B(LOOKUP) | B(BROKER),
+        .peers = B(QMGR) | B(RESOLVER) | B(LOOKUP) | B(BROKER) | B(KEYS),
         .sentence = "delivers to other hosts: smtp, relay, lmtp, error, retry, discard" },
     [ROLE_BOUNCE] = { .role = ROLE_BOUNCE, .program = "deliver-bounce", .user = "$postern_out_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "bounce", .peers = B(QMGR),
@@ -89,6 +89,9 @@ static const struct role_row rows[ROLE_COUNT] = {
     [ROLE_RESOLVER] = { .role = ROLE_RESOLVER, .program = "resolver", .user = "$postern_dns_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_CLIENT, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "resolver",
         .sentence = "DNS for all" },
+    [ROLE_KEYS] = { .role = ROLE_KEYS, .program = "keys", .user = "$postern_keys_user", .root = ROOT_EMPTY,
+        .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "keys", .peers = B(KEYS),
+        .sentence = "holds the private keys of certificates and the keys of session tickets: signs, and gives none out" },
 };
 
 const struct role_row *role_row(enum role role)
