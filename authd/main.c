@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "db_remote.h"
 #include "db.h"
 #include "socks.h"
 #include <unistd.h>
@@ -91,6 +92,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
     case ROLE_WORKER: pool_add_worker(peer, fd); return;
+    case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));

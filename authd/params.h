@@ -35,6 +35,10 @@
       "Most users in the cache of passwords that were right.")                                                                      \
     P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000,                                                                \
       "Most processes that verify passwords at once.")                                                  \
+    P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100,                                                            \
+      "Most processes that ask one SQL or LDAP database at once.")                                                                  \
+    P(STR, module_directory, "postern_module_directory", "", 0, 0,                                                                  \
+      "Where the modules of databases (postern-pgsql.so ...) are; empty: next to the program.")                                     \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \
       "Most checks that may wait for a worker; beyond it, logins get a temporary error.")                                           \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \

@@ -46,6 +46,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "hub", DOES_ROLE, ROLE_HUB, "", "hub" },
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
+    { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
@@ -64,6 +65,7 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "lookup", "lookup", { NULL } },
     { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
+    { "auth-db", "auth-db", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
@@ -115,6 +117,9 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
         return conf->actor_limit;
     if (role == ROLE_WORKER)
         return conf->worker_limit;
+    /* authd keeps to the limit of each database by itself. */
+    if (role == ROLE_AUTHDB)
+        return conf->auth_db_processes * 32;
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 

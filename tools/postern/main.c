@@ -7,6 +7,7 @@
  *      postern try DIR [--port-base N]
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
+ *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -16,17 +17,20 @@
  *      the spot. `stop` ends it; `try` on the same DIR starts it again.
  *      `user` adds (or gives a new password to), deletes or lists the users in
  *      a password file; the password is one line of standard input.
+ *      `import dovecot` turns Dovecot's configuration into main.cf parameters
+ *      and lists what has no equal.
  *
  * SECURITY
  *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
  *      hashes in a file that only its owner may read.
  *
  * DIAGNOSTICS
- *      Exit status 0, 64 for a wrong command line, 1 with one line on standard
- *      error for anything else.
+ *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
+ *      command line; 1 with one line on standard error for anything else.
  */
 #include "base/num.h"
 #include "base/str.h"
+#include "import.h"
 #include "postern.h"
 
 enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
@@ -35,7 +39,8 @@ static int usage(void)
 {
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
-                    "       postern user -c CONFDIR add|delete|list [NAME]\n");
+                    "       postern user -c CONFDIR add|delete|list [NAME]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n");
     return EXIT_USAGE;
 }
 
@@ -96,5 +101,9 @@ int main(int argc, char **argv)
         return report(try_stop(argv[2], &err), &err);
     if (strcmp(argv[1], "user") == 0)
         return command_user(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "import") == 0) {
+        int rc = import_command(argc - 2, argv + 2, &err);
+        return rc == EXIT_USAGE ? usage() : report(rc, &err);
+    }
     return usage();
 }
