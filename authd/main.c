@@ -8,8 +8,8 @@
  *     next door, and over channels from master for smtpd, submitd, imap-login
  *     and pop3-login. Users and passwords come from the databases of
  *     postern_passdb and postern_userdb (authdb(5)), asked in order; slow hashes
- *     and PAM in auth-worker processes. A right password is remembered for a
- *     while, by a keyed hash.
+ *     in auth-hash processes, PAM in auth-worker processes. A right password is
+ *     remembered for a while, by a keyed hash.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within
@@ -29,7 +29,10 @@
  */
 #include "authd.h"
 #include "db_remote.h"
+#include "abuse.h"
 #include "db.h"
+#include "socks.h"
+#include "os/proc.h"
 #include <unistd.h>
 
 static struct authd state;
@@ -57,28 +60,35 @@ static int choose_mechs(struct err *err)
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
+    const char *data = config_get(d->config, "data_directory", err);
+    if (data == NULL)
+        return -1;
+    abuse_open(data);
     state.private_instance = d->private_instance;
-    return choose_mechs(err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
+    state.cpus = proc_cpus();
+    return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
 
-static bool needs_worker(void)
+/* The first login shall not wait for a process to start. */
+static void warm_pools(void)
 {
-    bool needs = false;
-    for (size_t i = 0; i < db_passdbs()->n; i++)
-        needs |= db_passdbs()->rows[i].driver == db_pam() || db_passdbs()->rows[i].sample.n > 0;
-    return needs;
+    for (size_t i = 0; i < db_passdbs()->n; i++) {
+        if (db_passdbs()->rows[i].driver == db_pam())
+            pool_warm(POOL_PAM);
+        else if (db_passdbs()->rows[i].sample.n > 0)
+            pool_warm(POOL_HASH);
+    }
 }
 
 static void start(const struct daemon_ctx *d)
 {
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
-    state.penalty = penalty_new();
+    abuse_start();
     state.handover = handover_new();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
-    if (needs_worker())
-        pool_warm();
+    warm_pools();
 }
 
 static void on_peer(const struct ipc_peer *peer, int fd)
@@ -86,40 +96,31 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     switch (peer->role) {
     case ROLE_SMTPD:
     case ROLE_LMTPD:
-    case ROLE_SUBMITD: (void)stream_new(fd, STREAM_SMTP, peer->peer_id, NULL, NULL); return;
-    case ROLE_LOGIN: (void)stream_new(fd, STREAM_LOGIN, peer->peer_id, NULL, NULL); return;
+    case ROLE_SUBMITD: stream_new(fd, STREAM_SMTP, peer->peer_id); return;
+    case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
-    case ROLE_WORKER: pool_add_worker(peer, fd); return;
     case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
+    case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
+    case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));
     close(fd);
 }
 
-struct visit { struct cond over; bool closed; };
-
-static void on_visit_over(void *arg)
-{
-    struct visit *v = arg;
-    v->closed = true;
-    cond_signal(&v->over);
-}
-
-/* private/auth: the fiber only holds the client's place among max_clients. */
 static void on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-    static uint64_t last_id = UINT64_C(1) << 32;
-    struct visit v = { .closed = false };
     (void)peer, (void)local;
-    struct stream *s = stream_new(fd, STREAM_PUBLIC, ++last_id, on_visit_over, &v);
-    while (!v.closed)
-        if (cond_wait(&v.over, FOREVER) == WAIT_CANCELLED && !v.closed)
-            stream_close(s);
+    socks_serve(fd);
 }
 
-static void on_drain(void) { stream_drain_public(); }
+static void on_drain(void)
+{
+    abuse_stop();
+    stream_drain_public();
+    master_drain();
+}
 
 static bool idle(void) { return state.n_requests == 0; }
 
@@ -127,7 +128,7 @@ int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
         { .role = ROLE_AUTHD, .params = &params, .conf = &state.conf, .before_drop = before_drop, .start = start, .on_client = on_client,
-          .max_clients = 2000, .on_peer = on_peer, .on_drain = on_drain, .idle = idle },
+          .max_clients = AUTHD_CLIENTS_MAX, .on_peer = on_peer, .on_drain = on_drain, .idle = idle },
     };
     return daemon_main(argc, argv, "authd", roles, N_ELEMS(roles));
 }

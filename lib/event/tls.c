@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/tls.h"
 #include "base/arena.h"
+#include "event/tls_pem.h"
 #include "event/tls_session.h"
 #include "event/tls_sign.h"
+#include "event/tls_ticket.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -57,26 +60,57 @@ static int set_versions(SSL_CTX *ctx, const char *least, struct err *err)
     return err_set(err, ERR_CONFIG, "unknown TLS protocol version \"%s\"; use TLSv1.2 or TLSv1.3", name);
 }
 
-static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
+/* The first certificate is the own one, the others are its chain. */
+static bool use_chain(SSL_CTX *ctx, BIO *in)
 {
-    if (key == NULL || *key == '\0')
-        key = cert;
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
-        (void)ssl_err(err, ERR_CONFIG, cert);
-        return err_prefix(err, "cannot load the certificate chain");
+    X509 *own = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL), *next;
+    bool ok = own != NULL && SSL_CTX_use_certificate(ctx, own) == 1 && SSL_CTX_clear_chain_certs(ctx) == 1;
+    X509_free(own);
+    while (ok && (next = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+        ok = SSL_CTX_add0_chain_cert(ctx, next) == 1;
+        if (!ok)
+            X509_free(next);
     }
+    /* The end of the file is an error of its own, and no failure. */
+    if (ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+        ERR_clear_error();
+    return ok && ERR_peek_error() == 0;
+}
+
+static int load_chain(SSL_CTX *ctx, const char *file, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc = tls_pem_read(file, &text, err);
+    BIO *in = rc != 0 || text.n > TLS_PEM_MAX ? NULL : BIO_new_mem_buf(text.n == 0 ? "" : text.p, (int)text.n);
+    ERR_clear_error();
+    if (rc == 0 && (in == NULL || !use_chain(ctx, in)))
+        rc = ssl_err(err, ERR_CONFIG, file);
+    BIO_free(in);
+    buf_done(&text);
+    return rc == 0 ? 0 : err_prefix(err, "cannot load the certificate chain");
+}
+
+/* The private key, where it is not kept apart. */
+static int load_private(SSL_CTX *ctx, const char *key, struct err *err)
+{
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
         (void)ssl_err(err, ERR_CONFIG, key);
         return err_prefix(err, "cannot load the private key");
     }
-    if (SSL_CTX_check_private_key(ctx) != 1)
-        return ssl_err(err, ERR_CONFIG, key);
-    EVP_PKEY *detour = tls_key_detour(SSL_CTX_get0_privatekey(ctx));
+    return SSL_CTX_check_private_key(ctx) == 1 ? 0 : ssl_err(err, ERR_CONFIG, key);
+}
+
+static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
+{
+    if (key == NULL || *key == '\0')
+        key = cert;
+    bool apart = tls_keys_are_apart();
+    if (load_chain(ctx, cert, err) < 0 || (!apart && load_private(ctx, key, err) < 0))
+        return -1;
+    EVP_PKEY *detour = tls_key_detour(apart ? X509_get0_pubkey(SSL_CTX_get0_certificate(ctx)) : SSL_CTX_get0_privatekey(ctx));
     bool ok = detour != NULL && SSL_CTX_use_PrivateKey(ctx, detour) == 1;
     EVP_PKEY_free(detour);
-    if (!ok)
-        return ssl_err(err, ERR_CONFIG, key);
-    return 0;
+    return ok ? 0 : ssl_err(err, ERR_CONFIG, apart ? cert : key);
 }
 
 static int set_alpn(struct tls_ctx *t, const char *name, struct err *err)
@@ -145,9 +179,9 @@ static int fill_server(struct tls_ctx *t, const struct tls_server_conf *conf, st
     const char *service = conf->service == NULL ? "" : conf->service;
     unsigned char id[SSL_MAX_SID_CTX_LENGTH] = { 0 };
     memcpy(id, service, MIN(strlen(service), sizeof id));
-    /* The ticket key is the context's own random one; the id keeps tickets apart even if it is shared. */
-    if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1)
-        return ssl_err(err, ERR_TEMP, "session id context");
+    /* Ticket keys are the process's; the id keeps tickets of its services apart. */
+    if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1 || !tls_ticket_use(t->ctx))
+        return ssl_err(err, ERR_TEMP, "session tickets");
     (void)SSL_CTX_set_num_tickets(t->ctx, 1);
     if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0 ||
         set_alpn(t, conf->alpn, err) < 0)
@@ -353,6 +387,27 @@ static void describe_13(struct tls *t, struct tls_info *i)
         (void)snprintf(i->digest, sizeof i->digest, "%s", OBJ_nid2sn(nid));
 }
 
+static void describe_binding(struct tls *t, struct tls_info *i)
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    i->has_binding = SSL_version(t->ssl) >= TLS1_3_VERSION &&
+                     SSL_export_keying_material(t->ssl, i->binding, sizeof i->binding, label, sizeof label - 1, NULL, 0, 0) == 1;
+}
+
+/* The last common name is the most specific one. A NUL in it is somebody's trick: no name. */
+static void describe_peer(struct tls *t, struct tls_info *i)
+{
+    X509_NAME *name = i->peer_verified ? X509_get_subject_name(SSL_get0_peer_certificate(t->ssl)) : NULL;
+    unsigned char *text = NULL;
+    int at = -1, last = -1;
+    while (name != NULL && (at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
+        last = at;
+    int n = last < 0 ? 0 : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+    if (n > 0 && (size_t)n < sizeof i->peer_name && memchr(text, '\0', (size_t)n) == NULL)
+        (void)snprintf(i->peer_name, sizeof i->peer_name, "%.*s", n, (const char *)text);
+    OPENSSL_free(text);
+}
+
 static struct tls_info *describe(struct tls *t)
 {
     struct tls_info *i = xcalloc(1, sizeof *i);
@@ -369,6 +424,8 @@ static struct tls_info *describe(struct tls *t)
     i->peer_verified = i->peer_has_cert && SSL_get_verify_result(t->ssl) == X509_V_OK;
     if (SSL_version(t->ssl) >= TLS1_3_VERSION)
         describe_13(t, i);
+    describe_binding(t, i);
+    describe_peer(t, i);
     ERR_clear_error();
     return i;
 }

@@ -21,10 +21,10 @@
     F(T, STR, mail, 1024, "mail location: maildir:PATH or mbox:PATH:INBOX=PATH")
 
 #define IPC_MSG_VERIFY(F, T)                                                       \
-    F(T, STR, backend, 64, "passdb of the configuration")                          \
+    F(T, STR, backend, 64, "pam; hash, or make: a new verifier of the scheme, in VERDICT's text") \
     F(T, STR, user, 256, "name to verify")                                         \
     F(T, STR, password, 1024, "as the client gave it")                             \
-    F(T, STR, scheme, 64, "scheme of the verifier, or empty")                      \
+    F(T, STR, scheme, 64, "scheme of the verifier, with its suffix, or empty")     \
     F(T, STR, verifier, 2048, "stored hash, or empty: the back end knows")         \
     F(T, STR, remote, 64, "client address")                                        \
     F(T, STR, service, 64, "imap, pop3, smtp")
@@ -82,11 +82,11 @@ enum db_ask_kind {
 #define IPC_AUTH_MESSAGES(M)                                                       \
     M(AUTH_REQUEST, auth_request, ROLE_BIT(SESSION), ROLE_BIT(AUTHD))              \
     M(AUTH_USER, auth_user, ROLE_BIT(AUTHD), ROLE_BIT(SESSION))                    \
-    M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER))                           \
-    M(VERDICT, verdict, ROLE_BIT(WORKER), ROLE_BIT(AUTHD))                         \
     M(DB_ASK, db_ask, ROLE_BIT(AUTHD), ROLE_BIT(AUTHDB))                           \
     M(DB_ANSWER, db_answer, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                     \
     M(DB_ROW, db_row, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
     M(DB_END, db_end, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
+    M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER) | ROLE_BIT(HASH))          \
+    M(VERDICT, verdict, ROLE_BIT(WORKER) | ROLE_BIT(HASH), ROLE_BIT(AUTHD))        \
     M(TOKEN_KEY, token_key, ROLE_BIT(AUTHD), ROLE_BIT(QMGR))
 #endif
