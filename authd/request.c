@@ -27,6 +27,7 @@ struct request {
     struct request_list *all;
     uint32_t id;
     enum state state;
+    bool challenged;            /* a CONT was sent */
     struct arena arena;
     struct timer timer;
     int64_t arrived;            /* when the message was complete */
@@ -94,7 +95,11 @@ static void answer(struct request *r, struct auth_answer a)
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
+    struct auth_answer a = { .verb = AUTH_ANSWER_FAIL, .code = r->code };
+    answer_fill(&a, &r->query);
+    if (str_eqz(r->code, "pass_expired"))
+        a.reason = STR("Password expired");
+    answer(r, a);
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -126,8 +131,9 @@ static void granted(struct request *r)
 {
     struct buf token = buf_make(0), cookie = buf_make(0);
     const struct account *who = &r->query.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
+    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     if (stream_kind(r->stream) == STREAM_SMTP) {
         struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
@@ -210,7 +216,7 @@ static void complete(struct request *r)
                                         .mech = str_from(sasl_mech_name(r->sasl.mech)) };
     if (!db_canonical(&r->query, &why)) {
         log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
-        r->query.vars.user = STR("");
+        r->query.vars.user = r->query.vars.original_user = r->sasl.user;
         refused(r, STR(""));
         return;
     }
@@ -237,6 +243,7 @@ static void step(struct request *r, const struct str *message)
     case SASL_CONTINUE:
         enc_base64(&text, challenge);
         stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&text) });
+        r->challenged = true;
         timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
         break;
     case SASL_DONE:
@@ -258,7 +265,7 @@ static void step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
-        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = STR("Invalid base64 data") });
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
         step(r, &message);
@@ -319,7 +326,8 @@ void request_start(struct stream *s, struct request_list *all, const struct auth
 bool request_continue(struct request_list *all, uint32_t id, struct str data)
 {
     struct request *r = find(all, id);
-    if (r == NULL)
+    /* What is decided is over for the client; its answer comes when its time has come. */
+    if (r == NULL || r->state == HELD)
         return false;
     if (r->state == DIALOGUE)
         step_base64(r, data);
