@@ -58,6 +58,8 @@ bool db_canonical(struct db_query *q, const char **ret_why);
 void db_ask(struct db_query *q);
 /* done() will not be called any more. */
 void db_cancel(struct db_query *q);
+/* After VERDICT_MATCH: the driver of the passdb that let the user in, NULL if none is known. */
+const char *db_answered_by(const struct db_query *q);
 
 /* All users that the userdbs (or the passdbs, where a userdb cannot) can list. */
 struct db_list {

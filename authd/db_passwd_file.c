@@ -95,7 +95,7 @@ static struct open_file *file_for(struct db_step *s)
     struct open_file *o = NULL;
     bool ok = true;
     if (f->is_pattern)
-        ok = var_expand(f->pattern, &s->vars, account_escape, &s->vars, &name, &why) && !name.full;
+        ok = var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &name, &why) && !name.full;
     else
         buf_add(&name, f->pattern);
     if (ok && (o = htab_get(&f->by_name, buf_str(&name))) != NULL)
