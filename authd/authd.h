@@ -3,6 +3,7 @@
  * authd.h - the parts of authd and how they hang together.
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
+ *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
  *   request.c  one AUTH from its first line to its answer
  *   db.h       user name and password to a verdict and an account: chain.c and the databases
  *   pool.c     processes for what blocks, and the queues before them
@@ -26,7 +27,7 @@
 #include "proto/sasl.h"
 #include <unistd.h>
 
-enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
+enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENTS_MAX = 2000 };
 
 /* The process's state: one of it. */
 struct authd {
@@ -45,18 +46,22 @@ struct authd *authd(void);
 
 /* stream.c */
 enum stream_kind {
-    STREAM_PUBLIC,      /* private/auth: a Postfix or Exim next door */
+    STREAM_PUBLIC,      /* a socket of postern_auth_listeners: a Postfix or Exim next door */
     STREAM_SMTP,        /* our smtpd and submitd: OK carries a token */
     STREAM_LOGIN,       /* our imap-login and pop3-login: OK carries a cookie */
 };
 struct stream;
-/* Takes fd. on_closed is called when the stream ends; the stream is gone then. */
-struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg);
-/* Ends it; on_closed is called. */
+/* Takes fd: a channel of one of our own processes. */
+void stream_new(int fd, enum stream_kind kind, uint64_t peer_id);
+/* Ends it. */
 void stream_close(struct stream *s);
 /* Neighbours keep their connection for ever: those without a request in work are closed now, the others with their last answer. */
 void stream_drain_public(void);
 enum stream_kind stream_kind(const struct stream *s);
+/* A neighbour that the administrator trusts: it may say no-penalty and vouch for certificates. */
+bool stream_is_trusted(const struct stream *s);
+/* Will somebody ask for the user behind this stream's logins? Then an OK needs the account. */
+bool stream_wants_account(const struct stream *s);
 uint64_t stream_peer(const struct stream *s);
 /* The client's minor protocol version. */
 uint32_t stream_minor(const struct stream *s);

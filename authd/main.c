@@ -28,8 +28,10 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "db_remote.h"
 #include "db.h"
 #include "os/proc.h"
+#include "socks.h"
 #include <unistd.h>
 
 static struct authd state;
@@ -59,7 +61,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     state.private_instance = d->private_instance;
     state.cpus = proc_cpus();
-    return choose_mechs(err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
+    return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
 
 /* The first login shall not wait for a process to start. */
@@ -89,40 +91,30 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     switch (peer->role) {
     case ROLE_SMTPD:
     case ROLE_LMTPD:
-    case ROLE_SUBMITD: (void)stream_new(fd, STREAM_SMTP, peer->peer_id, NULL, NULL); return;
-    case ROLE_LOGIN: (void)stream_new(fd, STREAM_LOGIN, peer->peer_id, NULL, NULL); return;
+    case ROLE_SUBMITD: stream_new(fd, STREAM_SMTP, peer->peer_id); return;
+    case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
     case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
     case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
+    case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));
     close(fd);
 }
 
-struct visit { struct cond over; bool closed; };
-
-static void on_visit_over(void *arg)
-{
-    struct visit *v = arg;
-    v->closed = true;
-    cond_signal(&v->over);
-}
-
-/* private/auth: the fiber only holds the client's place among max_clients. */
 static void on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-    static uint64_t last_id = UINT64_C(1) << 32;
-    struct visit v = { .closed = false };
     (void)peer, (void)local;
-    struct stream *s = stream_new(fd, STREAM_PUBLIC, ++last_id, on_visit_over, &v);
-    while (!v.closed)
-        if (cond_wait(&v.over, FOREVER) == WAIT_CANCELLED && !v.closed)
-            stream_close(s);
+    socks_serve(fd);
 }
 
-static void on_drain(void) { stream_drain_public(); }
+static void on_drain(void)
+{
+    stream_drain_public();
+    master_drain();
+}
 
 static bool idle(void) { return state.n_requests == 0; }
 
@@ -130,7 +122,7 @@ int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
         { .role = ROLE_AUTHD, .params = &params, .conf = &state.conf, .before_drop = before_drop, .start = start, .on_client = on_client,
-          .max_clients = 2000, .on_peer = on_peer, .on_drain = on_drain, .idle = idle },
+          .max_clients = AUTHD_CLIENTS_MAX, .on_peer = on_peer, .on_drain = on_drain, .idle = idle },
     };
     return daemon_main(argc, argv, "authd", roles, N_ELEMS(roles));
 }

@@ -5,10 +5,12 @@
 #ifndef AUTHD_PARAMS_H
 #define AUTHD_PARAMS_H
 #include "conf/param.h"
+#include "daemon/auth_listen.h"
 
 #define AUTHD_USERNAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@"
 
 #define AUTHD_PARAMS(P)                                                                                                             \
+    AUTH_LISTEN_PARAM(P)                                                                                                            \
     P(STR, passdb, "postern_passdb", "", 0, 0,                                                                                      \
       "Where passwords are checked, in order: driver:argument or { driver:argument, option=value }, of passwd-file, lmdb, static, pam, sql and ldap; authdb(5) has the options. Empty: passwd-file:$config_directory/passwd in a private instance, pam otherwise.") \
     P(STR, userdb, "postern_userdb", "", 0, 0,                                                                                      \
@@ -35,6 +37,10 @@
       "Most processes that ask PAM at once.")                                                                                        \
     P(UINT, hash_limit, "postern_auth_hash_limit", "0", 0, 1000,                                                                    \
       "Most processes that compute slow password hashes at once; 0: as many as there are processors.")                             \
+    P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100,                                                            \
+      "Most processes that ask one SQL or LDAP database at once.")                                                                  \
+    P(STR, module_directory, "postern_module_directory", "", 0, 0,                                                                  \
+      "Where the modules of databases (postern-pgsql.so ...) are; empty: next to the program.")                                     \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \
       "Most checks that may wait for PAM, and as many for a hash; beyond it, logins get a temporary error, those of the busiest client network first.") \
     P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \

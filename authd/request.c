@@ -13,6 +13,7 @@
 #include "base/enc.h"
 #include "base/htab.h"
 #include "db.h"
+#include "socks.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
@@ -145,6 +146,7 @@ static void granted(struct request *r)
         else
             ok.cookie = buf_str(&cookie);
     }
+    stream_keep(r->stream, r->id, &r->query);
     answer(r, ok);
     secret_wipe(cookie.p, cookie.n);
     buf_done(&token);
@@ -179,7 +181,7 @@ static void complete(struct request *r)
 {
     r->started = loop_now();
     const char *why;
-    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_kind(r->stream) == STREAM_LOGIN, .done = on_checked };
+    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_wants_account(r->stream), .done = on_checked };
     r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
                                         .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
                                         .mech = str_from(sasl_mech_name(r->sasl.mech)) };
@@ -243,14 +245,8 @@ static void step_base64(struct request *r, struct str text)
 
 static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
 {
-    r->cmd = *cmd;
-    r->cmd.resp = STR("");
-    r->cmd.mech = STR("");
-    r->cmd.service = str_dup(&r->arena, cmd->service);
-    r->cmd.remote = str_dup(&r->arena, cmd->remote);
-    r->cmd.local = str_dup(&r->arena, cmd->local);
-    r->cmd.session = str_dup(&r->arena, cmd->session);
-    r->cmd.remote_port = r->cmd.local_port = STR("");
+    r->cmd = auth_cmd_dup(&r->arena, cmd);
+    r->cmd.resp = r->cmd.mech = STR("");
 }
 
 static bool is_offered(enum sasl_mech mech)

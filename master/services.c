@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
 #include "os/proc.h"
+#include "daemon/auth_listen.h"
 #include "spawn.h"
 
 enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
@@ -47,6 +48,7 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
     { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
+    { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
@@ -63,9 +65,10 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "broker", "broker", { NULL } },
     { "resolver", "resolver", { NULL } },
     { "lookup", "lookup", { NULL } },
-    { "auth", "authd", { "unix:private/auth" } },
+    { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
     { "auth-hash", "auth-hash", { NULL } },
+    { "auth-db", "auth-db", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
@@ -104,7 +107,12 @@ static const char *override_of(const struct plan *p, const char *name)
 }
 
 static void add_override(struct plan *p, const char *text) { vec_push(&p->overrides, xstrdup(text)); }
-static void add_socket(struct plan *p, const char *text) { vec_push(&p->sockets, xstrdup(text)); }
+
+static void add_socket(struct plan *p, const char *text)
+{
+    struct plan_socket s = { .name = xstrdup(text) };
+    vec_push(&p->sockets, s);
+}
 
 static uint32_t processes_of(enum role role, const struct master_conf *conf)
 {
@@ -114,6 +122,9 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
         return conf->worker_limit;
     if (role == ROLE_HASH)
         return conf->hash_limit > 0 ? conf->hash_limit : proc_cpus();
+    /* authd keeps to the limit of each database by itself. */
+    if (role == ROLE_AUTHDB)
+        return conf->auth_db_processes * 32;
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 
@@ -285,6 +296,31 @@ static void complete_families(struct plan_list *l, const struct master_conf *con
         (void)add_plan(l, "hub", find_command("hub"), ROLE_HUB, conf);
 }
 
+/* authd's sockets are a list of their own, so that each may have its owner; its index is how authd knows them. */
+static int add_auth_sockets(struct plan_list *l, const struct master_conf *conf, struct err *err)
+{
+    struct plan *p = find_plan(l, ROLE_AUTHD, "");
+    struct auth_listen rows[AUTH_LISTEN_MAX];
+    struct arena a = arena_make(1 << 20);
+    size_t n = 0;
+    const char *own = p == NULL ? NULL : override_of(p, "postern_auth_listeners");
+    int rc = p == NULL ? 0 : auth_listen_parse(str_from(own == NULL ? conf->auth_listeners : own), &a, rows, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct plan_socket s = { .name = xstrdup(rows[i].socket), .mode = rows[i].mode, .user = rows[i].user == NULL ? NULL : xstrdup(rows[i].user),
+                                 .group = rows[i].group == NULL ? NULL : xstrdup(rows[i].group) };
+        vec_push(&p->sockets, s);
+    }
+    arena_done(&a);
+    return rc;
+}
+
+static void free_socket(struct plan_socket *s)
+{
+    free(s->name);
+    free(s->user);
+    free(s->group);
+}
+
 void plan_done(struct plan_list *l)
 {
     for (size_t i = 0; i < l->v.n; i++) {
@@ -292,7 +328,7 @@ void plan_done(struct plan_list *l)
         for (size_t k = 0; k < p->overrides.n; k++)
             free(p->overrides.p[k]);
         for (size_t k = 0; k < p->sockets.n; k++)
-            free(p->sockets.p[k]);
+            free_socket(&p->sockets.p[k]);
         vec_done(&p->overrides);
         vec_done(&p->sockets);
     }
@@ -315,6 +351,8 @@ int plan_make(struct config *c, const struct master_conf *conf, struct plan_list
         rc = add_row(&l, c, &services.rows[i], conf, warnings, err);
     if (rc == 0)
         rc = add_mailbox(&l, conf, err);
+    if (rc == 0)
+        rc = add_auth_sockets(&l, conf, err);
     if (rc != 0) {
         plan_done(&l);
         return -1;

@@ -94,6 +94,19 @@ void auth_cache_free(struct auth_cache *c)
     free(c);
 }
 
+size_t auth_cache_flush(struct auth_cache *c, struct str user)
+{
+    size_t n = 0;
+    struct cached *one = user.n == 0 ? NULL : htab_get(&c->by_user, user);
+    if (one != NULL) {
+        drop_cached(c, one);
+        return 1;
+    }
+    for (; user.n == 0 && !list_is_empty(&c->by_age); n++)
+        drop_cached(c, container_of(c->by_age.next, struct cached, node));
+    return n;
+}
+
 static void put_text(struct buf *b, struct str s)
 {
     uint8_t be[8];

@@ -45,6 +45,8 @@ void auth_cache_free(struct auth_cache *c);
 const struct account *auth_cache_get(struct auth_cache *c, struct str user, struct str password, struct str verifier, int64_t now);
 /* Has this user logged in from this address lately? Then a penalty of that address does not apply. */
 bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address);
+/* Forgets one user's password, or all with "". How many there were. */
+size_t auth_cache_flush(struct auth_cache *c, struct str user);
 void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
                     const struct account *account, int64_t now);
 

@@ -74,6 +74,8 @@ void daemon_allow_path(const char *path, unsigned access);
 int daemon_listener(unsigned i);
 /* Stop (true) or go on accepting, beyond what max_clients does. */
 void daemon_rest(bool rest);
+/* Which listener (from 0) brought this client; for on_client, before its first wait. */
+unsigned daemon_listener_of(int fd);
 /* Clients whose on_client has not returned. */
 size_t daemon_clients(void);
 /* True after DRAIN, SIGTERM or the loss of master. */

@@ -8,6 +8,7 @@
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
  *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
+ *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -18,17 +19,21 @@
  *      `user` adds (or gives a new password to), deletes or lists the users in
  *      a password file; the password is one line of standard input. `pw` makes
  *      and checks stored passwords, with doveadm pw's options.
+ *      `import dovecot` turns Dovecot's configuration into main.cf parameters
+ *      and lists what has no equal.
  *
  * SECURITY
  *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
  *      hashes in a file that only its owner may read.
  *
  * DIAGNOSTICS
- *      Exit status 0, 64 for a wrong command line, 75 from `pw`
- *      and 1 from the others with one line on standard error for anything else.
+ *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
+ *      command line; 75 from `pw`, 1 from the others, with one line on standard
+ *      error for anything else.
  */
 #include "base/num.h"
 #include "base/str.h"
+#include "import.h"
 #include "postern.h"
 
 enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
@@ -38,7 +43,8 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
-                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
+                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n");
     return EXIT_USAGE;
 }
 
@@ -101,5 +107,9 @@ int main(int argc, char **argv)
         return command_user(argc - 2, argv + 2, &err);
     if (strcmp(argv[1], "pw") == 0)
         return pw_command(argc - 1, argv + 1);
+    if (strcmp(argv[1], "import") == 0) {
+        int rc = import_command(argc - 2, argv + 2, &err);
+        return rc == EXIT_USAGE ? usage() : report(rc, &err);
+    }
     return usage();
 }
