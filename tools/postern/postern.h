@@ -13,6 +13,9 @@ int try_start(const char *dir, unsigned port_base, struct err *err);
 int try_stop(const char *dir, struct err *err);
 /* action: add, delete, list. name: NULL for list. */
 int user_command(const char *config_dir, const char *action, const char *name, struct err *err);
+/* App passwords. action: app-add, app-list, app-delete; name: "--all" with app-delete; what was not given is "", user NULL with app-list. */
+struct app_args { const char *action, *user, *name, *services, *networks, *days; };
+int app_command(const char *config_dir, const struct app_args *args, struct err *err);
 /* Stored passwords: argv[0] is "pw". The exit status. */
 int pw_command(int argc, char **argv);
 /* Runs `postfix -c CONFIG_DIR COMMAND` of the same build; its exit status, or -1. */
