@@ -5,6 +5,8 @@
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
  *   request.c  one AUTH from its first line to its answer
+ *   abuse.c    how long it waits, and whether its password is looked at
+ *   control.c  what an administrator asks
  *   db.h       user name and password to a verdict and an account: chain.c and the databases
  *   pool.c     processes for what blocks, and the queues before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
@@ -36,7 +38,6 @@ struct authd {
     const char *mechs[SASL_MECHS][2];
     size_t n_mechs;
     struct auth_cache *cache;
-    struct penalty *penalty;
     struct handover *handover;
     struct token_keys keys;
     size_t n_requests;          /* in work, all streams */

@@ -150,7 +150,7 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
 {
     struct app_file *f = xcalloc(1, sizeof *f);
     (void)private_instance;
-    if (db_options_known(db, NULL, 0, err) < 0 || (f->dir_fd = db_open_dir(db, db->conf->arg, &f->name, err)) < 0) {
+    if ((f->dir_fd = db_open_dir(db, db->conf->arg, &f->name, err)) < 0) {
         free(f);
         return -1;
     }

@@ -7,13 +7,16 @@
  *     Answers Dovecot's auth protocol: on private/auth for a Postfix or Exim
  *     next door, and over channels from master for smtpd, submitd, imap-login
  *     and pop3-login. Users and passwords come from the databases of
- *     postern_passdb and postern_userdb (authdb(5)), asked in order; PAM in
- *     auth-worker processes, slow hashes in auth-hash processes, one per
- *     processor. A right password is remembered for a while, by a keyed hash.
+ *     postern_passdb and postern_userdb (authdb(5)), asked in order; slow hashes
+ *     in auth-hash processes, PAM in auth-worker processes. A right password is
+ *     remembered for a while, by a keyed hash.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within
  *     10 s, who the user is.
+ *
+ *     `postern auth` asks on private/auth-control who guesses passwords, and
+ *     clears what is held against an address or a user.
  *
  * SECURITY
  *     Runs as its own user with no capability. It alone holds verifiers; it
@@ -29,9 +32,11 @@
  */
 #include "authd.h"
 #include "db_remote.h"
+#include "abuse.h"
+#include "control.h"
 #include "db.h"
-#include "os/proc.h"
 #include "socks.h"
+#include "os/proc.h"
 #include <unistd.h>
 
 static struct authd state;
@@ -59,6 +64,11 @@ static int choose_mechs(struct err *err)
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
+    const char *data = config_get(d->config, "data_directory", err);
+    if (data == NULL)
+        return -1;
+    abuse_open(data);
+    control_open(d->queue_directory);
     state.private_instance = d->private_instance;
     state.cpus = proc_cpus();
     return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
@@ -79,7 +89,8 @@ static void start(const struct daemon_ctx *d)
 {
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
-    state.penalty = penalty_new();
+    abuse_start();
+    control_start();
     state.handover = handover_new();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
@@ -95,9 +106,9 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
+    case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
     case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
-    case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));
@@ -112,6 +123,8 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
 
 static void on_drain(void)
 {
+    abuse_stop();
+    control_stop();
     stream_drain_public();
     master_drain();
 }

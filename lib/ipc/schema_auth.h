@@ -82,11 +82,11 @@ enum db_ask_kind {
 #define IPC_AUTH_MESSAGES(M)                                                       \
     M(AUTH_REQUEST, auth_request, ROLE_BIT(SESSION), ROLE_BIT(AUTHD))              \
     M(AUTH_USER, auth_user, ROLE_BIT(AUTHD), ROLE_BIT(SESSION))                    \
-    M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER) | ROLE_BIT(HASH))          \
-    M(VERDICT, verdict, ROLE_BIT(WORKER) | ROLE_BIT(HASH), ROLE_BIT(AUTHD))        \
     M(DB_ASK, db_ask, ROLE_BIT(AUTHD), ROLE_BIT(AUTHDB))                           \
     M(DB_ANSWER, db_answer, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                     \
     M(DB_ROW, db_row, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
     M(DB_END, db_end, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
+    M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER) | ROLE_BIT(HASH))          \
+    M(VERDICT, verdict, ROLE_BIT(WORKER) | ROLE_BIT(HASH), ROLE_BIT(AUTHD))        \
     M(TOKEN_KEY, token_key, ROLE_BIT(AUTHD), ROLE_BIT(QMGR))
 #endif

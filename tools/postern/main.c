@@ -10,8 +10,13 @@
  *      postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]
  *      postern user -c CONFDIR app-list [USER]
  *      postern user -c CONFDIR app-delete USER NAME|--all
- *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
+ *      postern auth [-c CONFDIR] [list]
+ *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
+ *      postern auth [-c CONFDIR] flush [USER]
+ *      postern auth [-c CONFDIR] forget USER|all
+ *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
  *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
+ *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -22,8 +27,12 @@
  *      `user` adds (or gives a new password to), deletes or lists the users in
  *      a password file; the password is one line of standard input. With app-add
  *      it makes an app password, which it shows once, with app-list and
- *      app-delete it lists and revokes them. `pw` makes
- *      and checks stored passwords, with doveadm pw's options.
+ *      app-delete it lists and revokes them.
+ *      `auth` shows which addresses and accounts have many wrong passwords,
+ *      clears them, empties the cache of right passwords, forgets from which
+ *      networks users are known, and tries a password (one line of standard
+ *      input) as a login would, without its waits and without counting it.
+ *      `pw` makes and checks stored passwords, with doveadm pw's options.
  *      `import dovecot` turns Dovecot's configuration into main.cf parameters
  *      and lists what has no equal.
  *
@@ -33,8 +42,8 @@
  *
  * DIAGNOSTICS
  *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
- *      command line; 75 from `pw`, 1 from the others, with one line on standard
- *      error for anything else.
+ *      command line, 75 from `pw`; 1 with one line on standard error for anything
+ *      else.
  */
 #include "base/num.h"
 #include "base/str.h"
@@ -51,8 +60,9 @@ static int usage(void)
                     "       postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]\n"
                     "       postern user -c CONFDIR app-list [USER]\n"
                     "       postern user -c CONFDIR app-delete USER NAME|--all\n"
-                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n"
-                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n");
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
+                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
 }
 
@@ -129,6 +139,18 @@ static int command_user(int argc, char **argv, struct err *err)
     return report(user_command(conf, action, name, err), err);
 }
 
+static int command_auth(int argc, char **argv, struct err *err)
+{
+    const char *conf = NULL;
+    if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
+        conf = argv[1];
+        argc -= 2;
+        argv += 2;
+    }
+    int rc = auth_command(conf, argc, argv, err);
+    return rc == AUTH_COMMAND_USAGE ? usage() : report(rc, err);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = { 0 };
@@ -140,11 +162,13 @@ int main(int argc, char **argv)
         return report(try_stop(argv[2], &err), &err);
     if (strcmp(argv[1], "user") == 0)
         return command_user(argc - 2, argv + 2, &err);
-    if (strcmp(argv[1], "pw") == 0)
-        return pw_command(argc - 1, argv + 1);
+    if (strcmp(argv[1], "auth") == 0)
+        return command_auth(argc - 2, argv + 2, &err);
     if (strcmp(argv[1], "import") == 0) {
         int rc = import_command(argc - 2, argv + 2, &err);
         return rc == EXIT_USAGE ? usage() : report(rc, &err);
     }
+    if (strcmp(argv[1], "pw") == 0)
+        return pw_command(argc - 1, argv + 1);
     return usage();
 }
