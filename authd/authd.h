@@ -3,9 +3,12 @@
  * authd.h - the parts of authd and how they hang together.
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
+ *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
  *   request.c  one AUTH from its first line to its answer
- *   check.c    user name and password to a verdict: cache, passwd-file, worker
- *   pool.c     the auth workers and the queue before them
+ *   abuse.c    how long it waits, and whether its password is looked at
+ *   control.c  what an administrator asks
+ *   db.h       user name and password to a verdict and an account: chain.c and the databases
+ *   pool.c     processes for what blocks, and the queues before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
  *
  * All of it runs on the loop; nothing here waits. A request that waits (for a
@@ -21,44 +24,45 @@
 #include "daemon/daemon.h"
 #include "event/loop.h"
 #include "params.h"
+#include "pool.h"
 #include "proto/auth_proto.h"
 #include "proto/sasl.h"
 #include <unistd.h>
 
-enum { PASSDBS_MAX = 8, REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000 };
-
-struct passdb { bool is_pam; struct passwd_file *file; const char *path; bool complained; };
+enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENTS_MAX = 2000 };
 
 /* The process's state: one of it. */
 struct authd {
     struct authd_conf conf;
     bool private_instance;
-    struct passdb passdbs[PASSDBS_MAX];
-    size_t n_passdbs;
     const char *mechs[SASL_MECHS][2];
     size_t n_mechs;
     struct auth_cache *cache;
-    struct penalty *penalty;
     struct handover *handover;
     struct token_keys keys;
     size_t n_requests;          /* in work, all streams */
+    size_t cpus;
 };
 struct authd *authd(void);
 
 /* stream.c */
 enum stream_kind {
-    STREAM_PUBLIC,      /* private/auth: a Postfix or Exim next door */
+    STREAM_PUBLIC,      /* a socket of postern_auth_listeners: a Postfix or Exim next door */
     STREAM_SMTP,        /* our smtpd and submitd: OK carries a token */
     STREAM_LOGIN,       /* our imap-login and pop3-login: OK carries a cookie */
 };
 struct stream;
-/* Takes fd. on_closed is called when the stream ends; the stream is gone then. */
-struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg);
-/* Ends it; on_closed is called. */
+/* Takes fd: a channel of one of our own processes. */
+void stream_new(int fd, enum stream_kind kind, uint64_t peer_id);
+/* Ends it. */
 void stream_close(struct stream *s);
 /* Neighbours keep their connection for ever: those without a request in work are closed now, the others with their last answer. */
 void stream_drain_public(void);
 enum stream_kind stream_kind(const struct stream *s);
+/* A neighbour that the administrator trusts: it may say no-penalty and vouch for certificates. */
+bool stream_is_trusted(const struct stream *s);
+/* Will somebody ask for the user behind this stream's logins? Then an OK needs the account. */
+bool stream_wants_account(const struct stream *s);
 uint64_t stream_peer(const struct stream *s);
 /* The client's minor protocol version. */
 uint32_t stream_minor(const struct stream *s);
@@ -74,41 +78,6 @@ void request_cancel(struct request_list *all, uint32_t id);
 bool request_exists(const struct request_list *all, uint32_t id);
 /* The client is gone. */
 void request_abandon_all(struct request_list *all);
-
-/* check.c */
-struct check {
-    struct arena *arena;
-    struct str user, password, remote, service, session;    /* user: canonical */
-    void (*done)(struct check *c, enum auth_verdict verdict);
-    struct account account;     /* after VERDICT_MATCH */
-    /* private */
-    size_t at;                  /* passdb being asked */
-    const char *notes[PASSDBS_MAX];     /* why each of those before did not let the user in */
-    enum auth_verdict worst;
-    struct str verifier;
-    struct pool_job *job;
-};
-/* done() is called, maybe before this returns. */
-void check_start(struct check *c);
-/* done() will not be called any more. */
-void check_cancel(struct check *c);
-
-/* pool.c */
-struct pool_job {
-    struct list node;
-    struct ipc_verify ask;
-    /* answer: NULL when no worker could say. The job is over and may be reused or freed. */
-    void (*done)(struct pool_job *job, const struct ipc_verdict *answer);
-    void *arg;
-    bool in_work;
-    struct timer timer;         /* over waiting and work */
-};
-/* False: the queue is full. The strings of ask stay valid until done() or cancel. */
-bool pool_submit(struct pool_job *job);
-void pool_cancel(struct pool_job *job);
-void pool_add_worker(const struct ipc_peer *peer, int fd);
-/* Have a worker ready before the first one is needed. */
-void pool_warm(void);
 
 /* session.c */
 void session_peer(const struct ipc_peer *peer, int fd);

@@ -4,7 +4,9 @@
  * what a driver of the chain is.
  *
  *   chain.c     passdbs and userdbs in order, result rules, master users, deny
+ *   db_conf.c   postern_passdb and postern_userdb at start; names of users and groups
  *   verify.c    a stored password against the client's: at once, cached, or in a worker
+ *   db_account.c userdb fields to an account: ids, home, where the mail is
  *   db_*.c      drivers: passwd-file, lmdb, static, prefetch, passwd, pam; sql and
  *               ldap through auth-db processes
  *
@@ -38,17 +40,26 @@ struct db_query {
 
     /* the answer */
     struct fields passdb, userdb;   /* what was said; never a password */
-    struct str stored;              /* DB_SECRET: {SCHEME}data; wiped by the chain after done() */
+    bool nodelay;                   /* a database asked that a failure be answered at once */
+    struct str stored;              /* DB_SECRET: {SCHEME}data; the asker wipes it */
     struct account account;         /* want_account or DB_USER, and VERDICT_MATCH */
     bool db_said_no;                /* the last word came from a result rule or deny: for the log only */
 
     struct chain_state *chain;      /* private to chain.c */
 };
 
+/*
+ * vars.user as the client gave it becomes the canonical name (separator of
+ * master users, translation, allowed characters, format); done once, by
+ * db_ask() if not before. False and *ret_why: no database would be asked.
+ */
+bool db_canonical(struct db_query *q, const char **ret_why);
 /* Starts a question; done() is called, maybe before this returns. */
 void db_ask(struct db_query *q);
 /* done() will not be called any more. */
 void db_cancel(struct db_query *q);
+/* After VERDICT_MATCH: the driver of the passdb that let the user in, NULL if none is known. */
+const char *db_answered_by(const struct db_query *q);
 
 /* All users that the userdbs (or the passdbs, where a userdb cannot) can list. */
 struct db_list {
@@ -62,7 +73,15 @@ void db_list_cancel(struct db_list *l);
 
 /* ---- drivers ---- */
 
-struct db { const struct db_driver *driver; const struct db_entry *conf; size_t index; bool is_userdb; void *state; };
+struct db {
+    const struct db_driver *driver;
+    const struct db_entry *conf;
+    size_t index;               /* among the entries of its parameter */
+    bool is_userdb;
+    size_t follows;             /* an entry that nobody wrote: of users that this passdb let in; SIZE_MAX = of all */
+    struct str sample;          /* a slow verifier, so that a user who does not exist takes as long; owned by verify.c */
+    void *state;                /* the driver's */
+};
 
 /* A question at one driver; lives in the query's arena. */
 struct db_step {
@@ -81,15 +100,56 @@ struct db_driver {
     const char *name;
     bool verifies;                  /* step() with DB_VERIFY says MATCH or MISMATCH itself (pam, ldap bind); others give `stored` */
     bool is_passdb, is_userdb;
-    /* Before privileges are dropped. Refuses options that it does not know. */
+    /* Before privileges are dropped, after db_conf_check(); db_refuse() makes messages. */
     int (*open)(struct db *db, bool private_instance, struct err *err);
     /* MATCH = the user is there (and, if it verifies, the password is right). Calls s->done, now or later. */
     void (*step)(struct db_step *s);
     void (*cancel)(struct db_step *s);      /* NULL: answers before step() returns */
     void (*list)(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete));    /* NULL: cannot */
 };
-extern const struct db_driver db_passwd_file, db_lmdb, db_static, db_prefetch, db_passwd, db_pam, db_sql, db_ldap;
+const struct db_driver *db_passwd_file(void);
+const struct db_driver *db_lmdb(void);
+const struct db_driver *db_static(void);
+const struct db_driver *db_prefetch(void);
+const struct db_driver *db_passwd(void);
+const struct db_driver *db_pam(void);
+
+/* All databases, in order. */
+struct db_set { struct db rows[DB_ENTRIES_MAX]; size_t n; };
+struct db_set *db_passdbs(void);
+struct db_set *db_userdbs(void);
 
 /* main.cf's postern_passdb and postern_userdb; opens all. Before privileges are dropped. */
 int db_open_all(bool private_instance, const char *config_dir, struct err *err);
+/* The error of an entry: "postern_passdb: lmdb:/x: what is wrong and the remedy". Returns -1. */
+int db_refuse(const struct db *db, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The directory of an absolute path, opened and allowed by Landlock; *ret_name is what follows it. -1 and *err. */
+int db_open_dir(const struct db *db, struct str path, const char **ret_name, struct err *err);
+/* A uid or gid: a number, or the name of a user or group of this machine. */
+bool db_id(struct str text, bool is_group, uint32_t *ret_id);
+/* Does a name fit one of the mask's words? '*' and '?'; '!' in front negates. An empty mask fits all. */
+bool db_mask_fits(struct str mask, struct str name);
+
+/* Sets name to the template's expansion with the step's variables. False: it cannot be expanded (s->text says why). */
+bool db_set_template(struct db_step *s, struct fields *f, struct str name, struct str pattern);
+/* In the query's arena; sets s->text. */
+void db_step_say(struct db_step *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* "auth: driver(user,address,<session>): text", in Dovecot's shape. */
+void db_log(const struct db_step *s, const char *text);
+
+/* verify.c: the client's password against s->stored. done() as of a step; cancelled with the query. */
+struct verify {
+    struct db_step *step;
+    void (*done)(struct verify *v, enum auth_verdict verdict);
+    struct pool_job *job;       /* NULL: nothing to cancel */
+};
+void verify_start(struct verify *v);
+/* Costs what a check would; the verdict is VERDICT_UNKNOWN. */
+void verify_dummy(struct verify *v);
+void verify_cancel(struct verify *v);
+/* A slow verifier of this database, for verify_dummy(). Copied. */
+void verify_keep_sample(struct db *db, struct str stored);
+
+/* db_account.c: what a session becomes, from the userdbs' fields. False and *ret_why: it cannot be (temporary). */
+bool db_account(struct db_query *q, const char **ret_why);
 #endif

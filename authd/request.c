@@ -10,12 +10,14 @@
  * has come: the same bytes at the same time, whatever was wrong.
  */
 #include "authd.h"
+#include "abuse.h"
 #include "base/enc.h"
-#include "base/htab.h"
+#include "db.h"
+#include "socks.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { PENALTY_CAP_SMTP_MS = 3500, PENALTY_CAP_MS = 13000, REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
 enum state { DIALOGUE, PENALTY, CHECKING, HELD };
 
@@ -27,10 +29,12 @@ struct request {
     enum state state;
     struct arena arena;
     struct timer timer;
-    int64_t started;            /* when the message was complete */
+    int64_t arrived;            /* when the message was complete */
+    int64_t started;            /* when its penalty was over */
     struct sasl_server sasl;
     struct auth_cmd cmd;        /* strings in the arena */
-    struct check check;
+    struct db_query query;
+    struct abuse abuse;
     struct str code;            /* HELD: what FAIL will say */
 };
 
@@ -55,11 +59,23 @@ static void wipe_str(struct str s)
         secret_wipe(p, s.n);
 }
 
+static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != STREAM_LOGIN || str_eqz(r->cmd.service, "smtp"); }
+
+/* Our own processes do not say who is counted. */
+static struct abuse_who who_is(const struct request *r)
+{
+    return (struct abuse_who){ .user = r->query.vars.user, .password = r->sasl.password, .remote = r->cmd.remote, .service = r->cmd.service,
+                               .is_smtp = is_smtp(r), .exempt = r->cmd.no_penalty && stream_kind(r->stream) == STREAM_PUBLIC };
+}
+
 static void request_free(struct request *r)
 {
     timer_cancel(&r->timer);
-    if (r->state == CHECKING)
-        check_cancel(&r->check);
+    if (r->state == CHECKING) {
+        struct abuse_who who = who_is(r);
+        db_cancel(&r->query);
+        abuse_abandoned(&r->abuse, &who);
+    }
     list_remove(&r->node);
     r->all->n--;
     authd()->n_requests--;
@@ -75,12 +91,10 @@ static void answer(struct request *r, struct auth_answer a)
     request_free(r);
 }
 
-static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != STREAM_LOGIN || str_eqz(r->cmd.service, "smtp"); }
-
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = r->code });
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -101,40 +115,22 @@ static void hold(struct request *r, struct str code)
     timer_set(&r->timer, MAX(r->started + failure_delay(r), loop_now()), on_held);
 }
 
-static int64_t penalty_of(const struct request *r)
-{
-    if (r->cmd.no_penalty || auth_cache_knows(authd()->cache, r->check.user, r->cmd.remote))
-        return 0;
-    return penalty_get(authd()->penalty, r->cmd.remote, loop_now(), is_smtp(r) ? PENALTY_CAP_SMTP_MS : PENALTY_CAP_MS);
-}
-
-static void count_failure(struct request *r)
-{
-    struct buf mark = buf_make(0);
-    if (r->cmd.no_penalty)
-        return;
-    buf_add(&mark, r->check.user);
-    buf_putc(&mark, '\0');
-    buf_add(&mark, r->sasl.password);
-    penalty_failed(authd()->penalty, r->cmd.remote, htab_hash(buf_str(&mark)), loop_now());
-    secret_wipe(mark.p, mark.n);
-    buf_done(&mark);
-}
-
 static void refused(struct request *r, struct str code)
 {
-    count_failure(r);
+    struct abuse_who who = who_is(r);
+    abuse_failed(&r->abuse, &who);
     hold(r, code);
 }
 
 static void granted(struct request *r)
 {
     struct buf token = buf_make(0), cookie = buf_make(0);
-    const struct account *who = &r->check.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = who->user };
-    penalty_passed(authd()->penalty, r->cmd.remote);
+    const struct account *who = &r->query.account;
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
+    struct abuse_who asker = who_is(r);
+    abuse_passed(&r->abuse, &asker);
     if (stream_kind(r->stream) == STREAM_SMTP) {
-        struct token_claim claim = { .user = who->user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
+        struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
         token_make(&authd()->keys.keys[0], &claim, clock_wall_ms() / 1000 + TOKEN_LIFETIME_SECONDS, &token);
         ok.token = buf_str(&token);
     }
@@ -144,15 +140,24 @@ static void granted(struct request *r)
         else
             ok.cookie = buf_str(&cookie);
     }
+    stream_keep(r->stream, r->id, &r->query);
     answer(r, ok);
     secret_wipe(cookie.p, cookie.n);
     buf_done(&token);
     buf_done(&cookie);
 }
 
-static void on_checked(struct check *c, enum auth_verdict verdict)
+static void temp_fail(struct request *r)
 {
-    struct request *r = container_of(c, struct request, check);
+    struct abuse_who who = who_is(r);
+    abuse_undecided(&r->abuse, &who);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
+}
+
+static void on_checked(struct db_query *q, enum auth_verdict verdict)
+{
+    struct request *r = container_of(q, struct request, query);
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
     case VERDICT_MATCH: granted(r); return;
@@ -162,29 +167,55 @@ static void on_checked(struct check *c, enum auth_verdict verdict)
     case VERDICT_EXPIRED: refused(r, STR("pass_expired")); return;
     case VERDICT_TEMPFAIL: break;
     }
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->check.user, .code = STR("temp_fail") });
+    temp_fail(r);
+}
+
+/* An answer that a mail server does not wait for is none. */
+static void on_too_late(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    db_cancel(&r->query);
+    r->state = DIALOGUE;
+    log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
+    temp_fail(r);
 }
 
 static void on_penalty_over(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    r->state = CHECKING;
+    struct abuse_who who = who_is(r);
     r->started = loop_now();
-    check_start(&r->check);
+    switch (abuse_take(&r->abuse, &who)) {
+    case ABUSE_CHECK:
+        r->state = CHECKING;
+        if (is_smtp(r))
+            timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
+        db_ask(&r->query);
+        return;
+    case ABUSE_REFUSE: hold(r, STR("")); return;
+    case ABUSE_LATER: timer_set(&r->timer, loop_now() + ABUSE_AGAIN_MS, on_penalty_over); return;
+    case ABUSE_BUSY: temp_fail(r); return;
+    }
+    UNREACHABLE();
 }
 
 /* Name and password are here. */
 static void complete(struct request *r)
 {
-    r->started = loop_now();
-    r->check = (struct check){ .arena = &r->arena, .user = STR(""), .password = r->sasl.password, .remote = r->cmd.remote,
-                               .service = r->cmd.service, .session = r->cmd.session, .done = on_checked };
-    if (!account_canonical(r->sasl.user, str_from(authd()->conf.username_chars), &r->arena, &r->check.user)) {
-        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): Username contains disallowed characters", STR_FMT(r->cmd.remote));
+    r->arrived = r->started = loop_now();
+    const char *why;
+    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_wants_account(r->stream), .done = on_checked };
+    r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
+                                        .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .mech = str_from(sasl_mech_name(r->sasl.mech)) };
+    if (!db_canonical(&r->query, &why)) {
+        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         return;
     }
-    int64_t wait = penalty_of(r);
+    struct abuse_who who = who_is(r);
+    int64_t wait = abuse_wait(&r->abuse, &who);
     r->state = PENALTY;
     if (wait == 0)
         on_penalty_over(&r->timer);
@@ -215,7 +246,7 @@ static void step(struct request *r, const struct str *message)
     case SASL_FAILED:
         timer_cancel(&r->timer);
         r->started = loop_now();
-        r->check.user = STR("");
+        r->query.vars.user = STR("");
         refused(r, STR(""));
         break;
     }
@@ -238,14 +269,8 @@ static void step_base64(struct request *r, struct str text)
 
 static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
 {
-    r->cmd = *cmd;
-    r->cmd.resp = STR("");
-    r->cmd.mech = STR("");
-    r->cmd.service = str_dup(&r->arena, cmd->service);
-    r->cmd.remote = str_dup(&r->arena, cmd->remote);
-    r->cmd.local = str_dup(&r->arena, cmd->local);
-    r->cmd.session = str_dup(&r->arena, cmd->session);
-    r->cmd.remote_port = r->cmd.local_port = STR("");
+    r->cmd = auth_cmd_dup(&r->arena, cmd);
+    r->cmd.resp = r->cmd.mech = STR("");
 }
 
 static bool is_offered(enum sasl_mech mech)

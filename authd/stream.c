@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: ISC */
 #include "authd.h"
 #include "base/enc.h"
-#include <errno.h>
-#include <sys/epoll.h>
+#include "lines.h"
+#include "socks.h"
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-enum { READ_CHUNK = 8192, OUT_MAX = 1 << 20 };
+enum { OUT_MAX = 1 << 20, HANDSHAKE_MS = 30000 };
 
 struct stream {
-    struct list node;
-    int fd;
+    struct list node;           /* of all streams, the longest idle first */
+    struct lines lines;
     enum stream_kind kind;
+    const struct auth_sock *sock;   /* of a public one */
     uint64_t peer_id;
-    bool version_seen, broken;
-    uint32_t minor;
-    struct watch watch;
-    struct deferred flush;
-    struct buf in, out;
+    bool version_seen, cpid_seen;
+    uint32_t minor, cpid;
+    char cookie[AUTH_COOKIE_HEX + 1];
+    struct timer handshake;
     struct request_list requests;
+    struct list kept;           /* logins that a master may take over */
     void (*on_closed)(void *arg);
     void *arg;
 };
 
 static struct { struct list all; bool ready, draining; } streams;
 
+static struct stream *stream_of(struct lines *l) { return container_of(l, struct stream, lines); }
+
 enum stream_kind stream_kind(const struct stream *s) { return s->kind; }
 uint64_t stream_peer(const struct stream *s) { return s->peer_id; }
 uint32_t stream_minor(const struct stream *s) { return s->minor; }
+bool stream_is_trusted(const struct stream *s) { return s->kind == STREAM_PUBLIC && s->sock->listen.trusted; }
+static bool is_login(const struct stream *s) { return s->kind == STREAM_PUBLIC && s->sock->listen.type == AUTH_LISTEN_LOGIN; }
+bool stream_wants_account(const struct stream *s) { return s->kind == STREAM_LOGIN || is_login(s); }
 
 void stream_close(struct stream *s)
 {
@@ -36,13 +40,10 @@ void stream_close(struct stream *s)
     list_remove(&s->node);
     if (s->kind == STREAM_LOGIN)
         handover_forget(authd()->handover, s->peer_id);
-    watch_stop(&s->watch);
-    if (s->flush.node.next != NULL)
-        list_remove(&s->flush.node);
-    close(s->fd);
-    secret_wipe(s->in.p, s->in.n);
-    buf_done(&s->in);
-    buf_done(&s->out);
+    kept_forget_all(&s->kept);
+    timer_cancel(&s->handshake);
+    lines_done(&s->lines);
+    secret_wipe(s->cookie, sizeof s->cookie);
     if (s->on_closed != NULL)
         s->on_closed(s->arg);
     free(s);
@@ -51,104 +52,130 @@ void stream_close(struct stream *s)
 /* What ends the connection is said once, with who it was. */
 static bool protocol_error(const struct stream *s, const char *why)
 {
-    static const char *const kinds[] = { [STREAM_PUBLIC] = "private/auth", [STREAM_SMTP] = "smtp", [STREAM_LOGIN] = "login" };
-    log_warning("auth client (%s %llu): %s: connection closed", kinds[s->kind], (unsigned long long)s->peer_id, why);
+    static const char *const kinds[] = { [STREAM_SMTP] = "smtp", [STREAM_LOGIN] = "login" };
+    log_warning("auth client (%s %llu): %s: connection closed", s->kind == STREAM_PUBLIC ? s->sock->listen.socket : kinds[s->kind],
+                (unsigned long long)s->peer_id, why);
     return false;
 }
 
-static bool take_cmd(struct stream *s, const struct auth_cmd *c)
+static struct stream *find_login(uint32_t cpid)
 {
-    switch (c->verb) {
-    case AUTH_VERB_VERSION:
+    LIST_EACH(it, &streams.all) {
+        struct stream *s = container_of(it, struct stream, node);
+        if (is_login(s) && s->cpid_seen && s->cpid == cpid)
+            return s;
+    }
+    return NULL;
+}
+
+/* VERSION, then CPID, each once, before anything else. */
+static bool take_hello(struct stream *s, const struct auth_cmd *c)
+{
+    if (c->verb == AUTH_VERB_VERSION) {
+        if (s->version_seen)
+            return protocol_error(s, "VERSION twice");
         s->version_seen = true;
         s->minor = c->minor;
         return c->id == AUTH_MAJOR || protocol_error(s, "another major protocol version");
-    case AUTH_VERB_CPID:
-        return true;
-    case AUTH_VERB_AUTH:
-        if (!s->version_seen)
-            return protocol_error(s, "AUTH before VERSION");
-        if (request_exists(&s->requests, c->id))
-            return protocol_error(s, "request id used twice");
-        request_start(s, &s->requests, c);
-        return true;
+    }
+    if (c->verb != AUTH_VERB_CPID || !s->version_seen || s->cpid_seen)
+        return protocol_error(s, s->version_seen ? "CPID is needed once, after VERSION" : "a command before VERSION");
+    if (is_login(s) && find_login(c->id) != NULL)
+        return protocol_error(s, "another connection has this process id");
+    s->cpid_seen = true;
+    s->cpid = c->id;
+    timer_cancel(&s->handshake);
+    return true;
+}
+
+/* What only a trusted side may say. Certificates are checked by our own processes, or by a neighbour that the administrator names as such. */
+static void distrust(const struct stream *s, struct auth_cmd *c)
+{
+    bool trusted = stream_is_trusted(s);
+    c->no_penalty = c->no_penalty && trusted;
+    if (s->kind != STREAM_PUBLIC || trusted)
+        return;
+    c->valid_client_cert = false;
+    c->cert_username = c->cert_fp = c->cert_pubkey_fp = STR("");
+}
+
+static bool is_offered(struct str mech)
+{
+    for (size_t i = 0; i < authd()->n_mechs; i++)
+        if (str_ieqz(mech, authd()->mechs[i][0]))
+            return true;
+    return false;
+}
+
+static bool take_auth(struct stream *s, struct auth_cmd *c)
+{
+    if (request_exists(&s->requests, c->id))
+        return protocol_error(s, "request id used twice");
+    /* A neighbour read the list; our own processes pass on what a stranger asked for, and keep their other exchanges. */
+    if (s->kind == STREAM_PUBLIC && !is_offered(c->mech))
+        return protocol_error(s, "a mechanism that is not offered");
+    kept_forget(&s->kept, c->id);
+    distrust(s, c);
+    request_start(s, &s->requests, c);
+    return true;
+}
+
+static bool take_cmd(struct stream *s, struct auth_cmd *c)
+{
+    switch (c->verb) {
+    case AUTH_VERB_VERSION:
+    case AUTH_VERB_CPID: return take_hello(s, c);
+    case AUTH_VERB_AUTH: return take_auth(s, c);
     case AUTH_VERB_CONT:
         if (!request_continue(&s->requests, c->id, c->resp))
             stream_answer(s, &(struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .id = c->id, .reason = STR("Authentication request timed out") });
         return true;
-    case AUTH_VERB_CANCEL:
-        request_cancel(&s->requests, c->id);
-        return true;
+    case AUTH_VERB_CANCEL: request_cancel(&s->requests, c->id); return true;
     }
     UNREACHABLE();
 }
 
-static bool take_line(struct stream *s, struct str line)
+/* Moves to the end of the list: the front is who was idle for longest. */
+static void touch(struct stream *s)
 {
+    list_remove(&s->node);
+    list_append(&streams.all, &s->node);
+}
+
+static bool on_line(struct lines *l, struct str line)
+{
+    struct stream *s = stream_of(l);
     struct arena scratch = arena_make(4 * AUTH_LINE_MAX);
     struct auth_cmd c;
     const char *why;
-    bool ok = auth_cmd_parse(line, &scratch, &c, &why) ? take_cmd(s, &c) : protocol_error(s, why);
+    bool ok = auth_cmd_parse(line, &scratch, &c, &why);
+    touch(s);
+    if (!ok)
+        (void)protocol_error(s, why);
+    else if (!s->cpid_seen && c.verb != AUTH_VERB_VERSION && c.verb != AUTH_VERB_CPID)
+        ok = protocol_error(s, "a request before VERSION and CPID");
+    else
+        ok = take_cmd(s, &c);
     arena_done(&scratch);
     return ok;
 }
 
-static bool take_input(struct stream *s)
+static bool is_idle(const struct stream *s) { return s->kind == STREAM_PUBLIC && s->requests.n == 0 && s->lines.out.n == 0; }
+static bool is_over(struct lines *l) { return streams.draining && is_idle(stream_of(l)); }
+
+static void on_end(struct lines *l, const char *why)
 {
-    size_t used = 0;
-    bool ok = true;
-    while (ok) {
-        struct str line, tail, rest = str_skip(buf_str(&s->in), used);
-        if (!str_cut(rest, '\n', &line, &tail))
-            break;
-        used += line.n + 1;
-        ok = take_line(s, line);
-    }
-    if (used > 0)
-        secret_wipe(s->in.p, used);
-    buf_drop(&s->in, used);
-    if (ok && s->in.n > AUTH_LINE_MAX)
-        return protocol_error(s, "line too long");
-    return ok;
+    struct stream *s = stream_of(l);
+    if (why[0] != '\0')
+        (void)protocol_error(s, why);
+    stream_close(s);
 }
 
-static bool read_some(struct stream *s)
+static void on_handshake_over(struct timer *t)
 {
-    char *room = buf_room(&s->in, READ_CHUNK);
-    ssize_t n = recv(s->fd, room, READ_CHUNK, MSG_DONTWAIT);
-    if (n > 0)
-        buf_added(&s->in, (size_t)n);
-    return n > 0 ? take_input(s) : n < 0 && (errno == EAGAIN || errno == EINTR);
-}
-
-static bool is_over(const struct stream *s) { return streams.draining && s->kind == STREAM_PUBLIC && s->requests.n == 0 && s->out.n == 0; }
-
-static void on_ready(struct watch *w, uint32_t events);
-
-static bool write_some(struct stream *s)
-{
-    ssize_t n = s->out.n == 0 ? 0 : send(s->fd, s->out.p, s->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR)
-        return false;
-    if (n > 0)
-        buf_drop(&s->out, (size_t)n);
-    watch_start(&s->watch, s->fd, s->out.n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN, on_ready);
-    return true;
-}
-
-static void on_ready(struct watch *w, uint32_t events)
-{
-    struct stream *s = container_of(w, struct stream, watch);
-    if (((events & EPOLLIN) != 0 && !read_some(s)) || ((events & EPOLLOUT) != 0 && !write_some(s)) || is_over(s))
-        stream_close(s);
-}
-
-static void on_flush(struct deferred *d)
-{
-    struct stream *s = container_of(d, struct stream, flush);
-    /* A client that does not read its answers is not worth keeping. */
-    if (s->out.full || !write_some(s) || is_over(s))
-        stream_close(s);
+    struct stream *s = container_of(t, struct stream, handshake);
+    (void)protocol_error(s, "no handshake in time");
+    stream_close(s);
 }
 
 void stream_drain_public(void)
@@ -158,40 +185,87 @@ void stream_drain_public(void)
         return;
     LIST_EACH(it, &streams.all) {
         struct stream *s = container_of(it, struct stream, node);
-        if (is_over(s))
+        if (is_idle(s))
             stream_close(s);
     }
 }
 
-void stream_answer(struct stream *s, const struct auth_answer *answer)
+bool stream_evict_idle(void)
 {
-    auth_answer_put(&s->out, answer);
-    loop_defer(&s->flush, on_flush);
+    if (!streams.ready)
+        return false;
+    LIST_EACH(it, &streams.all) {
+        struct stream *s = container_of(it, struct stream, node);
+        if (is_idle(s)) {
+            stream_close(s);
+            return true;
+        }
+    }
+    return false;
 }
 
-struct stream *stream_new(int fd, enum stream_kind kind, uint64_t peer_id, void (*on_closed)(void *arg), void *arg)
+void stream_answer(struct stream *s, const struct auth_answer *answer)
+{
+    auth_answer_put(&s->lines.out, answer);
+    lines_flush(&s->lines);
+}
+
+void stream_keep(struct stream *s, uint32_t id, const struct db_query *q)
+{
+    if (is_login(s))
+        kept_add(&s->kept, id, q, loop_now());
+}
+
+struct kept *stream_take_kept(uint32_t cpid, uint32_t id, struct str cookie)
+{
+    struct stream *s = streams.ready ? find_login(cpid) : NULL;
+    if (s == NULL || !secret_eq(str_from(s->cookie), cookie))
+        return NULL;
+    return kept_take(&s->kept, id, loop_now());
+}
+
+/* Our own channels have no use for it; clients want the line. */
+static void make_cookie(struct stream *s)
+{
+    uint8_t raw[AUTH_COOKIE_HEX / 2] = { 0 };
+    struct buf hex = buf_make(0);
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        log_fatal("no randomness for a cookie");
+    enc_hex(&hex, str_make(raw, sizeof raw));
+    (void)str_to_fixed(buf_str(&hex), s->cookie, sizeof s->cookie);
+    buf_done(&hex);
+}
+
+static struct stream *open_stream(int fd, enum stream_kind kind, const struct auth_sock *sock, uint64_t peer_id)
 {
     struct stream *s = xcalloc(1, sizeof *s);
-    uint8_t cookie[16] = { 0 };
-    struct buf hex = buf_make(0);
     if (!streams.ready)
         list_init(&streams.all);
     streams.ready = true;
     list_append(&streams.all, &s->node);
-    s->fd = fd;
+    list_init(&s->requests.requests);
+    list_init(&s->kept);
     s->kind = kind;
+    s->sock = sock;
     s->peer_id = peer_id;
-    s->out = buf_make(OUT_MAX);
+    s->lines.line_max = AUTH_LINE_MAX;
+    s->lines.on_line = on_line;
+    s->lines.is_over = is_over;
+    s->lines.on_end = on_end;
+    make_cookie(s);
+    lines_start(&s->lines, fd, OUT_MAX);
+    auth_handshake_put(&s->lines.out, authd()->mechs, authd()->n_mechs, (uint64_t)getpid(), peer_id, str_from(s->cookie));
+    lines_flush(&s->lines);
+    return s;
+}
+
+void stream_new(int fd, enum stream_kind kind, uint64_t peer_id) { (void)open_stream(fd, kind, NULL, peer_id); }
+
+struct stream *stream_new_public(int fd, const struct auth_sock *sock, uint64_t peer_id, void (*on_closed)(void *arg), void *arg)
+{
+    struct stream *s = open_stream(fd, STREAM_PUBLIC, sock, peer_id);
     s->on_closed = on_closed;
     s->arg = arg;
-    list_init(&s->requests.requests);
-    /* Nobody here uses this cookie; clients want the line. */
-    if (getrandom(cookie, sizeof cookie, 0) != (ssize_t)sizeof cookie)
-        memset(cookie, 0, sizeof cookie);
-    enc_hex(&hex, str_make(cookie, sizeof cookie));
-    auth_handshake_put(&s->out, authd()->mechs, authd()->n_mechs, (uint64_t)getpid(), peer_id, buf_str(&hex));
-    buf_done(&hex);
-    watch_start(&s->watch, fd, EPOLLIN, on_ready);
-    loop_defer(&s->flush, on_flush);
+    timer_set(&s->handshake, loop_now() + HANDSHAKE_MS, on_handshake_over);
     return s;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "listen.h"
+#include "os/priv.h"
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -59,28 +61,69 @@ static int keep(const char *key, int fd)
 
 /* ---- UNIX ---- */
 
-static int open_unix(const char *path, const struct listen_plan *plan, struct err *err)
+static int find_group(const char *name, gid_t *ret, struct err *err)
+{
+    struct group *g = getgrnam(name);
+    if (g == NULL)
+        return err_set(err, ERR_CONFIG, "no group \"%s\"", name);
+    *ret = g->gr_gid;
+    return 0;
+}
+
+/* Who may connect. As in Postfix, 0666 by default: who may enter the directory. */
+static int set_rights(const char *path, const struct plan_socket *socket, const struct listen_plan *plan, struct err *err)
+{
+    uid_t uid = plan->owner;
+    gid_t gid = (gid_t)-1;
+    if (socket->user != NULL) {
+        struct priv_account who;
+        if (priv_account_find(socket->user, false, &who, err) != 0)
+            return err_prefix(err, "UNIX socket %s", path);
+        uid = who.uid;
+        priv_account_done(&who);
+    }
+    if (socket->group != NULL && find_group(socket->group, &gid, err) != 0)
+        return err_prefix(err, "UNIX socket %s", path);
+    if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) != 0)
+        return err_sys(err, ERR_CONFIG, "UNIX socket %s: owner", path);
+    if (chmod(path, socket->mode == 0 ? 0666 : socket->mode) != 0)
+        return err_sys(err, ERR_CONFIG, "UNIX socket %s: mode", path);
+    return 0;
+}
+
+/* What a run before left; never a file that is no socket. */
+static int remove_old(const char *path, struct err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode))
+        return err_set(err, ERR_CONFIG, "UNIX socket %s: there is a file of that name", path);
+    (void)unlink(path);
+    return 0;
+}
+
+static int open_unix(const char *path, const struct plan_socket *socket_plan, const struct listen_plan *plan, struct err *err)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
     if (!str_to_fixed(str_from(path), sa.sun_path, sizeof sa.sun_path))
         return err_set(err, ERR_CONFIG, "%s: name of a UNIX socket is too long", path);
-    (void)unlink(path);
+    if (remove_old(path, err) != 0)
+        return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_sys(err, ERR_TEMP, "socket");
     mode_t old = umask(0177);
     int rc = bind(fd, (struct sockaddr *)&sa, sizeof sa);
     (void)umask(old);
-    /* As in Postfix: who may enter the directory may connect. */
-    if (rc == 0 && plan->owner != (uid_t)-1)
-        rc = lchown(path, plan->owner, (gid_t)-1);
+    if (rc != 0)
+        (void)err_sys(err, ERR_CONFIG, "bind UNIX socket %s", path);
     if (rc == 0)
-        rc = chmod(path, 0666);
-    if (rc == 0)
-        rc = listen(fd, BACKLOG);
+        rc = set_rights(path, socket_plan, plan, err);
+    if (rc == 0 && (rc = listen(fd, BACKLOG)) != 0)
+        (void)err_sys(err, ERR_CONFIG, "listen on UNIX socket %s", path);
     if (rc == 0)
         return fd;
-    (void)err_sys(err, ERR_CONFIG, "listen on UNIX socket %s", path);
     (void)close(fd);
     return -1;
 }
@@ -203,18 +246,21 @@ static int open_inet(const char *name, const struct listen_plan *plan, struct ta
     return rc;
 }
 
-int listen_open(const char *socket, const struct listen_plan *plan, int fds[], size_t *n, size_t max, struct err *err)
+int listen_open(const struct plan_socket *socket, const struct listen_plan *plan, int fds[], size_t *n, size_t max, struct err *err)
 {
-    if (strncmp(socket, "inet:", 5) == 0) {
+    const char *name = socket->name;
+    if (strncmp(name, "inet:", 5) == 0) {
         struct target t = { .fds = fds, .n = n, .max = max };
-        return open_inet(socket + 5, plan, &t, err);
+        return open_inet(name + 5, plan, &t, err);
     }
-    int fd = find(socket);
+    int fd = find(name);
+    if (fd >= 0 && set_rights(name + 5, socket, plan, err) != 0)
+        return -1;
     if (fd < 0) {
-        fd = open_unix(socket + 5, plan, err);
+        fd = open_unix(name + 5, socket, plan, err);
         if (fd < 0)
             return -1;
-        (void)keep(socket, fd);
+        (void)keep(name, fd);
     }
     if (*n < max)
         fds[(*n)++] = fd;

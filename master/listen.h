@@ -19,7 +19,7 @@ void listen_begin(void);
  * Appends the descriptors for "inet:HOST:PORT" or "unix:PATH" (relative to the
  * working directory) to fds. They stay owned here. -1 and *err.
  */
-int listen_open(const char *socket, const struct listen_plan *plan, int fds[], size_t *n, size_t max, struct err *err);
+int listen_open(const struct plan_socket *socket, const struct listen_plan *plan, int fds[], size_t *n, size_t max, struct err *err);
 void listen_end(void);
 void listen_close_all(void);
 #endif

@@ -138,13 +138,13 @@ static int open_listeners(const struct plan_list *plan, const struct master_conf
     for (size_t i = 0; i < plan->v.n; i++) {
         const struct plan *p = &plan->v.p[i];
         for (size_t k = 0; k < p->sockets.n; k++) {
-            if (listen_open(p->sockets.p[k], &lp, fds[i].fds, &fds[i].n, N_ELEMS(fds[i].fds), err) == 0)
+            if (listen_open(&p->sockets.p[k], &lp, fds[i].fds, &fds[i].n, N_ELEMS(fds[i].fds), err) == 0)
                 continue;
             return p->line == 0 ? err_prefix(err, "service %s", p->name) : err_prefix(err, "%s: line %u: service %s", plan->file, p->line, p->name);
         }
     }
     for (size_t i = 0; i < plan->spawn.n; i++)
-        if (listen_open(plan->spawn.p[i].socket, &lp, fds[plan->v.n + i].fds, &fds[plan->v.n + i].n, N_ELEMS(fds->fds), err) != 0)
+        if (listen_open(&(struct plan_socket){ .name = plan->spawn.p[i].socket }, &lp, fds[plan->v.n + i].fds, &fds[plan->v.n + i].n, N_ELEMS(fds->fds), err) != 0)
             return err_prefix(err, "%s: service %s", plan->file, plan->spawn.p[i].name);
     return 0;
 }

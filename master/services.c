@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
+#include "daemon/auth_listen.h"
+#include "daemon/mailbox_services.h"
+#include "os/proc.h"
 #include "spawn.h"
 
 enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
@@ -45,6 +48,8 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "hub", DOES_ROLE, ROLE_HUB, "", "hub" },
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
+    { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
+    { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
     { "keys", DOES_ROLE, ROLE_KEYS, "", "keys" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
@@ -63,23 +68,16 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "keys", "keys", { NULL } },
     { "resolver", "resolver", { NULL } },
     { "lookup", "lookup", { NULL } },
-    { "auth", "authd", { "unix:private/auth" } },
+    { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
+    { "auth-db", "auth-db", { NULL } },
+    { "auth-hash", "auth-hash", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
     { "actor", "deliver-actor", { NULL } },
     { "qmgr", "qmgr", { "unix:public/qmgr", "unix:public/showq" } },
     { "pickup", "pickup", { "unix:public/pickup" } },
-};
-
-/* The mailbox half, by the names of postern_mailbox_services. */
-static const struct { const char *name, *command, *family, *socket; } mailbox[] = {
-    { "imap", "imap-login", "imap", "inet::143" },
-    { "imaps", "tls-proxy", "imap", "inet::993" },
-    { "pop3", "pop3-login", "pop3", "inet::110" },
-    { "pop3s", "tls-proxy", "pop3", "inet::995" },
-    { "dovecot-lmtp", "lmtpd", "", "unix:private/dovecot-lmtp" },
 };
 
 static const struct command *find_command(const char *name)
@@ -103,7 +101,12 @@ static const char *override_of(const struct plan *p, const char *name)
 }
 
 static void add_override(struct plan *p, const char *text) { vec_push(&p->overrides, xstrdup(text)); }
-static void add_socket(struct plan *p, const char *text) { vec_push(&p->sockets, xstrdup(text)); }
+
+static void add_socket(struct plan *p, const char *text)
+{
+    struct plan_socket s = { .name = xstrdup(text) };
+    vec_push(&p->sockets, s);
+}
 
 static uint32_t processes_of(enum role role, const struct master_conf *conf)
 {
@@ -111,6 +114,11 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
         return conf->actor_limit;
     if (role == ROLE_WORKER)
         return conf->worker_limit;
+    /* authd keeps to the limit of each database by itself. */
+    if (role == ROLE_AUTHDB)
+        return conf->auth_db_processes * 32;
+    if (role == ROLE_HASH)
+        return conf->hash_limit > 0 ? conf->hash_limit : proc_cpus();
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 
@@ -231,33 +239,30 @@ static struct plan *add_family_role(struct plan_list *l, const char *command, co
     return p;
 }
 
-static bool has_word(const char *list, const char *word)
+/* The plan of an entry's name; entries of one name share it. */
+static struct plan *mailbox_plan(struct plan_list *l, const struct mailbox_service *m, const struct master_conf *conf, size_t first)
 {
-    struct str rest = str_from(list), token;
-    while (str_token(&rest, " \t,", &token))
-        if (str_eqz(token, word))
-            return true;
-    return false;
+    for (size_t i = first; i < l->v.n; i++)
+        if (strcmp(l->v.p[i].name, m->name) == 0)
+            return &l->v.p[i];
+    struct plan *p = add_family_role(l, m->command, m->family, m->name, conf);
+    p->type = m->is_inet ? SERVICE_INET : SERVICE_UNIX;
+    return p;
 }
 
 static int add_mailbox(struct plan_list *l, const struct master_conf *conf, struct err *err)
 {
-    struct str rest = str_from(conf->mailbox_services), word;
-    while (str_token(&rest, " \t,", &word)) {
-        bool known = str_eqz(word, "auth");
-        for (size_t i = 0; i < N_ELEMS(mailbox); i++)
-            known |= str_eqz(word, mailbox[i].name);
-        if (!known)
-            return err_set(err, ERR_CONFIG, "postern_mailbox_services: unknown service \"%.*s\" (auth imap imaps pop3 pop3s dovecot-lmtp)", STR_FMT(word));
+    struct mailbox_service rows[MAILBOX_SERVICES_MAX];
+    struct arena a = arena_make(1 << 20);
+    size_t n = 0, first = l->v.n;
+    int rc = mailbox_services_parse(str_from(conf->mailbox_services), &a, rows, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct plan_socket s = { .name = xstrdup(rows[i].socket), .mode = rows[i].mode, .user = rows[i].user == NULL ? NULL : xstrdup(rows[i].user),
+                                 .group = rows[i].group == NULL ? NULL : xstrdup(rows[i].group) };
+        vec_push(&mailbox_plan(l, &rows[i], conf, first)->sockets, s);
     }
-    for (size_t i = 0; i < N_ELEMS(mailbox); i++) {
-        if (!has_word(conf->mailbox_services, mailbox[i].name))
-            continue;
-        struct plan *p = add_family_role(l, mailbox[i].command, mailbox[i].family, mailbox[i].name, conf);
-        p->type = strncmp(mailbox[i].socket, "inet", 4) == 0 ? SERVICE_INET : SERVICE_UNIX;
-        add_socket(p, mailbox[i].socket);
-    }
-    return 0;
+    arena_done(&a);
+    return rc;
 }
 
 /* A protocol that is served at all needs all three of tls, login and session, and the hub. */
@@ -282,6 +287,31 @@ static void complete_families(struct plan_list *l, const struct master_conf *con
         (void)add_plan(l, "hub", find_command("hub"), ROLE_HUB, conf);
 }
 
+/* authd's sockets are a list of their own, so that each may have its owner; its index is how authd knows them. */
+static int add_auth_sockets(struct plan_list *l, const struct master_conf *conf, struct err *err)
+{
+    struct plan *p = find_plan(l, ROLE_AUTHD, "");
+    struct auth_listen rows[AUTH_LISTEN_MAX];
+    struct arena a = arena_make(1 << 20);
+    size_t n = 0;
+    const char *own = p == NULL ? NULL : override_of(p, "postern_auth_listeners");
+    int rc = p == NULL ? 0 : auth_listen_parse(str_from(own == NULL ? conf->auth_listeners : own), &a, rows, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct plan_socket s = { .name = xstrdup(rows[i].socket), .mode = rows[i].mode, .user = rows[i].user == NULL ? NULL : xstrdup(rows[i].user),
+                                 .group = rows[i].group == NULL ? NULL : xstrdup(rows[i].group) };
+        vec_push(&p->sockets, s);
+    }
+    arena_done(&a);
+    return rc;
+}
+
+static void free_socket(struct plan_socket *s)
+{
+    free(s->name);
+    free(s->user);
+    free(s->group);
+}
+
 void plan_done(struct plan_list *l)
 {
     for (size_t i = 0; i < l->v.n; i++) {
@@ -289,7 +319,7 @@ void plan_done(struct plan_list *l)
         for (size_t k = 0; k < p->overrides.n; k++)
             free(p->overrides.p[k]);
         for (size_t k = 0; k < p->sockets.n; k++)
-            free(p->sockets.p[k]);
+            free_socket(&p->sockets.p[k]);
         vec_done(&p->overrides);
         vec_done(&p->sockets);
     }
@@ -312,6 +342,8 @@ int plan_make(struct config *c, const struct master_conf *conf, struct plan_list
         rc = add_row(&l, c, &services.rows[i], conf, warnings, err);
     if (rc == 0)
         rc = add_mailbox(&l, conf, err);
+    if (rc == 0)
+        rc = add_auth_sockets(&l, conf, err);
     if (rc != 0) {
         plan_done(&l);
         return -1;

@@ -16,6 +16,9 @@
 
 struct master_conf { MASTER_PARAMS(PARAM_MEMBER) };
 
+/* name: "inet:HOST:PORT" (HOST may be empty), "unix:public/pickup". Of a UNIX socket: mode 0 = 0666; NULL = mail_owner, the group as it is. */
+struct plan_socket { char *name; mode_t mode; char *user, *group; };
+
 struct plan {
     char name[65];              /* master.cf's, or the built-in row's */
     enum role role;
@@ -23,7 +26,7 @@ struct plan {
     char family[8];             /* "imap" or "pop3" for the login roles, else "" */
     enum service_type type;
     VEC(char *) overrides;      /* "name=value" */
-    VEC(char *) sockets;        /* "inet:HOST:PORT" (HOST may be empty), "unix:public/pickup" */
+    VEC(struct plan_socket) sockets;
     uint32_t processes;         /* started; the limit for those on demand */
     uint32_t max_clients;       /* 0 = the role's own */
     bool verbose;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
  * NAME
- *     auth-worker - checks what blocks: PAM and slow password hashes
+ *     auth-worker - asks PAM, which may block
  *
  * DESCRIPTION
  *     Answers authd's VERIFY questions, one at a time. authd starts as many as
@@ -17,7 +17,6 @@
  * DIAGNOSTICS
  *     None of its own: authd logs the verdict.
  */
-#include "base/enc.h"
 #include "daemon/daemon.h"
 #include "params.h"
 #include "worker.h"
@@ -35,10 +34,10 @@ static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
 {
     struct arena arena = arena_make(ARENA_MAX);
     struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .groups = STR(""), .home = STR("") };
-    if (str_eqz(ask->backend, "hash"))
-        verify_hash(ask, &arena, &v);
-    else if (str_eqz(ask->backend, "pam"))
+    if (str_eqz(ask->backend, "pam"))
         verify_pam(self.conf.pam_service, ask, &arena, &v);
+    else if (str_eqz(ask->backend, "passwd"))
+        lookup_passwd(ask, &arena, &v);
     else
         v.text = STR("unknown back end");
     (void)chan_send(c, IPC_VERDICT, id, &v);
@@ -70,7 +69,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer },
+        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer, .blocks = true },
     };
     return daemon_main(argc, argv, "auth-worker", roles, N_ELEMS(roles));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/buf.h"
 #include "worker.h"
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
@@ -93,17 +94,32 @@ static struct str find_groups(const char *user, gid_t gid, struct arena *arena)
     return s;
 }
 
-static void find_user(const char *user, struct arena *arena, struct ipc_verdict *ret)
+/* The errno of the system; 0 also when there is no such user. */
+static int find_user(const char *user, struct arena *arena, struct ipc_verdict *ret)
 {
     struct passwd pw, *found = NULL;
     char *room = arena_alloc(arena, PASSWD_BUFFER);
-    if (getpwnam_r(user, &pw, room, PASSWD_BUFFER, &found) != 0 || found == NULL || strlen(pw.pw_dir) > 1024)
-        return;
+    int rc = getpwnam_r(user, &pw, room, PASSWD_BUFFER, &found);
+    if (rc != 0 || found == NULL || strlen(pw.pw_dir) > 1024)
+        return rc;
     ret->has_ids = true;
     ret->uid = pw.pw_uid;
     ret->gid = pw.pw_gid;
     ret->home = str_from(pw.pw_dir);
     ret->groups = find_groups(user, pw.pw_gid, arena);
+    return 0;
+}
+
+void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
+{
+    char *user = str_to_cstr(arena, ask->user);
+    int rc = user == NULL ? 0 : find_user(user, arena, ret);
+    ret->verdict = ret->has_ids ? VERDICT_MATCH : VERDICT_UNKNOWN;
+    /* What getpwnam_r() may say of a user who is not there. */
+    if (rc != 0 && rc != ENOENT && rc != ESRCH && rc != EBADF && rc != EPERM) {
+        ret->verdict = VERDICT_TEMPFAIL;
+        ret->text = str_printf(arena, "getpwnam() failed: %s", strerror(rc));
+    }
 }
 
 void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
@@ -114,5 +130,5 @@ void verify_pam(const char *service, const struct ipc_verify *ask, struct arena 
         return;
     }
     if (ask_pam(service, user, password, remote, arena, ret) == PAM_SUCCESS)
-        find_user(user, arena, ret);
+        (void)find_user(user, arena, ret);
 }

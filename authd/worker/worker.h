@@ -7,8 +7,8 @@
 #include "base/arena.h"
 #include "ipc/codec.h"
 
-/* A stored hash: crypt(3) of libcrypt, or PBKDF2. */
-void verify_hash(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 /* PAM, and the user database for uid, gid and home. */
 void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
+/* What the system's user database (NSS) knows of a user; no password is checked. */
+void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 #endif

@@ -30,13 +30,13 @@ struct command {
 
 static void put_capabilities(struct login_client *c)
 {
-    struct str rest = login_mechs(), mech;
+    struct str mech;
     conn_puts(c->conn, "CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+");
     if (login_tls_available(c))
         conn_puts(c->conn, " STARTTLS");
     if (!login_plaintext_allowed(c))
         conn_puts(c->conn, " LOGINDISABLED");
-    while (login_plaintext_allowed(c) && str_token(&rest, " ", &mech))
+    for (size_t at = 0; login_next_mech(c, &at, &mech);)
         conn_printf(c->conn, " AUTH=%.*s", STR_FMT(mech));
 }
 

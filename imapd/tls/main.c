@@ -18,6 +18,7 @@
  * DIAGNOSTICS
  *     "dovecot: imap-login: Disconnected (disconnected during TLS handshake): ...".
  */
+#include "base/enc.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "event/pump.h"
@@ -87,11 +88,18 @@ static struct chan *next_login(void)
     return NULL;
 }
 
-static bool tell_login(struct chan *c, const struct start *s, const char *tls)
+/* What SASL mechanisms may need of the TLS session: channel binding, and the name in a certificate that was verified. */
+static bool tell_login(struct chan *c, const struct start *s, const char *tls, const struct tls_info *info)
 {
+    struct buf binding = buf_make(0);
+    if (info != NULL && info->has_binding)
+        enc_base64(&binding, str_make(info->binding, sizeof info->binding));
     struct ipc_client m = { .ticket = s->ticket, .service = str_from(proto_names[s->proto]), .remote = str_from(s->remote), .local = str_from(s->local),
-                            .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(tls), .stream = tls[0] == '\0' ? -1 : s->plain };
-    return c != NULL && chan_send(c, IPC_CLIENT, 0, &m);
+                            .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(tls), .binding = buf_str(&binding),
+                            .cert_user = info == NULL ? STR("") : str_from(info->peer_name), .stream = tls[0] == '\0' ? -1 : s->plain };
+    bool sent = c != NULL && chan_send(c, IPC_CLIENT, 0, &m);
+    buf_done(&binding);
+    return sent;
 }
 
 static void start_free(struct start *s)
@@ -119,7 +127,7 @@ static void on_secure(struct pump *p, void *user, const struct tls_info *info)
     (void)p;
     (void)snprintf(tls, sizeof tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
     struct chan *to = l->start->ticket != 0 ? l->start->from : next_login();
-    if (tell_login(to, l->start, tls)) {
+    if (tell_login(to, l->start, tls, info)) {
         start_free(l->start);
         l->start = NULL;
         return;
@@ -137,7 +145,7 @@ static void on_closed(struct pump *p, void *user, const struct err *err)
         log_as("dovecot", LOG_INFO_LEVEL, "%s-login: Disconnected (disconnected during TLS handshake): user=<>, rip=%s, lip=%s, TLS handshaking: %s",
                proto_names[s->proto], s->remote, s->local, err == NULL ? "Connection closed" : err->text);
         if (s->ticket != 0)
-            (void)tell_login(s->from, s, "");
+            (void)tell_login(s->from, s, "", NULL);
     }
     link_free(l);
 }
@@ -150,7 +158,7 @@ static void begin(int fd, struct start *s)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
         log_warning("socketpair: %s", strerror(errno));
         close(fd);
-        (void)tell_login(s->from, s, "");
+        (void)tell_login(s->from, s, "", NULL);
         free(s);
         return;
     }
@@ -255,6 +263,8 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 
 static int make_contexts(struct err *err)
 {
+    if (self.conf.ask_cert && self.conf.ca_file[0] == '\0')
+        return err_set(err, ERR_CONFIG, "postern_tls_ask_client_cert needs postern_tls_ca_file: the CA of the clients' certificates");
     struct str first = STR(""), rest = str_from(self.conf.chain_files);
     static char chain[4096];
     const char *cert = self.conf.cert_file, *key = self.conf.key_file;
@@ -266,7 +276,8 @@ static int make_contexts(struct err *err)
     }
     for (int i = 0; i < PROTOS; i++) {
         struct tls_server_conf conf = { .cert_file = cert, .key_file = key[0] == '\0' ? NULL : key, .alpn = proto_names[i], .service = proto_names[i],
-                                        .min_protocol = self.conf.min_protocol };
+                                        .min_protocol = self.conf.min_protocol,
+                                        .ask_client_cert = self.conf.ask_cert, .ca_file = self.conf.ca_file };
         self.ctx[i] = tls_server_ctx(&conf, err);
         if (self.ctx[i] == NULL)
             return -1;

@@ -17,6 +17,10 @@
       "Used for IMAP and POP3 when postern_tls_cert_file is empty: one file with key and chain.")                         \
     P(STR, min_protocol, "postern_tls_min_protocol", "TLSv1.2", 0, 0,                                                     \
       "Oldest TLS version of IMAP and POP3: TLSv1.2 or TLSv1.3.")                                                         \
+    P(BOOL, ask_cert, "postern_tls_ask_client_cert", "no", 0, 0,                                                          \
+      "Ask IMAP and POP3 clients for a certificate; one that postern_tls_ca_file has signed makes SASL EXTERNAL possible.") \
+    P(STR, ca_file, "postern_tls_ca_file", "$smtpd_tls_CAfile", 0, 0,                                                     \
+      "CA certificates (PEM) of clients.")                                                                                \
     P(SECS, handshake_timeout, "postern_tls_handshake_timeout", "30s", 1, 300,                                            \
       "Close an IMAP or POP3 connection whose TLS handshake takes longer.")                                               \
     P(UINT, connection_limit, "postern_tls_connection_limit", "5000", 1, 1000000,                                         \

@@ -8,7 +8,7 @@
 #include <openssl/hmac.h>
 #include <sys/random.h>
 
-enum { KEY_SIZE = 32, MAC_SIZE = 32, ADDRESS_MAX = 64, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 8192 };
+enum { KEY_SIZE = 32, MAC_SIZE = 32, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 64 << 10 };
 
 struct account account_dup(struct arena *a, const struct account *from)
 {
@@ -17,54 +17,35 @@ struct account account_dup(struct arena *a, const struct account *from)
     to.groups = str_dup(a, from->groups);
     to.home = str_dup(a, from->home);
     to.mail = str_dup(a, from->mail);
+    to.extra = str_dup(a, from->extra);
+    to.master = str_dup(a, from->master);
     return to;
 }
 
-bool account_canonical(struct str user, struct str allowed_chars, struct arena *a, struct str *ret_user)
-{
-    if (user.n == 0 || user.n > 255)
-        return false;
-    for (size_t i = 0; i < user.n; i++)
-        if (str_chr(allowed_chars, user.p[i]) < 0)
-            return false;
-    *ret_user = str_lower(a, user);
-    return true;
-}
-
 /* A name that becomes part of a path must be one component of it. */
-static bool put_component(struct buf *out, struct str s)
+bool account_escape(struct buf *out, struct str value, void *arg)
 {
-    buf_add(out, s);
-    return s.n > 0 && s.p[0] != '.' && str_chr(s, '/') < 0 && str_chr(s, '\0') < 0;
+    const struct auth_vars *vars = arg;
+    bool is_home = vars->home.n > 0 && str_eq(value, vars->home);
+    buf_add(out, value);
+    return is_home || (value.n > 0 && value.p[0] != '.' && str_chr(value, '/') < 0 && str_chr(value, '\0') < 0);
 }
 
-bool account_expand(struct str pattern, struct str user, struct str home, struct buf *out)
+bool account_expand(struct str pattern, const struct auth_vars *vars, struct buf *out, const char **ret_why)
 {
-    struct str local, domain;
-    (void)str_cut(user, '@', &local, &domain);
+    struct auth_vars v = *vars;
+    struct buf plain = buf_make(VAR_RESULT_MAX);
     for (size_t i = 0; i < pattern.n; i++) {
-        bool path_start = i == 0 || pattern.p[i - 1] == ':' || pattern.p[i - 1] == '=';
-        if (pattern.p[i] == '~' && path_start && i + 1 < pattern.n && pattern.p[i + 1] == '/') {
-            buf_add(out, home);
-            continue;
-        }
-        if (pattern.p[i] != '%') {
-            buf_putc(out, pattern.p[i]);
-            continue;
-        }
-        bool ok = ++i < pattern.n;
-        switch (ok ? pattern.p[i] : '\0') {
-        case 'u': ok = put_component(out, user); break;
-        case 'n': ok = put_component(out, local); break;
-        case 'd': ok = put_component(out, domain); break;
-        case 'h': buf_add(out, home); break;
-        case '%': buf_putc(out, '%'); break;
-        default: ok = false; break;
-        }
-        if (!ok)
-            return false;
+        bool starts = i == 0 || pattern.p[i - 1] == ':' || pattern.p[i - 1] == '=';
+        if (starts && pattern.p[i] == '~' && (i + 1 == pattern.n || pattern.p[i + 1] == '/'))
+            buf_puts(&plain, "%h");
+        else
+            buf_putc(&plain, pattern.p[i]);
     }
-    return !out->full;
+    *ret_why = "the result is too long of";
+    bool ok = !plain.full && var_expand(buf_str(&plain), &v, account_escape, &v, out, ret_why) && !out->full;
+    buf_done(&plain);
+    return ok;
 }
 
 struct cached {
@@ -72,7 +53,6 @@ struct cached {
     struct arena arena;
     struct account account;
     uint8_t mac[MAC_SIZE];
-    char address[ADDRESS_MAX];
     int64_t at;
 };
 
@@ -80,6 +60,7 @@ struct auth_cache {
     uint8_t key[KEY_SIZE];
     size_t max;
     int64_t ttl;
+    uint64_t hits, misses;
     struct htab by_user;
     struct list by_age;
 };
@@ -100,6 +81,7 @@ static void drop_cached(struct auth_cache *c, struct cached *e)
     (void)htab_remove(&c->by_user, e->account.user);
     list_remove(&e->node);
     arena_done(&e->arena);
+    secret_wipe(e->mac, sizeof e->mac);
     free(e);
 }
 
@@ -110,7 +92,21 @@ void auth_cache_free(struct auth_cache *c)
     while (!list_is_empty(&c->by_age))
         drop_cached(c, container_of(c->by_age.next, struct cached, node));
     htab_done(&c->by_user);
+    secret_wipe(c->key, sizeof c->key);
     free(c);
+}
+
+size_t auth_cache_flush(struct auth_cache *c, struct str user)
+{
+    size_t n = 0;
+    struct cached *one = user.n == 0 ? NULL : htab_get(&c->by_user, user);
+    if (one != NULL) {
+        drop_cached(c, one);
+        return 1;
+    }
+    for (; user.n == 0 && !list_is_empty(&c->by_age); n++)
+        drop_cached(c, container_of(c->by_age.next, struct cached, node));
+    return n;
 }
 
 static void put_text(struct buf *b, struct str s)
@@ -138,23 +134,38 @@ const struct account *auth_cache_get(struct auth_cache *c, struct str user, stru
 {
     uint8_t mac[MAC_SIZE];
     struct cached *e = htab_get(&c->by_user, user);
-    if (e == NULL || now - e->at >= c->ttl)
-        return NULL;
-    fast_hash(c, user, password, verifier, mac);
-    return secret_eq(str_make(mac, MAC_SIZE), str_make(e->mac, MAC_SIZE)) ? &e->account : NULL;
+    bool hit = e != NULL && now - e->at < c->ttl;
+    if (hit) {
+        fast_hash(c, user, password, verifier, mac);
+        hit = secret_eq(str_make(mac, MAC_SIZE), str_make(e->mac, MAC_SIZE));
+        secret_wipe(mac, sizeof mac);
+    }
+    c->hits += hit;
+    c->misses += !hit;
+    return hit ? &e->account : NULL;
 }
 
-bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address)
+struct auth_cache_stats auth_cache_stats(const struct auth_cache *c)
 {
-    const struct cached *e = htab_get(&c->by_user, user);
-    return e != NULL && address.n > 0 && str_eqz(address, e->address);
+    return (struct auth_cache_stats){ .entries = c->by_user.n, .hits = c->hits, .misses = c->misses };
 }
 
-void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
-                    const struct account *account, int64_t now)
+/* What nobody will be let in by any more need not stay in memory. */
+static void drop_old(struct auth_cache *c, int64_t now)
+{
+    while (!list_is_empty(&c->by_age)) {
+        struct cached *oldest = container_of(c->by_age.next, struct cached, node);
+        if (now - oldest->at < c->ttl)
+            return;
+        drop_cached(c, oldest);
+    }
+}
+
+void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, const struct account *account, int64_t now)
 {
     if (c->ttl == 0 || c->max == 0)
         return;
+    drop_old(c, now);
     struct cached *old = htab_get(&c->by_user, user);
     struct cached *e = xcalloc(1, sizeof *e);
     e->arena = arena_make(ACCOUNT_MAX);
@@ -162,8 +173,6 @@ void auth_cache_put(struct auth_cache *c, struct str user, struct str password, 
     e->account = account_dup(&e->arena, account);
     e->account.user = str_dup(&e->arena, user);
     e->at = now;
-    if (!str_to_fixed(address, e->address, sizeof e->address))
-        e->address[0] = '\0';
     fast_hash(c, user, password, verifier, e->mac);
     if (old != NULL)
         drop_cached(c, old);
@@ -171,6 +180,19 @@ void auth_cache_put(struct auth_cache *c, struct str user, struct str password, 
         drop_cached(c, container_of(c->by_age.next, struct cached, node));
     (void)htab_put(&c->by_user, e->account.user, e);
     list_append(&c->by_age, &e->node);
+}
+
+void auth_cache_dump_for_test(const struct auth_cache *c, struct buf *out)
+{
+    LIST_EACH(it, &c->by_age) {
+        const struct cached *e = container_of(it, struct cached, node);
+        buf_put(out, e->mac, sizeof e->mac);
+        buf_put(out, &e->at, sizeof e->at);
+        buf_add(out, e->account.user);
+        buf_add(out, e->account.groups);
+        buf_add(out, e->account.home);
+        buf_add(out, e->account.mail);
+    }
 }
 
 struct pending {

@@ -6,16 +6,15 @@
  * The cache holds no password: an entry is HMAC-SHA256 by a key that this
  * process made at start, over user, password and the stored verifier. Another
  * password, another verifier (the file was changed) or another user never
- * match; a miss asks the back end again, so a new password works at once.
+ * match; a miss asks the back end again, so a new password works at once, and
+ * takes the place of the old one. A wrong password is never remembered.
  *
  * A hand-over entry is known by channel and request id, opened by its cookie,
  * once, within HANDOVER_MS; any try, right or wrong, uses it up.
  */
 #ifndef AUTH_ACCOUNT_H
 #define AUTH_ACCOUNT_H
-#include "base/arena.h"
-#include "base/buf.h"
-#include "base/str.h"
+#include "auth/var.h"
 
 struct account {
     struct str user;            /* canonical name */
@@ -23,13 +22,19 @@ struct account {
     uint32_t uid, gid;
     struct str groups;          /* supplementary gids, separated by blanks */
     struct str home, mail;      /* mail: a location; "" = there is no mailbox */
+    struct str extra;           /* further userdb fields: as fields_put_line() writes them */
+    struct str master;          /* of a master login: whose password it was, for logs; "" otherwise */
 };
 struct account account_dup(struct arena *a, const struct account *from);
 
-/* %u %n %d %h %% and a leading ~/ in a mail location or home template. False: an unknown %, or a part of the name that could leave its directory. */
-bool account_expand(struct str pattern, struct str user, struct str home, struct buf *out);
-/* Lower case, and only these characters? ret_user is in the arena. */
-bool account_canonical(struct str user, struct str allowed_chars, struct arena *a, struct str *ret_user);
+/*
+ * A home directory or mail location: variables of auth/var.h, and "~/" for the
+ * home where a path may begin. False and *ret_why: a bad template, or a part of
+ * the name that could leave its directory.
+ */
+bool account_expand(struct str pattern, const struct auth_vars *vars, struct buf *out, const char **ret_why);
+/* A var_escape for paths: one component, or the home (arg: const struct auth_vars). */
+bool account_escape(struct buf *out, struct str value, void *arg);
 
 enum { HANDOVER_MS = 10000, HANDOVER_COOKIE_HEX = 32, HANDOVER_PENDING_MAX = 10000 };
 
@@ -39,9 +44,13 @@ struct auth_cache *auth_cache_new(size_t entries_max, int64_t ttl_ms);
 void auth_cache_free(struct auth_cache *c);
 /* NULL: not known, too old, or another password. Valid until the next put. */
 const struct account *auth_cache_get(struct auth_cache *c, struct str user, struct str password, struct str verifier, int64_t now);
-/* Has this user logged in from this address lately? Then a penalty of that address does not apply. */
-bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address);
-void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
+/* One user, or ("") all: how many entries went. */
+size_t auth_cache_flush(struct auth_cache *c, struct str user);
+struct auth_cache_stats { size_t entries; uint64_t hits, misses; };
+struct auth_cache_stats auth_cache_stats(const struct auth_cache *c);
+/* All bytes of all entries. */
+void auth_cache_dump_for_test(const struct auth_cache *c, struct buf *out);
+void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier,
                     const struct account *account, int64_t now);
 
 struct handover;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/client.h"
+#include "auth/mech.h"
 #include "base/enc.h"
 #include "proto/auth_proto.h"
 #include <errno.h>
@@ -210,6 +211,20 @@ bool auth_client_has_mech(const struct auth_client *c, struct str mech)
     return false;
 }
 
+bool auth_client_next_mech(const struct auth_client *c, const struct auth_offer *offer, size_t *at, struct str *ret)
+{
+    struct str rest = str_skip(buf_str(&c->mechs), *at), word;
+    while (offer->allowed && str_token(&rest, " ", &word)) {
+        const struct mech_row *row = mech_find(word);
+        *at = c->mechs.n - rest.n;
+        if (row == NULL || (row->binds && !offer->binding) || (row->need == NEED_CERT && !offer->cert))
+            continue;
+        *ret = word;
+        return true;
+    }
+    return false;
+}
+
 static enum auth_reply refuse(struct auth_exchange *ex, enum auth_reply reply, const char *code, const char *reason)
 {
     ex->code = str_from(code);
@@ -295,7 +310,8 @@ static void send_auth(struct auth_exchange *ex, struct str mech, const struct au
     send_cmd(c, &(struct auth_cmd){
         .verb = AUTH_VERB_AUTH, .id = ex->request, .mech = mech, .service = str_from(params->service), .remote = params->remote,
         .local = params->local, .remote_port = port_text(ex->arena, params->remote_port), .local_port = port_text(ex->arena, params->local_port),
-        .session = params->session, .secured = params->secured, .has_resp = initial != NULL,
+        .session = params->session, .secured = params->secured, .channel_binding = params->binding,
+        .cert_username = params->cert_user, .valid_client_cert = params->cert_user.n > 0, .has_resp = initial != NULL,
         .resp = initial == NULL ? STR("") : *initial });
 }
 

@@ -40,7 +40,12 @@ struct auth_params {
     uint32_t remote_port, local_port;
     bool secured;                   /* TLS, or loopback that is configured so */
     struct str session;             /* log id, "" = none */
+    struct str binding;             /* tls-exporter data in base64, "" = none */
+    struct str cert_user;           /* name in the client's verified certificate, "" = none */
 };
+
+/* What a connection has that some mechanisms need. */
+struct auth_offer { bool allowed, binding, cert; };
 
 struct auth_client;
 
@@ -76,6 +81,11 @@ bool auth_client_is_ready(const struct auth_client *c);
 uint64_t auth_client_channel(const struct auth_client *c);
 /* Mechanisms authd offers, separated by spaces ("PLAIN LOGIN"); valid until the next attach; "" before the handshake. */
 struct str auth_client_mechs(const struct auth_client *c);
+/*
+ * The next one that such a connection may be offered: none unless `allowed` (TLS, or what stands for it); -PLUS with
+ * channel binding data, EXTERNAL with a certificate. Those of a foreign server that we do not know are left out. *at starts at 0.
+ */
+bool auth_client_next_mech(const struct auth_client *c, const struct auth_offer *offer, size_t *at, struct str *ret);
 /* Is it among them? (ASCII case does not matter.) */
 bool auth_client_has_mech(const struct auth_client *c, struct str mech);
 

@@ -22,33 +22,13 @@ struct passwd_file {
     struct str slow_sample;
 };
 
-static bool parse_id(struct str s, bool *ret_has, uint32_t *ret_id)
+/* A number in range, or what may be a name. */
+static bool is_id(struct str s)
 {
-    if (s.n == 0)
+    uint32_t id;
+    if (s.n == 0 || ascii_is_alpha(s.p[0]) || s.p[0] == '_')
         return true;
-    *ret_has = num_parse_u32(s, UINT32_MAX - 1, ret_id);
-    return *ret_has;
-}
-
-static bool take_extra(struct passwd_entry *e, struct str key, struct str value)
-{
-    if (str_starts(key, STR("userdb_")))
-        key = str_skip(key, 7);
-    if (str_eqz(key, "mail"))
-        e->mail = value;
-    else if (str_eqz(key, "home"))
-        e->home = value;
-    else if (str_eqz(key, "uid"))
-        return parse_id(value, &e->has_uid, &e->uid);
-    else if (str_eqz(key, "gid"))
-        return parse_id(value, &e->has_gid, &e->gid);
-    else if (str_eqz(key, "allow_nets"))
-        e->allow_nets = value;
-    else if (str_eqz(key, "nologin"))
-        e->nologin = true;
-    else if (str_eqz(key, "nopassword"))
-        e->password = STR("");
-    return true;
+    return num_parse_u32(s, UINT32_MAX - 1, &id);
 }
 
 bool passwd_line_parse(struct str line, struct passwd_entry *ret)
@@ -58,18 +38,11 @@ bool passwd_line_parse(struct str line, struct passwd_entry *ret)
         (void)str_cut(rest, ':', &f[i], &rest);
     f[FIELDS - 1] = rest;
     /* A password in braces may hold colons only in front of its '}': none of the schemes does. */
-    struct passwd_entry e = { .user = f[0], .password = f[1], .home = f[5], .mail = STR(""), .allow_nets = STR("") };
-    if (e.user.n == 0 || e.user.n > 255 || str_chr(line, '\0') >= 0)
+    struct passwd_entry e = { .user = f[0], .password = f[1], .uid = f[2], .gid = f[3], .home = f[5], .extra = str_trim(f[7]) };
+    if (e.user.n == 0 || e.user.n > 255 || str_chr(line, '\0') >= 0 || !is_id(e.uid) || !is_id(e.gid))
         return false;
-    bool ok = parse_id(f[2], &e.has_uid, &e.uid) && parse_id(f[3], &e.has_gid, &e.gid);
-    struct str word, key, value;
-    while (ok && str_token(&f[FIELDS - 1], " \t\r", &word)) {
-        (void)str_cut(word, '=', &key, &value);
-        ok = take_extra(&e, key, value);
-    }
-    if (ok)
-        *ret = e;
-    return ok;
+    *ret = e;
+    return true;
 }
 
 static void add_entry(struct passwd_file *f, const struct passwd_entry *parsed)
@@ -193,6 +166,7 @@ int passwd_file_refresh(struct passwd_file *f, struct err *err)
 }
 
 const struct passwd_entry *passwd_file_find(const struct passwd_file *f, struct str user) { return htab_get(&f->by_user, user); }
+const struct passwd_entry *passwd_file_each(const struct passwd_file *f, size_t *pos) { return htab_each(&f->by_user, pos); }
 size_t passwd_file_count(const struct passwd_file *f) { return f->by_user.n; }
 struct str passwd_file_slow_sample(const struct passwd_file *f) { return f->slow_sample; }
 
@@ -231,7 +205,11 @@ bool allow_nets_match(struct str list, struct str address)
     bool known = parse_address(address, &a);
     if (list.n == 0)
         return true;
-    while (known && str_token(&list, ", ", &word)) {
+    while (str_token(&list, ", ", &word)) {
+        if (str_eqz(word, "local") && address.n == 0)
+            return true;
+        if (!known)
+            continue;
         bool has_bits = str_cut(word, '/', &host, &bits_text);
         size_t bits;
         if (!parse_address(host, &net))

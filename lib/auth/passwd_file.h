@@ -2,12 +2,10 @@
  *
  * passwd_file.h - Dovecot's passwd-file: user:password:uid:gid:gecos:home:shell:extra
  *
- * extra: key=value separated by spaces; known are userdb_mail/mail, userdb_uid,
- * userdb_gid, userdb_home, allow_nets (addresses and networks that may log
- * in), nologin, nopassword (the entry then lets nobody in: there is no login
- * without a password here). Unknown keys are kept out. Trailing fields may be
- * missing. '#' at the start of a line is a comment. A line that does not parse
- * is skipped and counted: one bad line must not lock everybody out.
+ * extra: key=value separated by spaces, for whoever asks (auth/fields.h).
+ * Trailing fields may be missing. uid and gid are numbers or names; which, is
+ * the caller's to find out. '#' at the start of a line is a comment. A line that does
+ * not parse is skipped and counted: one bad line must not lock everybody out.
  *
  * The file is read whole; passwd_file_refresh() reads it again when its
  * identity, size or time have changed.
@@ -19,11 +17,9 @@
 #include "base/str.h"
 
 struct passwd_entry {
-    struct str user, password;      /* password with its {SCHEME}; "" = nobody gets in */
-    bool has_uid, has_gid, nologin;
-    uint32_t uid, gid;
-    struct str home, mail;          /* "" if absent */
-    struct str allow_nets;          /* "" = everywhere */
+    struct str user, password;      /* password with its {SCHEME}, or without */
+    struct str uid, gid, home;      /* "" if absent */
+    struct str extra;               /* "key=value key2=value" */
 };
 
 struct passwd_file;
@@ -37,6 +33,8 @@ void passwd_file_free(struct passwd_file *f);
 int passwd_file_refresh(struct passwd_file *f, struct err *err);
 /* NULL: no such user. Valid until the next refresh. */
 const struct passwd_entry *passwd_file_find(const struct passwd_file *f, struct str user);
+/* Iterate: *pos starts at 0; NULL at the end. */
+const struct passwd_entry *passwd_file_each(const struct passwd_file *f, size_t *pos);
 size_t passwd_file_count(const struct passwd_file *f);
 /* Lines of the last reading that did not parse, and the number of the first (from 1). */
 size_t passwd_file_bad_lines(const struct passwd_file *f, size_t *ret_first);
@@ -45,6 +43,6 @@ struct str passwd_file_slow_sample(const struct passwd_file *f);
 
 /* One line (without LF); strings point into it. False: not an entry. Pure. */
 bool passwd_line_parse(struct str line, struct passwd_entry *ret);
-/* Does the list (comma or space separated; ADDRESS or ADDRESS/BITS) hold this address? An empty list holds all. Pure. */
+/* Does the list (comma or space separated; ADDRESS or ADDRESS/BITS) hold this address? "local": requests without an address. An empty list holds all. Pure. */
 bool allow_nets_match(struct str list, struct str address);
 #endif

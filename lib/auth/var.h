@@ -34,6 +34,7 @@ struct auth_vars {
     struct str home, password;  /* password: only where a query asks for it */
     bool secured;
     const struct fields *passdb, *userdb;   /* NULL = none yet */
+    const struct fields *row;               /* what a database just returned: %{sql:x}, %{ldap:x}; NULL = none */
 };
 
 /* Appends value to out in the form that is safe where it stands. False: it cannot be. */

@@ -119,6 +119,13 @@ static void join_master(void)
     (void)chan_send(self.control, IPC_HELLO, 0, &hello);
 }
 
+void daemon_give_up(uint64_t peer_id)
+{
+    struct ipc_give_up msg = { .peer_id = peer_id };
+    if (self.control != NULL)
+        (void)chan_send(self.control, IPC_GIVE_UP, 0, &msg);
+}
+
 void daemon_need(enum role role)
 {
     struct ipc_need need = { .role = (uint32_t)role };
@@ -234,7 +241,8 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     log_set_verbose(o->verbose);
     set_limits();
     loop_init();
-    loop_on_lag(log_lag);
+    if (!self.ops->blocks)
+        loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
     if (self.ops->keys != NULL)
         self.ops->keys(&self.ctx, NULL, -1);

@@ -64,6 +64,8 @@ struct role_ops {
     void (*on_drain)(void);
     /* Nothing left to finish? NULL = no clients. */
     bool (*idle)(void);
+    /* What it is for blocks: a turn of the loop that takes long is no news. */
+    bool blocks;
 };
 
 /* Never returns to main's caller with work left; the return value is the exit status. */
@@ -74,6 +76,8 @@ void daemon_allow_path(const char *path, unsigned access);
 int daemon_listener(unsigned i);
 /* Stop (true) or go on accepting, beyond what max_clients does. */
 void daemon_rest(bool rest);
+/* Which listener (from 0) brought this client; for on_client, before its first wait. */
+unsigned daemon_listener_of(int fd);
 /* Clients whose on_client has not returned. */
 size_t daemon_clients(void);
 /* True after DRAIN, SIGTERM or the loss of master. */
@@ -92,6 +96,8 @@ enum { DAEMON_LOOKUP_FOUND, DAEMON_LOOKUP_NONE, DAEMON_LOOKUP_TEMP };
 int daemon_lookup(uint32_t table, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 /* Ask master for a process of that role (it introduces the peer, through on_peer). */
 void daemon_need(enum role role);
+/* That one, started for us, does not answer: master kills it. */
+void daemon_give_up(uint64_t peer_id);
 /* A chan with the peer's identity set. */
 struct chan *daemon_chan(const struct ipc_peer *peer, int fd, const struct chan_ops *ops, void *user);
 /* For role_ops.keys only. */

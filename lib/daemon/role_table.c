@@ -6,6 +6,9 @@
 #define B(upper) ROLE_BIT(upper)
 #define CAPS_BECOME (PRIV_CAP(SETUID) | PRIV_CAP(SETGID))
 #define SYSTEM_FILES "/etc /usr /lib /lib64 /bin /sbin /run /var/lib /dev /proc /sys $config_directory $data_directory"
+/* Names, certificates, client configuration and plugins of the database libraries. */
+#define DB_CLIENT_FILES "/etc /lib /lib64 /usr/lib /usr/share/ca-certificates /usr/local/share/ca-certificates /usr/share/mysql " \
+                        "/usr/share/zoneinfo /run/systemd/resolve /dev/null /dev/urandom"
 
 static const struct role_row rows[ROLE_COUNT] = {
     [ROLE_MASTER] = { .role = ROLE_MASTER, .program = "master", .user = "", .root = ROOT_HOST, .caps = ~UINT64_C(0),
@@ -73,7 +76,13 @@ static const struct role_row rows[ROLE_COUNT] = {
         .listeners = "private/auth", .sentence = "the one authority for passwords" },
     [ROLE_WORKER] = { .role = ROLE_WORKER, .program = "auth-worker", .user = "$postern_auth_user", .groups = GROUPS_SHADOW, .root = ROOT_HOST,
         .sandbox = SANDBOX_WORKER, .paths = PATHS_LISTED, .read = SYSTEM_FILES, .write = "/run /dev", .start = START_NEEDED,
-        .log_name = "dovecot", .peers = B(AUTHD), .sentence = "PAM, password hashing: everything that blocks" },
+        .log_name = "dovecot", .peers = B(AUTHD), .sentence = "PAM: asks modules that may block for as long as they like" },
+    [ROLE_AUTHDB] = { .role = ROLE_AUTHDB, .program = "auth-db", .user = "$postern_auth_user", .root = ROOT_HOST,
+        .sandbox = SANDBOX_LOOKUP, .paths = PATHS_LISTED, .read = DB_CLIENT_FILES, .write = "", .start = START_NEEDED,
+        .log_name = "dovecot", .peers = B(AUTHD), .sentence = "asks SQL and LDAP servers about users, one question at a time" },
+    [ROLE_HASH] = { .role = ROLE_HASH, .program = "auth-hash", .user = "$postern_auth_user", .root = ROOT_EMPTY,
+        .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_NEEDED, .log_name = "dovecot", .peers = B(AUTHD),
+        .sentence = "slow password hashes, one process per processor" },
     [ROLE_LOOKUP] = { .role = ROLE_LOOKUP, .program = "lookup", .user = "$postern_lookup_user", .root = ROOT_HOST,
         .sandbox = SANDBOX_LOOKUP, .paths = PATHS_LISTED, .read = SYSTEM_FILES, .write = "", .start = START_ONE, .log_name = "proxymap",
         .peers = 0, .sentence = "tables that block (proxy, unix, sql) for the others; never verifiers" },

@@ -16,7 +16,7 @@
 enum { ACCEPTS_PER_TURN = 16, CLIENTS_DEFAULT = 1000, REST_MS = 500, RUSH_MS = 2 };
 
 struct listener { struct watch watch; int fd; bool stream; int64_t last; };
-struct client { struct list node; struct fiber *fiber; int fd; struct sockaddr_storage peer, local; };
+struct client { struct list node; struct fiber *fiber; int fd; unsigned listener; struct sockaddr_storage peer, local; };
 
 static struct {
     const struct role_ops *ops;
@@ -73,6 +73,7 @@ static bool accept_one(struct listener *l)
 {
     struct client *c = xcalloc(1, sizeof *c);
     socklen_t n = sizeof c->peer;
+    c->listener = (unsigned)(l - serve.listeners);
     c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (c->fd < 0) {
         bool again = errno == ECONNABORTED || errno == EINTR;
@@ -167,6 +168,16 @@ void serve_cancel_clients(void)
 
 size_t serve_clients(void) { return serve.n_clients; }
 size_t daemon_clients(void) { return serve.n_clients; }
+unsigned daemon_listener_of(int fd)
+{
+    for (struct list *it = serve.clients.prev; it != &serve.clients; it = it->prev) {
+        struct client *c = container_of(it, struct client, node);
+        if (c->fd == fd)
+            return c->listener;
+    }
+    return 0;
+}
+
 int daemon_listener(unsigned i) { return i < serve.n_listeners ? serve.listeners[i].fd : -1; }
 
 void daemon_rest(bool rest)

@@ -402,6 +402,27 @@ static void describe_13(struct tls *t, struct tls_info *i)
         (void)snprintf(i->digest, sizeof i->digest, "%s", OBJ_nid2sn(nid));
 }
 
+static void describe_binding(struct tls *t, struct tls_info *i)
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    i->has_binding = SSL_version(t->ssl) >= TLS1_3_VERSION &&
+                     SSL_export_keying_material(t->ssl, i->binding, sizeof i->binding, label, sizeof label - 1, NULL, 0, 0) == 1;
+}
+
+/* The last common name is the most specific one. A NUL in it is somebody's trick: no name. */
+static void describe_peer(struct tls *t, struct tls_info *i)
+{
+    X509_NAME *name = i->peer_verified ? X509_get_subject_name(SSL_get0_peer_certificate(t->ssl)) : NULL;
+    unsigned char *text = NULL;
+    int at = -1, last = -1;
+    while (name != NULL && (at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
+        last = at;
+    int n = last < 0 ? 0 : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+    if (n > 0 && (size_t)n < sizeof i->peer_name && memchr(text, '\0', (size_t)n) == NULL)
+        (void)snprintf(i->peer_name, sizeof i->peer_name, "%.*s", n, (const char *)text);
+    OPENSSL_free(text);
+}
+
 static struct tls_info *describe(struct tls *t)
 {
     struct tls_info *i = xcalloc(1, sizeof *i);
@@ -418,6 +439,8 @@ static struct tls_info *describe(struct tls *t)
     i->peer_verified = i->peer_has_cert && SSL_get_verify_result(t->ssl) == X509_V_OK;
     if (SSL_version(t->ssl) >= TLS1_3_VERSION)
         describe_13(t, i);
+    describe_binding(t, i);
+    describe_peer(t, i);
     ERR_clear_error();
     return i;
 }

@@ -44,5 +44,8 @@ struct tls_info {
     char digest[20];            /* server-digest, "SHA256" */
     char sni[256];
     bool resumed, peer_has_cert, peer_verified;
+    bool has_binding;
+    unsigned char binding[32];  /* tls-exporter (RFC 9266): TLS 1.3 only, where it is unique by itself */
+    char peer_name[256];        /* common name of a certificate that was verified, "" else */
 };
 #endif

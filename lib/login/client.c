@@ -18,7 +18,17 @@ bool login_plaintext_allowed(const struct login_client *c)
 }
 
 bool login_tls_available(const struct login_client *c) { return c->tls[0] == '\0' && login_has_tls(); }
-struct str login_mechs(void) { return auth_client_mechs(login_state()->auth); }
+
+static struct auth_offer offer_of(const struct login_client *c)
+{
+    return (struct auth_offer){ .allowed = login_plaintext_allowed(c), .binding = c->binding[0] != '\0', .cert = c->cert_user[0] != '\0' };
+}
+
+bool login_next_mech(const struct login_client *c, size_t *at, struct str *ret)
+{
+    struct auth_offer offer = offer_of(c);
+    return auth_client_next_mech(login_state()->auth, &offer, at, ret);
+}
 
 bool login_start_tls(struct login_client *c)
 {
@@ -36,7 +46,7 @@ bool login_start_tls(struct login_client *c)
     c->conn = NULL;
     if (fd < 0)
         return false;
-    int stream = login_tls_exchange(c, fd, MIN(c->deadline, deadline_in(TLS_MS)), c->tls, sizeof c->tls);
+    int stream = login_tls_exchange(c, fd, MIN(c->deadline, deadline_in(TLS_MS)));
     close(fd);
     if (stream < 0)
         return false;
@@ -75,7 +85,7 @@ static struct auth_params params_of(const struct login_client *c)
 {
     return (struct auth_params){ .service = c->protocol->service, .remote = str_from(c->remote), .local = str_from(c->local),
                                  .remote_port = c->remote_port, .local_port = c->local_port, .secured = login_plaintext_allowed(c),
-                                 .session = str_from(c->session_id) };
+                                 .session = str_from(c->session_id), .binding = str_from(c->binding), .cert_user = str_from(c->cert_user) };
 }
 
 static enum login_result conclude(struct login_client *c, struct str tag, enum auth_reply reply, const struct auth_exchange *ex, struct str user, const char *method)
@@ -135,16 +145,28 @@ static enum login_result ask_client(struct login_client *c, struct str challenge
     return LOGIN_OK;
 }
 
+/* One that exists, though not for this client, is refused as one that does not. */
+static bool is_offered(const struct login_client *c, struct str mech)
+{
+    struct auth_offer offer = offer_of(c);
+    offer.allowed = true;       /* without TLS it is refused in words of its own */
+    struct str one;
+    for (size_t at = 0; auth_client_next_mech(login_state()->auth, &offer, &at, &one);)
+        if (str_ieq(one, mech))
+            return true;
+    return false;
+}
+
 enum login_result login_sasl(struct login_client *c, struct str tag, struct str mech, const struct str *initial)
 {
     struct auth_exchange ex;
     struct auth_params params = params_of(c);
     char method[32];
-    if (!str_to_fixed(mech, method, sizeof method) || !auth_client_has_mech(login_state()->auth, mech))
+    if (!str_to_fixed(mech, method, sizeof method) || !is_offered(c, mech))
         return auth_client_is_ready(login_state()->auth) ? LOGIN_BAD : LOGIN_TEMPFAIL;
     for (char *p = method; *p != '\0'; p++)
         *p = ascii_upper(*p);
-    /* Every mechanism there is sends the password as it is. */
+    /* Those that do not show the password show who it is, and what is said after it: not without TLS either. */
     if (!login_plaintext_allowed(c))
         return refuse_plaintext(c, method);
     enum auth_reply reply = auth_begin(login_state()->auth, &ex, mech, &params, initial, deadline_in(AUTH_MS), c->arena);
@@ -284,6 +306,8 @@ bool login_start_stream(const struct ipc_client *from, int fd)
     (void)snprintf(s->client.remote, sizeof s->client.remote, "%.*s", STR_FMT(from->remote));
     (void)snprintf(s->client.local, sizeof s->client.local, "%.*s", STR_FMT(from->local));
     (void)snprintf(s->client.tls, sizeof s->client.tls, "%.*s", STR_FMT(from->tls));
+    (void)snprintf(s->client.binding, sizeof s->client.binding, "%.*s", STR_FMT(from->binding));
+    (void)snprintf(s->client.cert_user, sizeof s->client.cert_user, "%.*s", STR_FMT(from->cert_user));
     s->client.remote_port = from->remote_port;
     s->client.local_port = from->local_port;
     s->fd = fd;

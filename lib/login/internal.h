@@ -23,11 +23,8 @@ void login_add_session(const struct ipc_peer *peer, int fd);
 bool login_has_tls(void);
 /* NULL: there is none. */
 struct chan *login_session_chan(void);
-/*
- * WAITS. Sends the socket to tls-proxy; the plaintext side, or -1. *ret_tls:
- * protocol and cipher, into cap bytes.
- */
-int login_tls_exchange(struct login_client *c, int fd, int64_t deadline, char *ret_tls, size_t cap);
+/* WAITS. Sends the socket to tls-proxy; the plaintext side, or -1. What is known of the TLS session is set in *c. */
+int login_tls_exchange(struct login_client *c, int fd, int64_t deadline);
 
 /* client.c */
 void login_run(struct login_client *c);

@@ -16,7 +16,7 @@
 #include "event/conn.h"
 #include "login/params.h"
 
-enum { LOGIN_LINE_MAX = 8192, LOGIN_ARENA_MAX = 64 << 10, LOGIN_CLIENTS_MAX = 256 };
+enum { LOGIN_LINE_MAX = 12800, LOGIN_ARENA_MAX = 96 << 10, LOGIN_CLIENTS_MAX = 256 };
 
 struct login_client {
     struct conn *conn;
@@ -26,6 +26,8 @@ struct login_client {
     char remote[64], local[64]; /* numeric */
     uint32_t remote_port, local_port;
     char tls[200];              /* protocol and cipher, "" without */
+    char binding[64];           /* tls-exporter data in base64, "" = not known */
+    char cert_user[257];        /* name in the client's verified certificate, "" = none */
     char session_id[24];
     int64_t started, deadline;
     unsigned failures, errors, commands;
@@ -76,6 +78,6 @@ enum login_result {
 enum login_result login_password(struct login_client *c, struct str tag, struct str user, struct str password);
 /* WAITS. A SASL dialogue; challenges are sent as "+ TEXT". */
 enum login_result login_sasl(struct login_client *c, struct str tag, struct str mech, const struct str *initial);
-/* Mechanisms authd offers, separated by blanks; "" when it is away. */
-struct str login_mechs(void);
+/* The next mechanism that this client may use now; *at starts at 0. */
+bool login_next_mech(const struct login_client *c, size_t *at, struct str *ret);
 #endif

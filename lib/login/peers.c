@@ -6,7 +6,7 @@
 struct peer { struct list node; struct chan *chan; };
 
 /* A client that waits for tls-proxy; lives on its fiber's stack. */
-struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; char tls[200]; };
+struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; struct login_client *client; };
 
 static struct { struct list tls, sessions, waits; uint32_t ticket; bool ready; } self;
 
@@ -57,7 +57,9 @@ static void answer_wait(struct ipc_client *m)
             continue;
         if (m->tls.n > 0) {
             w->fd = chan_take_fd(&m->stream);
-            (void)snprintf(w->tls, sizeof w->tls, "%.*s", STR_FMT(m->tls));
+            (void)snprintf(w->client->tls, sizeof w->client->tls, "%.*s", STR_FMT(m->tls));
+            (void)snprintf(w->client->binding, sizeof w->client->binding, "%.*s", STR_FMT(m->binding));
+            (void)snprintf(w->client->cert_user, sizeof w->client->cert_user, "%.*s", STR_FMT(m->cert_user));
         }
         wake(w);
         return;
@@ -100,9 +102,9 @@ static void forget_wait(void *arg)
         close(w->fd);
 }
 
-int login_tls_exchange(struct login_client *c, int fd, int64_t deadline, char *ret_tls, size_t cap)
+int login_tls_exchange(struct login_client *c, int fd, int64_t deadline)
 {
-    struct tls_wait w = { .fd = -1, .chan = newest(&self.tls) };
+    struct tls_wait w = { .fd = -1, .chan = newest(&self.tls), .client = c };
     struct cleanup cleanup;
     if (w.chan == NULL)
         return -1;
@@ -119,7 +121,6 @@ int login_tls_exchange(struct login_client *c, int fd, int64_t deadline, char *r
             break;
     int stream = w.fd;
     w.fd = -1;
-    (void)snprintf(ret_tls, cap, "%s", w.tls);
     cleanup_pop(&cleanup, true);
     return stream;
 }

@@ -109,6 +109,53 @@ void auth_line_end(struct buf *out) { buf_putc(out, '\n'); }
 static const char *const verbs[] = { [AUTH_VERB_VERSION] = "VERSION", [AUTH_VERB_CPID] = "CPID", [AUTH_VERB_AUTH] = "AUTH",
                                      [AUTH_VERB_CONT] = "CONT", [AUTH_VERB_CANCEL] = "CANCEL" };
 
+static const struct auth_cmd nothing_said;
+
+#define ROW_TEXT(member, name) { STR_INIT(name), offsetof(struct auth_cmd, member), false },
+#define ROW_FLAG(member, name) { STR_INIT(name), offsetof(struct auth_cmd, member), true },
+static const struct about { struct str name; size_t offset; bool is_flag; } abouts[] = { AUTH_ABOUT(ROW_TEXT, ROW_FLAG) };
+
+static struct str *text_at(struct auth_cmd *c, const struct about *row) { return (struct str *)(void *)((char *)c + row->offset); }
+static bool *flag_at(struct auth_cmd *c, const struct about *row) { return (bool *)(void *)((char *)c + row->offset); }
+
+static void say_nothing(struct auth_cmd *c)
+{
+    *c = nothing_said;
+    c->mech = c->resp = STR("");
+    for (size_t i = 0; i < N_ELEMS(abouts); i++)
+        if (!abouts[i].is_flag)
+            *text_at(c, &abouts[i]) = STR("");
+}
+
+/* What is unknown is ignored: later versions say more. */
+static void take_about(struct auth_cmd *c, struct str field)
+{
+    struct str key, value;
+    (void)str_cut(field, '=', &key, &value);
+    if (str_eqz(key, "protocol"))
+        c->service = value;
+    for (size_t i = 0; i < N_ELEMS(abouts); i++) {
+        if (!str_eq(key, abouts[i].name))
+            continue;
+        if (abouts[i].is_flag)
+            *flag_at(c, &abouts[i]) = true;
+        else
+            *text_at(c, &abouts[i]) = value;
+    }
+    if (str_eqz(key, "secured"))
+        c->secured_tls = str_eqz(value, "tls");
+}
+
+struct auth_cmd auth_cmd_dup(struct arena *a, const struct auth_cmd *from)
+{
+    struct auth_cmd c = *from;
+    c.mech = str_dup(a, c.mech);
+    for (size_t i = 0; i < N_ELEMS(abouts); i++)
+        if (!abouts[i].is_flag)
+            *text_at(&c, &abouts[i]) = str_dup(a, *text_at(&c, &abouts[i]));
+    return c;
+}
+
 static bool parse_auth(const struct auth_line *l, struct auth_cmd *c, const char **why)
 {
     *why = "AUTH without mechanism";
@@ -116,25 +163,17 @@ static bool parse_auth(const struct auth_line *l, struct auth_cmd *c, const char
         return false;
     c->mech = l->fields[2];
     *why = "parameters after resp=";
-    for (size_t i = 3; i < l->n; i++)
-        if (field_is(l->fields[i], "resp", &c->resp)) {
-            if (i + 1 != l->n)
-                return false;
-            /* "resp" without '=' is an absent response, as from a client that has none. */
-            c->has_resp = str_chr(l->fields[i], '=') >= 0;
+    for (size_t i = 3; i < l->n; i++) {
+        if (!field_is(l->fields[i], "resp", &c->resp)) {
+            take_about(c, l->fields[i]);
+            continue;
         }
-    struct str unused;
+        if (i + 1 != l->n)
+            return false;
+        /* "resp" without '=' is an absent response, as from a client that has none. */
+        c->has_resp = str_chr(l->fields[i], '=') >= 0;
+    }
     *why = "AUTH without service";
-    if (!auth_line_get(l, 3, "service", &c->service) && !auth_line_get(l, 3, "protocol", &c->service))
-        return false;
-    (void)auth_line_get(l, 3, "rip", &c->remote);
-    (void)auth_line_get(l, 3, "lip", &c->local);
-    (void)auth_line_get(l, 3, "rport", &c->remote_port);
-    (void)auth_line_get(l, 3, "lport", &c->local_port);
-    (void)auth_line_get(l, 3, "session", &c->session);
-    c->secured = auth_line_get(l, 3, "secured", &unused);
-    c->no_penalty = auth_line_get(l, 3, "no-penalty", &unused);
-    c->final_resp_ok = auth_line_get(l, 3, "final-resp-ok", &unused);
     return c->service.n > 0;
 }
 
@@ -167,10 +206,10 @@ static bool parse_verb(const struct auth_line *l, struct auth_cmd *c, const char
 bool auth_cmd_parse(struct str line, struct arena *arena, struct auth_cmd *ret, const char **ret_why)
 {
     struct auth_line l;
-    struct auth_cmd c = { .mech = STR(""), .service = STR(""), .remote = STR(""), .local = STR(""), .remote_port = STR(""),
-                          .local_port = STR(""), .session = STR(""), .resp = STR("") };
+    struct auth_cmd c;
     const char *why = "line too long";
     bool ok = auth_line_parse(line, arena, &l);
+    say_nothing(&c);
     if (ok) {
         size_t v = 0;
         while (v < N_ELEMS(verbs) && !str_eqz(l.fields[0], verbs[v]))
@@ -192,23 +231,21 @@ static void put_unless_empty(struct buf *out, const char *name, struct str value
         auth_line_field(out, name, value);
 }
 
-static void put_auth(struct buf *out, const struct auth_cmd *c)
+static void put_auth(struct buf *out, const struct auth_cmd *from)
 {
-    auth_line_word(out, c->mech);
-    auth_line_field(out, "service", c->service);
-    if (c->secured)
-        buf_puts(out, "\tsecured");
-    if (c->no_penalty)
-        buf_puts(out, "\tno-penalty");
-    if (c->final_resp_ok)
-        buf_puts(out, "\tfinal-resp-ok");
-    put_unless_empty(out, "session", c->session);
-    put_unless_empty(out, "lip", c->local);
-    put_unless_empty(out, "rip", c->remote);
-    put_unless_empty(out, "lport", c->local_port);
-    put_unless_empty(out, "rport", c->remote_port);
-    if (c->has_resp)
-        auth_line_field(out, "resp", c->resp);
+    struct auth_cmd c = *from;
+    auth_line_word(out, c.mech);
+    for (size_t i = 0; i < N_ELEMS(abouts); i++) {
+        bool bare = abouts[i].is_flag && *flag_at(&c, &abouts[i]);
+        if (bare)
+            buf_printf(out, "\t%.*s", STR_FMT(abouts[i].name));
+        if (bare && c.secured_tls && str_eqz(abouts[i].name, "secured"))
+            buf_puts(out, "=tls");
+        if (!abouts[i].is_flag)
+            put_unless_empty(out, abouts[i].name.p, *text_at(&c, &abouts[i]));
+    }
+    if (c.has_resp)
+        auth_line_field(out, "resp", c.resp);
 }
 
 void auth_cmd_put(struct buf *out, const struct auth_cmd *cmd)
@@ -231,6 +268,20 @@ static const char *const answers[] = {
     [AUTH_ANSWER_FAIL] = "FAIL",
 };
 
+/* Servers up to Dovecot 2.2 say `temp` where later ones say code=temp_fail. */
+static struct str code_of_words(const struct auth_line *l)
+{
+    static const struct { const char *word; struct str code; } words[] = {
+        { "temp", STR_INIT("temp_fail") }, { "authz", STR_INIT("authz_fail") },
+        { "user_disabled", STR_INIT("user_disabled") }, { "pass_expired", STR_INIT("pass_expired") },
+    };
+    for (size_t i = 2; i < l->n; i++)
+        for (size_t k = 0; k < N_ELEMS(words); k++)
+            if (str_eqz(l->fields[i], words[k].word))
+                return words[k].code;
+    return STR("");
+}
+
 static bool parse_result(const struct auth_line *l, struct auth_answer *a, const char **why)
 {
     *why = "bad request id";
@@ -243,14 +294,16 @@ static bool parse_result(const struct auth_line *l, struct auth_answer *a, const
     (void)auth_line_get(l, 2, "user", &a->user);
     (void)auth_line_get(l, 2, "code", &a->code);
     (void)auth_line_get(l, 2, "reason", &a->reason);
+    (void)auth_line_get(l, 2, "original_user", &a->original_user);
+    (void)auth_line_get(l, 2, "auth_user", &a->auth_user);
     if (a->verb == AUTH_ANSWER_OK) {
         (void)auth_line_get(l, 2, "token", &a->token);
         (void)auth_line_get(l, 2, "cookie", &a->cookie);
     }
-    /* Dovecot up to 2.2 says `temp` where later ones say code=temp_fail. */
-    struct str unused;
-    if (a->verb == AUTH_ANSWER_FAIL && a->code.n == 0 && auth_line_get(l, 2, "temp", &unused))
-        a->code = STR("temp_fail");
+    if (a->verb == AUTH_ANSWER_OK)
+        a->has_resp = auth_line_get(l, 2, "resp", &a->resp);
+    if (a->verb == AUTH_ANSWER_FAIL && a->code.n == 0)
+        a->code = code_of_words(l);
     return true;
 }
 
@@ -282,7 +335,7 @@ static bool parse_answer(const struct auth_line *l, struct auth_answer *a, const
 bool auth_answer_parse(struct str line, struct arena *arena, struct auth_answer *ret, const char **ret_why)
 {
     struct auth_line l;
-    struct auth_answer a = { .mech = STR(""), .data = STR(""), .user = STR(""), .code = STR(""), .reason = STR(""), .token = STR(""), .cookie = STR("") };
+    struct auth_answer a = { .mech = STR(""), .data = STR(""), .user = STR(""), .code = STR(""), .reason = STR(""), .token = STR(""), .cookie = STR(""), .original_user = STR(""), .auth_user = STR(""), .extra = STR(""), .resp = STR("") };
     const char *why = "line too long";
     bool ok = auth_line_parse(line, arena, &l);
     if (ok) {
@@ -317,8 +370,13 @@ void auth_answer_put(struct buf *out, const struct auth_answer *a)
         put_unless_empty(out, "user", a->user);
         put_unless_empty(out, "code", a->code);
         put_unless_empty(out, "reason", a->reason);
+        buf_add(out, a->extra);
+        put_unless_empty(out, "original_user", a->original_user);
+        put_unless_empty(out, "auth_user", a->auth_user);
         put_unless_empty(out, "token", a->token);
         put_unless_empty(out, "cookie", a->cookie);
+        if (a->has_resp)
+            auth_line_field(out, "resp", a->resp);
         break;
     }
     auth_line_end(out);
@@ -330,4 +388,89 @@ void auth_handshake_put(struct buf *out, const char *const mechs[][2], size_t n_
     for (size_t i = 0; i < n_mechs; i++)
         buf_printf(out, "MECH\t%s\t%s\n", mechs[i][0], mechs[i][1]);
     buf_printf(out, "SPID\t%llu\nCUID\t%llu\nCOOKIE\t%.*s\nDONE\n", (unsigned long long)spid, (unsigned long long)cuid, STR_FMT(cookie_hex));
+}
+
+/* ---- master and userdb sockets ---- */
+
+static const char *const asks[] = { [AUTH_ASK_VERSION] = "VERSION", [AUTH_ASK_CPID] = "CPID", [AUTH_ASK_USER] = "USER", [AUTH_ASK_PASS] = "PASS",
+                                    [AUTH_ASK_LIST] = "LIST", [AUTH_ASK_REQUEST] = "REQUEST", [AUTH_ASK_CACHE_FLUSH] = "CACHE-FLUSH" };
+
+static bool parse_who(const struct auth_line *l, struct auth_ask *q, const char **why)
+{
+    *why = "no user name";
+    if (l->n < 3 || l->fields[2].n == 0)
+        return false;
+    q->user = l->fields[2];
+    for (size_t i = 3; i < l->n; i++)
+        take_about(&q->about, l->fields[i]);
+    *why = "no service";
+    return q->about.service.n > 0;
+}
+
+static bool is_hex(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!ascii_is_digit(s.p[i]) && (ascii_lower(s.p[i]) < 'a' || ascii_lower(s.p[i]) > 'f'))
+            return false;
+    return true;
+}
+
+static bool parse_request(const struct auth_line *l, struct auth_ask *q, const char **why)
+{
+    struct str pid;
+    *why = "malformed REQUEST";
+    if (l->n < 5 || !num_parse_u32(l->fields[2], UINT32_MAX, &q->client_pid) || !num_parse_u32(l->fields[3], UINT32_MAX, &q->client_id) ||
+        !is_hex(l->fields[4]))
+        return false;
+    q->cookie = l->fields[4];
+    q->has_session_pid = auth_line_get(l, 5, "session_pid", &pid);
+    return !q->has_session_pid || num_parse_u32(pid, UINT32_MAX, &q->session_pid);
+}
+
+static bool parse_ask(const struct auth_line *l, struct auth_ask *q, const char **why)
+{
+    struct str value;
+    *why = "bad number";
+    if (l->n < 2 || !num_parse_u32(l->fields[1], UINT32_MAX, &q->id))
+        return false;
+    switch (q->verb) {
+    case AUTH_ASK_VERSION: return l->n >= 3 && num_parse_u32(l->fields[2], UINT32_MAX, &q->minor);
+    case AUTH_ASK_CPID: return true;
+    case AUTH_ASK_USER:
+    case AUTH_ASK_PASS: return parse_who(l, q, why);
+    case AUTH_ASK_REQUEST: return parse_request(l, q, why);
+    case AUTH_ASK_LIST:
+        for (size_t i = 2; i < l->n; i++)
+            take_about(&q->about, l->fields[i]);
+        q->user = auth_line_get(l, 2, "user", &value) ? value : STR("");
+        return true;
+    case AUTH_ASK_CACHE_FLUSH: return true;
+    }
+    UNREACHABLE();
+}
+
+bool auth_ask_parse(struct str line, struct arena *arena, struct auth_ask *ret, const char **ret_why)
+{
+    struct auth_ask q = { .user = STR(""), .cookie = STR("") };
+    const char *why = "line too long";
+    bool ok = auth_line_parse(line, arena, &q.line);
+    say_nothing(&q.about);
+    if (ok) {
+        size_t v = 0;
+        while (v < N_ELEMS(asks) && !str_eqz(q.line.fields[0], asks[v]))
+            v++;
+        why = "unknown command";
+        q.verb = (enum auth_ask_verb)v;
+        ok = v < N_ELEMS(asks) && parse_ask(&q.line, &q, &why);
+    }
+    if (ok)
+        *ret = q;
+    else
+        *ret_why = why;
+    return ok;
+}
+
+void auth_master_handshake_put(struct buf *out, uint64_t spid)
+{
+    buf_printf(out, "VERSION\t1\t1\nSPID\t%llu\n", (unsigned long long)spid);
 }

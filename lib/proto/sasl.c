@@ -14,6 +14,25 @@ enum sasl_mech sasl_mech_by_name(struct str name)
 
 const char *sasl_mech_name(enum sasl_mech mech) { return names[mech]; }
 
+bool sasl_name_unescape(struct str in, struct arena *arena, struct str *ret)
+{
+    char *out = arena_alloc(arena, in.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        struct str code = str_head(str_skip(in, i + 1), 2);
+        if (in.p[i] != '=') {
+            out[n++] = in.p[i];
+            continue;
+        }
+        if (!str_eqz(code, "2C") && !str_eqz(code, "3D"))
+            return false;
+        out[n++] = code.p[0] == '2' ? ',' : '=';
+        i += 2;
+    }
+    *ret = str_make(out, n);
+    return n > 0 && str_chr(*ret, '\0') < 0;
+}
+
 static bool name_is_fit(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)

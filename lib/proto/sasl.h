@@ -22,6 +22,9 @@ enum sasl_mech { SASL_PLAIN, SASL_LOGIN, SASL_MECHS };
 enum sasl_mech sasl_mech_by_name(struct str name);
 const char *sasl_mech_name(enum sasl_mech mech);
 
+/* A name of a GS2 header or of SCRAM: "=2C" is a comma, "=3D" '='; no other '=', no NUL, not empty (RFC 5801 §4). In the arena. */
+bool sasl_name_unescape(struct str in, struct arena *arena, struct str *ret);
+
 enum sasl_step { SASL_CONTINUE, SASL_DONE, SASL_FAILED };
 
 struct sasl_server {

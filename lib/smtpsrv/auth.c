@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * auth.c - AUTH (RFC 4954): the exchange is authd's, its words are ours. */
 #include "auth/client.h"
+#include "auth/mech.h"
+#include "base/enc.h"
+#include "event/tls.h"
 #include "smtpsrv/session.h"
 
 enum { AUTH_PATIENCE_MS = 60000 };
@@ -49,10 +52,16 @@ static void succeed(struct session *s, struct str mech, const struct auth_exchan
 
 static void authenticate(struct session *s, struct str mech, const struct str *initial)
 {
+    const struct tls_info *t = conn_tls_info(s->conn);
+    struct buf binding = buf_make(0);
+    if (t != NULL && t->has_binding)
+        enc_base64(&binding, str_make(t->binding, sizeof t->binding));
     const struct auth_params params = {
         .service = "smtp", .remote = s->addr, .local = s->local_addr, .remote_port = s->port, .local_port = s->local_port,
         .secured = s->tls || (s->conf->auth_loopback && s->loopback), .session = STR(""),
+        .binding = str_dup(&s->txn, buf_str(&binding)), .cert_user = t == NULL ? STR("") : str_from(t->peer_name),
     };
+    buf_done(&binding);
     struct auth_exchange ex;
     enum auth_reply r = auth_begin(s->srv->env.auth, &ex, mech, &params, initial, deadline_in(AUTH_PATIENCE_MS), &s->txn);
     if (!converse(s, &ex, &r))
@@ -73,6 +82,22 @@ static void authenticate(struct session *s, struct str mech, const struct str *i
         break;
     }
     UNREACHABLE();
+}
+
+/* Its name as we write it. While authd is away, every mechanism that there is goes on to be refused as temporary. */
+static bool find_mech(const struct session *s, struct str name, struct str *ret)
+{
+    struct str one;
+    for (size_t at = 0; auth_next_mech(s, &at, &one);)
+        if (str_ieq(one, name)) {
+            *ret = str_from(mech_find(one)->name);
+            return true;
+        }
+    const struct mech_row *row = mech_find(name);
+    if (row == NULL || auth_client_is_ready(s->srv->env.auth))
+        return false;
+    *ret = str_from(row->name);
+    return true;
 }
 
 static bool over_rate(struct session *s)
@@ -107,12 +132,11 @@ void cmd_auth(struct session *s, struct str args)
     }
     if (over_rate(s))
         return;
-    if (!str_ieqz(mech, "PLAIN") && !str_ieqz(mech, "LOGIN")) {
+    if (!find_mech(s, mech, &mech)) {
         reply(s, "535 5.7.8 Error: authentication failed: Invalid authentication mechanism");
         return;
     }
     /* The line goes with the next read; the arena keeps what is needed of it. */
-    mech = str_ieqz(mech, "PLAIN") ? STR("PLAIN") : STR("LOGIN");
     initial = str_dup(&s->txn, initial);
     authenticate(s, mech, has_initial ? &initial : NULL);
     arena_done(&s->txn);

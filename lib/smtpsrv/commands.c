@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpsrv/session.h"
+#include "auth/client.h"
 #include "base/utf8.h"
+#include "event/tls.h"
 
 bool session_is_submission(const struct session *s)
 {
@@ -68,6 +70,45 @@ bool auth_is_offered(const struct session *s)
     return match_list_addr(s->srv->sasl_exceptions, s->addr, &err) == MAP_NONE;
 }
 
+/* Postfix's list: the first word that fits decides. Tables other than static: are not asked. */
+static bool passes_filter(const struct session *s, struct str mech)
+{
+    struct str rest = str_from(s->conf->sasl_mechanism_filter), word;
+    while (str_token(&rest, ", \t", &word)) {
+        bool negated = word.p[0] == '!';
+        if (str_istarts(word, STR("static:")) || str_ieq(str_skip(word, negated), mech))
+            return !negated;
+    }
+    return s->conf->sasl_mechanism_filter[0] == '\0';
+}
+
+bool auth_next_mech(const struct session *s, size_t *at, struct str *ret)
+{
+    const struct tls_info *t = conn_tls_info(s->conn);
+    const struct auth_offer offer = { .allowed = true, .binding = t != NULL && t->has_binding, .cert = t != NULL && t->peer_name[0] != '\0' };
+    while (auth_client_next_mech(s->srv->env.auth, &offer, at, ret))
+        if (passes_filter(s, *ret))
+            return true;
+    return false;
+}
+
+/* authd may be away: PLAIN and LOGIN are what everybody has, and AUTH then says that it is temporary. */
+static void auth_lines(struct session *s, struct buf *b)
+{
+    struct buf names = buf_make(0);
+    struct str mech;
+    for (size_t at = 0; auth_next_mech(s, &at, &mech);)
+        buf_printf(&names, " %.*s", STR_FMT(mech));
+    if (!auth_client_is_ready(s->srv->env.auth))
+        buf_puts(&names, " PLAIN LOGIN");
+    if (names.n > 0 && !(s->srv->discard & EXT_AUTH)) {
+        buf_printf(b, "250-AUTH%.*s\r\n", STR_FMT(buf_str(&names)));
+        if (s->conf->broken_sasl)
+            buf_printf(b, "250-AUTH=%.*s\r\n", STR_FMT(str_skip(buf_str(&names), 1)));
+    }
+    buf_done(&names);
+}
+
 static void ehlo_line(struct session *s, struct buf *b, enum ext e, const char *text)
 {
     if (!(s->srv->discard & e))
@@ -85,11 +126,8 @@ static void extensions(struct session *s)
         ehlo_line(s, &b, EXT_VRFY, "VRFY");
     if (s->srv->tls != NULL && !s->tls)
         ehlo_line(s, &b, EXT_STARTTLS, "STARTTLS");
-    if (auth_is_offered(s)) {
-        ehlo_line(s, &b, EXT_AUTH, "AUTH PLAIN LOGIN");
-        if (s->conf->broken_sasl)
-            ehlo_line(s, &b, EXT_AUTH, "AUTH=PLAIN LOGIN");
-    }
+    if (auth_is_offered(s))
+        auth_lines(s, &b);
     ehlo_line(s, &b, EXT_ENHANCED, "ENHANCEDSTATUSCODES");
     ehlo_line(s, &b, EXT_8BITMIME, "8BITMIME");
     ehlo_line(s, &b, EXT_DSN, "DSN");

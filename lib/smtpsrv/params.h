@@ -51,6 +51,11 @@
     P(STR, tls_key, "smtpd_tls_key_file", "$smtpd_tls_cert_file", 0, 0, "PEM file with the private key.")              \
     P(STR, tls_chain, "smtpd_tls_chain_files", "", 0, 0, "PEM file with key and certificate chain.")                   \
     P(STR, tls_protocols, "smtpd_tls_protocols", ">=TLSv1", 0, 0, "TLS versions; the oldest of them is used as limit.") \
+    P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, "CA certificates (PEM) of clients.")                             \
+    P(BOOL, tls_ask_ccert, "smtpd_tls_ask_ccert", "no", 0, 0,                                                          \
+      "Ask clients for a certificate; one that smtpd_tls_CAfile has signed makes SASL EXTERNAL possible.")             \
+    P(STR, sasl_mechanism_filter, "smtpd_sasl_mechanism_filter", "!external, static:rest", 0, 0,                       \
+      "SASL mechanisms to offer: names, !names, and static:rest for all others.")                                      \
     P(UINT, tls_loglevel, "smtpd_tls_loglevel", "0", 0, 4, "1 = one line per TLS session.")                            \
     P(BOOL, tls_received, "smtpd_tls_received_header", "no", 0, 0, "Say in Received what TLS was used.")               \
     P(BOOL, tls_auth_only, "smtpd_tls_auth_only", "no", 0, 0, "AUTH only under TLS.")                                  \

@@ -57,6 +57,7 @@ static int open_tls(struct smtpsrv *srv, struct err *err)
     }
     const struct tls_server_conf conf = {
         .cert_file = chain, .key_file = c->tls_chain[0] != '\0' ? NULL : c->tls_key, .service = srv->env.service, .min_protocol = oldest_tls(c->tls_protocols),
+        .ask_client_cert = c->tls_ask_ccert, .ca_file = c->tls_ca_file,
     };
     srv->tls = tls_server_ctx(&conf, err);
     return srv->tls == NULL ? -1 : 0;

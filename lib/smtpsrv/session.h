@@ -122,6 +122,8 @@ void transaction_reset(struct session *s);
 bool session_start_tls(struct session *s);
 /* May the client use AUTH now? */
 bool auth_is_offered(const struct session *s);
+/* The next SASL mechanism for this client; *at starts at 0. */
+bool auth_next_mech(const struct session *s, size_t *at, struct str *ret);
 bool session_is_submission(const struct session *s);
 /* The connection is gone: log once how. */
 void session_lost(struct session *s, enum read_result why, uint64_t bytes);

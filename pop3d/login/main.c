@@ -60,8 +60,12 @@ static enum login_next cmd_capa(struct login_client *c, const struct pop3_cmd *c
         conn_puts(c->conn, "STLS\r\n");
     if (login_plaintext_allowed(c)) {
         conn_puts(c->conn, "USER\r\n");
-        if (login_mechs().n > 0)
-            conn_printf(c->conn, "SASL %.*s\r\n", STR_FMT(login_mechs()));
+        struct str mech;
+        size_t at = 0, n = 0;
+        for (; login_next_mech(c, &at, &mech); n++)
+            conn_printf(c->conn, "%s %.*s", n == 0 ? "SASL" : "", STR_FMT(mech));
+        if (n > 0)
+            conn_puts(c->conn, "\r\n");
     }
     return reply(c, ".");
 }
@@ -123,10 +127,10 @@ static enum login_next cmd_pass(struct login_client *c, const struct pop3_cmd *c
 /* Without an argument: the list of mechanisms, as some clients ask for it. */
 static enum login_next cmd_auth(struct login_client *c, const struct pop3_cmd *cmd)
 {
-    struct str mech, initial, rest = login_mechs();
+    struct str mech, initial;
     if (cmd->arg.n == 0) {
         conn_puts(c->conn, "+OK\r\n");
-        while (login_plaintext_allowed(c) && str_token(&rest, " ", &mech))
+        for (size_t at = 0; login_next_mech(c, &at, &mech);)
             conn_printf(c->conn, "%.*s\r\n", STR_FMT(mech));
         return reply(c, ".");
     }

@@ -7,6 +7,13 @@
  *      postern try DIR [--port-base N]
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
+ *      postern auth [-c CONFDIR] [list]
+ *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
+ *      postern auth [-c CONFDIR] flush [USER]
+ *      postern auth [-c CONFDIR] forget USER|all
+ *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
+ *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
+ *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -16,17 +23,26 @@
  *      the spot. `stop` ends it; `try` on the same DIR starts it again.
  *      `user` adds (or gives a new password to), deletes or lists the users in
  *      a password file; the password is one line of standard input.
+ *      `auth` shows which addresses and accounts have many wrong passwords,
+ *      clears them, empties the cache of right passwords, forgets from which
+ *      networks users are known, and tries a password (one line of standard
+ *      input) as a login would, without its waits and without counting it.
+ *      `pw` makes and checks stored passwords, with doveadm pw's options.
+ *      `import dovecot` turns Dovecot's configuration into main.cf parameters
+ *      and lists what has no equal.
  *
  * SECURITY
  *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
  *      hashes in a file that only its owner may read.
  *
  * DIAGNOSTICS
- *      Exit status 0, 64 for a wrong command line, 1 with one line on standard
- *      error for anything else.
+ *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
+ *      command line, 75 from `pw`; 1 with one line on standard error for anything
+ *      else.
  */
 #include "base/num.h"
 #include "base/str.h"
+#include "import.h"
 #include "postern.h"
 
 enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
@@ -35,7 +51,10 @@ static int usage(void)
 {
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
-                    "       postern user -c CONFDIR add|delete|list [NAME]\n");
+                    "       postern user -c CONFDIR add|delete|list [NAME]\n"
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
+                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
 }
 
@@ -85,6 +104,18 @@ static int command_user(int argc, char **argv, struct err *err)
     return report(user_command(conf, action, name, err), err);
 }
 
+static int command_auth(int argc, char **argv, struct err *err)
+{
+    const char *conf = NULL;
+    if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
+        conf = argv[1];
+        argc -= 2;
+        argv += 2;
+    }
+    int rc = auth_command(conf, argc, argv, err);
+    return rc == AUTH_COMMAND_USAGE ? usage() : report(rc, err);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = { 0 };
@@ -96,5 +127,13 @@ int main(int argc, char **argv)
         return report(try_stop(argv[2], &err), &err);
     if (strcmp(argv[1], "user") == 0)
         return command_user(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "auth") == 0)
+        return command_auth(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "import") == 0) {
+        int rc = import_command(argc - 2, argv + 2, &err);
+        return rc == EXIT_USAGE ? usage() : report(rc, &err);
+    }
+    if (strcmp(argv[1], "pw") == 0)
+        return pw_command(argc - 1, argv + 1);
     return usage();
 }

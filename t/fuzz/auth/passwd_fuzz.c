@@ -19,9 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         /* Slow ones take their time by design. */
         if (scheme_kind(&s) == SCHEME_CHEAP)
             (void)scheme_verify(&s, STR("a password"));
-        (void)allow_nets_match(e.allow_nets, STR("192.0.2.1"));
+        (void)allow_nets_match(e.extra, STR("192.0.2.1"));
         struct buf b = buf_make(2048);
-        if (account_expand(e.mail, e.user, e.home, &b))
+        struct auth_vars vars = { .user = e.user, .home = e.home };
+        const char *why;
+        if (account_expand(e.extra, &vars, &b, &why))
             ASSERT(!b.full);
         buf_done(&b);
     }

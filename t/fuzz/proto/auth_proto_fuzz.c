@@ -35,6 +35,18 @@ static void answer(struct str line, struct arena *a)
     buf_done(&out);
 }
 
+/* What a master or userdb socket takes. */
+static void question(struct str line, struct arena *a)
+{
+    struct auth_ask q;
+    const char *why;
+    if (!auth_ask_parse(line, a, &q, &why))
+        return;
+    ASSERT(q.line.n > 0 && q.line.n <= AUTH_FIELDS_MAX);
+    ASSERT(str_chr(q.cookie, '/') < 0);
+    ASSERT((q.verb != AUTH_ASK_USER && q.verb != AUTH_ASK_PASS) || (q.user.n > 0 && q.about.service.n > 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct arena a = arena_make(1 << 20);
@@ -43,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         (void)str_cut(rest, '\n', &line, &rest);
         command(line, &a);
         answer(line, &a);
+        question(line, &a);
     }
     arena_done(&a);
     return 0;

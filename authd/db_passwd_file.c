@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * db_passwd_file.c - passwd-file:/path. A path with variables is a file per
+ * domain or user: below the last directory whose name is fixed, opened when it
+ * is asked for, and a user whose file is not there is unknown.
+ */
+#include "authd.h"
+#include "base/htab.h"
+#include "db.h"
+
+enum { FILES_MAX = 4096 };
+
+struct open_file { struct str name; struct passwd_file *file; bool complained; };
+struct files {
+    int dir_fd;
+    struct str dir, pattern;        /* pattern: below dir; a plain name if there is but one file */
+    bool is_pattern;
+    struct htab by_name;
+};
+
+/* Files that passdb and userdb read are opened once. */
+static struct { struct files *rows[2 * DB_ENTRIES_MAX]; struct str paths[2 * DB_ENTRIES_MAX]; size_t n; } shared;
+
+static void forget_all(struct files *f)
+{
+    size_t pos = 0;
+    struct open_file *o;
+    while ((o = htab_each(&f->by_name, &pos)) != NULL) {
+        passwd_file_free(o->file);
+        void *name;
+        memcpy(&name, &o->name.p, sizeof name);
+        free(name);
+        free(o);
+    }
+    htab_done(&f->by_name);
+    f->by_name = (struct htab){ 0 };
+}
+
+static void say_bad_lines(const struct passwd_file *file, const char *path)
+{
+    size_t first, bad = passwd_file_bad_lines(file, &first);
+    if (bad > 0)
+        log_warning("%s: %zu lines are not entries, the first is line %zu", path, bad, first);
+}
+
+static struct open_file *open_one(struct files *f, struct str name, struct err *err)
+{
+    struct buf z = buf_make(0), path = buf_make(0);
+    int fd = dup(f->dir_fd);
+    buf_add(&z, name);
+    buf_printf(&path, "%.*s/%.*s", STR_FMT(f->dir), STR_FMT(name));
+    struct passwd_file *file = fd < 0 ? NULL : passwd_file_open(fd, buf_cstr(&z), buf_cstr(&path), err);
+    struct open_file *o = NULL;
+    if (file != NULL) {
+        if (f->by_name.n >= FILES_MAX)
+            forget_all(f);
+        o = xcalloc(1, sizeof *o);
+        *o = (struct open_file){ .name = str_make(xstrdup(buf_cstr(&z)), name.n), .file = file };
+        (void)htab_put(&f->by_name, o->name, o);
+        say_bad_lines(file, buf_cstr(&path));
+    }
+    buf_done(&z);
+    buf_done(&path);
+    return o;
+}
+
+static void refresh(struct files *f, struct open_file *o)
+{
+    struct err err;
+    struct buf path = buf_make(0);
+    buf_printf(&path, "%.*s/%.*s", STR_FMT(f->dir), STR_FMT(o->name));
+    switch (passwd_file_refresh(o->file, &err)) {
+    case 0:
+        o->complained = false;
+        break;
+    case 1:
+        log_info("%s: read again, %zu users", buf_cstr(&path), passwd_file_count(o->file));
+        say_bad_lines(o->file, buf_cstr(&path));
+        break;
+    default:
+        if (!o->complained)
+            log_warning("%s: the users read before stay in force", err.text);
+        o->complained = true;
+    }
+    buf_done(&path);
+}
+
+/* NULL: no such file. */
+static struct open_file *file_for(struct db_step *s)
+{
+    struct files *f = s->db->state;
+    struct buf name = buf_make(1024);
+    struct err err;
+    const char *why = NULL;
+    struct open_file *o = NULL;
+    bool ok = true;
+    if (f->is_pattern)
+        ok = var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &name, &why) && !name.full;
+    else
+        buf_add(&name, f->pattern);
+    if (ok && (o = htab_get(&f->by_name, buf_str(&name))) != NULL)
+        refresh(f, o);
+    else if (ok)
+        o = open_one(f, buf_str(&name), &err);
+    buf_done(&name);
+    return o;
+}
+
+/* Values may hold variables. */
+static bool add_extra(struct db_step *s, struct str extra)
+{
+    struct str word, name, value;
+    while (str_token(&extra, " \t\r", &word)) {
+        bool has_value = str_cut(word, '=', &name, &value);
+        if (s->db->is_userdb && str_starts(name, STR("userdb_")))
+            name = str_skip(name, 7);
+        if (!has_value)
+            (void)fields_set(&s->found, name, STR("yes"));
+        else if (str_chr(value, '%') < 0)
+            (void)fields_set(&s->found, name, value);
+        else if (!db_set_template(s, &s->found, name, value))
+            return false;
+    }
+    return true;
+}
+
+static void set_column(struct db_step *s, const char *name, struct str value)
+{
+    if (value.n > 0)
+        (void)fields_set(&s->found, str_from(name), value);
+}
+
+static void step(struct db_step *s)
+{
+    /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
+    struct str key = s->vars.user;
+    s->vars.user = s->query->vars.user;
+    struct open_file *o = file_for(s);
+    const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
+    struct str sample = o == NULL ? STR("") : passwd_file_slow_sample(o->file);
+    if (sample.n > 0 && !s->db->is_userdb)
+        verify_keep_sample(s->db, sample);
+    if (e == NULL) {
+        s->done(s, VERDICT_UNKNOWN);
+        return;
+    }
+    if (s->db->is_userdb) {
+        set_column(s, "uid", e->uid);
+        set_column(s, "gid", e->gid);
+        set_column(s, "home", e->home);
+        s->vars.home = e->home;
+    } else {
+        s->stored = str_dup(s->query->arena, e->password);
+        s->has_stored = true;
+    }
+    s->done(s, add_extra(s, e->extra) ? VERDICT_MATCH : VERDICT_TEMPFAIL);
+}
+
+static void list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete))
+{
+    struct files *f = db->state;
+    struct open_file *o = htab_get(&f->by_name, f->pattern);
+    size_t pos = 0;
+    const struct passwd_entry *e;
+    if (o != NULL)
+        refresh(f, o);
+    while (o != NULL && (e = passwd_file_each(o->file, &pos)) != NULL)
+        l->on_user(l, e->user);
+    over(l, o != NULL);
+}
+
+/* The directory up to which the path is fixed, and the rest. */
+static int split_path(struct db *db, struct files *f, struct err *err)
+{
+    struct str path = db->conf->arg;
+    ptrdiff_t percent = str_chr(path, '%');
+    struct str fixed = percent < 0 ? path : str_head(path, (size_t)percent);
+    ptrdiff_t slash = str_rchr(fixed, '/');
+    f->is_pattern = percent >= 0;
+    f->dir = str_head(path, (size_t)slash);
+    f->pattern = str_skip(path, (size_t)slash + 1);
+    struct buf dir = buf_make(0);
+    const char *name;
+    buf_printf(&dir, "%.*s/file", STR_FMT(f->dir));
+    f->dir_fd = db_open_dir(db, buf_str(&dir), &name, err);
+    buf_done(&dir);
+    return f->dir_fd < 0 ? -1 : 0;
+}
+
+static int open_db(struct db *db, bool private_instance, struct err *err)
+{
+    struct err why;
+    (void)private_instance;
+    for (size_t i = 0; i < shared.n; i++)
+        if (str_eq(shared.paths[i], db->conf->arg)) {
+            db->state = shared.rows[i];
+            return 0;
+        }
+    struct files *f = xcalloc(1, sizeof *f);
+    if (split_path(db, f, err) < 0)
+        return -1;
+    if (!f->is_pattern) {
+        struct open_file *o = open_one(f, f->pattern, &why);
+        if (o == NULL)
+            return db_refuse(db, err, "%s: create the file, or correct the entry", why.text);
+        verify_keep_sample(db, passwd_file_slow_sample(o->file));
+    }
+    db->state = f;
+    shared.paths[shared.n] = db->conf->arg;
+    shared.rows[shared.n++] = f;
+    return 0;
+}
+
+const struct db_driver *db_passwd_file(void)
+{
+    static const struct db_driver driver = { .name = "passwd-file", .is_passdb = true, .is_userdb = true, .open = open_db, .step = step, .list = list };
+    return &driver;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * mech_scram.c - SCRAM (RFC 5802 §3, §5). Keys that are stored are used as they
+ * are; a stored plaintext yields them when the proof has come, so that the
+ * first answer costs the same for everybody.
+ */
+#include "auth/mech.h"
+#include "auth/scheme.h"
+#include "base/enc.h"
+#include "base/num.h"
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+enum { SALT_SIZE = 16, ITERATIONS = 4096, SALT_MAX = 256, STORED_MAX = 2048 };
+
+static bool hmac(const EVP_MD *md, struct str key, struct str data, uint8_t *out)
+{
+    unsigned n = 0;
+    return HMAC(md, key.p, (int)key.n, (const uint8_t *)data.p, data.n, out, &n) != NULL;
+}
+
+static const EVP_MD *digest_of(const struct mech_run *m) { return EVP_get_digestbyname(m->row->digest); }
+static size_t digest_size(const struct mech_run *m) { return (size_t)EVP_MD_get_size(digest_of(m)); }
+
+/* ---- the first message ---- */
+
+static bool binding_is_agreed(const struct mech_run *m)
+{
+    if (m->row->binds)
+        return m->first.flag == 'p' && str_eqz(m->first.cb_name, "tls-exporter") && m->binding.n > 0;
+    /* 'y': the client thinks that there is no -PLUS here. If it was offered, somebody took it out of the list (RFC 5802 §6). */
+    return m->first.flag == 'n' || (m->first.flag == 'y' && !m->plus_offered);
+}
+
+static enum mech_step first_message(struct mech_run *m, struct str in)
+{
+    if (!scram_first_parse(str_dup(m->arena, in), m->arena, &m->first) || !binding_is_agreed(m))
+        return MECH_FAILED;
+    if (!mech_name_is_fit(m->first.user) || (m->first.authzid.n > 0 && !mech_name_is_fit(m->first.authzid)))
+        return MECH_FAILED;
+    m->user = m->first.user;
+    m->authzid = str_eq(m->first.authzid, m->user) ? STR("") : m->first.authzid;
+    m->stage = 2;
+    return MECH_ASK;
+}
+
+/* ---- what is stored ---- */
+
+static bool decode_key(struct str text, size_t size, uint8_t *out)
+{
+    struct buf raw = buf_make(64);
+    bool ok = text.n > 0 && enc_unbase64(&raw, text) && !raw.full && raw.n == size;
+    if (ok)
+        memcpy(out, raw.p, size);
+    buf_done(&raw);
+    return ok;
+}
+
+/* iterations,salt,StoredKey,ServerKey */
+static bool take_keys(struct mech_run *m, struct str data)
+{
+    struct str part[4], rest = data;
+    for (size_t i = 0; i < N_ELEMS(part); i++)
+        if (str_cut(rest, ',', &part[i], &rest) == (i + 1 == N_ELEMS(part)))
+            return false;
+    struct buf salt = buf_make(SALT_MAX);
+    size_t n = digest_size(m);
+    bool ok = num_parse_u32(part[0], SCRAM_ITERATIONS_MAX, &m->iterations) && m->iterations > 0 && enc_unbase64(&salt, part[1]) && !salt.full &&
+              salt.n > 0 && decode_key(part[2], n, m->stored_key) && decode_key(part[3], n, m->server_key);
+    if (ok)
+        m->salt = str_dup(m->arena, buf_str(&salt));
+    buf_done(&salt);
+    return ok;
+}
+
+static bool is_plaintext(struct str scheme) { return str_ieqz(scheme, "PLAIN") || str_ieqz(scheme, "CLEAR") || str_ieqz(scheme, "CLEARTEXT"); }
+
+/* The salt of a user without one of his own: of a name always the same, to others unforeseeable. */
+static void own_salt(struct mech_run *m, struct str name)
+{
+    struct buf text = buf_make(0);
+    uint8_t mac[EVP_MAX_MD_SIZE] = { 0 };
+    buf_puts(&text, "salt of ");
+    buf_puts(&text, m->row->digest);
+    buf_putc(&text, ' ');
+    buf_add(&text, name);
+    (void)hmac(EVP_sha256(), str_make(m->key, MECH_KEY_SIZE), buf_str(&text), mac);
+    m->salt = str_dup(m->arena, str_make(mac, SALT_SIZE));
+    m->iterations = ITERATIONS;
+    buf_done(&text);
+}
+
+static void take_stored(struct mech_run *m, struct str name, struct str stored)
+{
+    struct scheme s = scheme_split(stored);
+    char own[32];
+    (void)snprintf(own, sizeof own, "SCRAM-SHA-%s", m->row->digest + strlen("SHA"));
+    m->plaintext = STR("");
+    if (stored.n > 0 && str_ieqz(s.name, own) && take_keys(m, s.data))
+        return;
+    own_salt(m, name);
+    if (stored.n > 0 && is_plaintext(s.name) && s.data.n > 0)
+        m->plaintext = str_dup(m->arena, s.data);
+    else
+        m->is_fake = true;
+}
+
+enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str stored, struct str *ret_out)
+{
+    struct buf first = buf_make(0);
+    take_stored(m, name, str_head(stored, STORED_MAX));
+    scram_put_server_first(&first, m->first.nonce, m->nonce, m->salt, m->iterations);
+    *ret_out = m->server_first = str_dup(m->arena, buf_str(&first));
+    buf_done(&first);
+    return MECH_CONTINUE;
+}
+
+/* ---- the proof ---- */
+
+/* SaltedPassword and from it both keys (RFC 5802 §3). */
+static bool derive(struct mech_run *m)
+{
+    const EVP_MD *md = digest_of(m);
+    size_t n = digest_size(m);
+    uint8_t salted[MECH_DIGEST_MAX], client_key[MECH_DIGEST_MAX];
+    struct str pw = saslprep(m->plaintext, m->arena);
+    bool ok = PKCS5_PBKDF2_HMAC(pw.p, (int)pw.n, (const uint8_t *)m->salt.p, (int)m->salt.n, (int)m->iterations, md, (int)n, salted) == 1 &&
+              hmac(md, str_make(salted, n), STR("Client Key"), client_key) && EVP_Digest(client_key, n, m->stored_key, NULL, md, NULL) == 1 &&
+              hmac(md, str_make(salted, n), STR("Server Key"), m->server_key);
+    secret_wipe(salted, sizeof salted);
+    secret_wipe(client_key, sizeof client_key);
+    return ok;
+}
+
+static struct str auth_message(struct mech_run *m, const struct scram_final *f)
+{
+    struct buf b = buf_make(0);
+    const struct str parts[] = { m->first.bare, STR(","), m->server_first, STR(","), f->without_proof };
+    for (size_t i = 0; i < N_ELEMS(parts); i++)
+        buf_add(&b, parts[i]);
+    struct str s = str_dup(m->arena, buf_str(&b));
+    buf_done(&b);
+    return s;
+}
+
+/* ClientKey = proof XOR HMAC(StoredKey, AuthMessage); its hash must be StoredKey. */
+static bool proof_holds(struct mech_run *m, struct str message, struct str proof)
+{
+    const EVP_MD *md = digest_of(m);
+    size_t n = digest_size(m);
+    uint8_t key[EVP_MAX_MD_SIZE] = { 0 }, hashed[EVP_MAX_MD_SIZE] = { 0 };
+    if (proof.n != n || !hmac(md, str_make(m->stored_key, n), message, key))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        key[i] ^= (uint8_t)proof.p[i];
+    bool ok = EVP_Digest(key, n, hashed, NULL, md, NULL) == 1 && secret_eq(str_make(hashed, n), str_make(m->stored_key, n));
+    secret_wipe(key, sizeof key);
+    return ok && !m->is_fake;
+}
+
+static bool nonce_is_ours(const struct mech_run *m, struct str nonce)
+{
+    return str_starts(nonce, m->first.nonce) && str_eq(str_skip(nonce, m->first.nonce.n), m->nonce);
+}
+
+static bool binding_holds(const struct mech_run *m, struct str binding)
+{
+    struct str data = m->row->binds ? m->binding : STR("");
+    return binding.n == m->first.gs2_header.n + data.n && str_starts(binding, m->first.gs2_header) &&
+           secret_eq(str_skip(binding, m->first.gs2_header.n), data);
+}
+
+static enum mech_step final_message(struct mech_run *m, struct str in, struct str *ret_out)
+{
+    struct scram_final f;
+    uint8_t signature[EVP_MAX_MD_SIZE];
+    m->stage = 3;
+    if (!scram_final_parse(in, m->arena, &f) || !nonce_is_ours(m, f.nonce) || !binding_holds(m, f.binding))
+        return MECH_FAILED;
+    if (m->plaintext.n > 0 && !derive(m))
+        return MECH_FAILED;
+    struct str message = auth_message(m, &f);
+    if (!proof_holds(m, message, f.proof) || !hmac(digest_of(m), str_make(m->server_key, digest_size(m)), message, signature))
+        return MECH_FAILED;
+    struct buf out = buf_make(0);
+    scram_put_server_final(&out, str_make(signature, digest_size(m)));
+    *ret_out = str_dup(m->arena, buf_str(&out));
+    buf_done(&out);
+    return MECH_DONE;
+}
+
+enum mech_step mech_scram_step(struct mech_run *m, const struct str *in, struct str *ret_out)
+{
+    if (in == NULL)
+        return m->stage++ == 0 ? MECH_CONTINUE : MECH_FAILED;
+    if (m->stage < 2)
+        return first_message(m, *in);
+    return m->stage == 2 && m->server_first.n > 0 ? final_message(m, *in, ret_out) : MECH_FAILED;
+}
