@@ -79,7 +79,7 @@ def one(base, name, what, load=None, **kw):
     with Instance(main=write(base, name, **kw)) as i:
         log_in(i, 'carol@example.test', what)
         log_in(i, 'dave@example.test', what)
-        refused(i, what)
+        refused(i, what, name != 'userdn')
         not_injected(i, NAMES, what)
         if load:
             under_load(i, load, 'carol@example.test', what, lambda: Auth(i).ask('alice', 'alice-secret'))
