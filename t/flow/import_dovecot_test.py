@@ -7,7 +7,6 @@ import poplib
 import re
 import smtplib
 import sqlite3
-import subprocess
 import sys
 import warnings
 
@@ -15,10 +14,10 @@ warnings.simplefilter('ignore', DeprecationWarning)
 import crypt                                                 # noqa: E402
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 import peer                                                  # noqa: E402
-from instance import DEV, PORT, tls, wait_until              # noqa: E402
-from tap import case, done, failed, ok                       # noqa: E402
+from instance import PORT, tls, wait_until                   # noqa: E402
+from machine import Machine, can_connect                     # noqa: E402
+from tap import case, done, ok                               # noqa: E402
 
-BIN = '/opt/postern/bin'
 P = {'imap': PORT + 700, 'imaps': PORT + 701, 'pop3': PORT + 702, 'pop3s': PORT + 703, 'submission': PORT + 704, 'smtp': PORT + 705, 'auth': PORT + 706}
 peer.PACKAGES['dovecot-sqlite'] = ['dovecot-sqlite']
 
@@ -146,79 +145,6 @@ retry unix - - n - - error
 ''' % P
 
 
-def accounts(root):
-    out = subprocess.run([DEV + '/bin/postconf', '-d'], stdout=subprocess.PIPE, text=True, check=True).stdout
-    names = sorted(set(re.findall(r'^postern_\w+_user = (postern-[\w-]+)$', out, re.M)))
-    with open(root.path + '/etc/passwd', 'a') as p, open(root.path + '/etc/group', 'a') as g:
-        for i, name in enumerate(names):
-            p.write('%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n' % (name, 910 + i, 910 + i))
-            g.write('%s:x:%d:\n' % (name, 910 + i))
-
-
-def certificate(root):
-    r = root.path + '/etc/dovecot'
-    os.makedirs(r, exist_ok=True)
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
-                    '-subj', '/CN=mail.example.test', '-keyout', r + '/key.pem', '-out', r + '/cert.pem'], check=True, stderr=subprocess.DEVNULL)
-    os.chmod(r + '/key.pem', 0o600)
-
-
-class Machine:
-    """One machine: first Dovecot runs on it, then Postern."""
-
-    def __init__(self, conf, *packages):
-        self.root = peer.Root('dovecot', *packages)
-        r = self.root
-        accounts(r)
-        certificate(r)
-        r.bind(DEV, '/opt/postern')
-        r.write('/etc/dovecot/dovecot.conf', conf)
-        for d in ('/run/dovecot', '/run/dovecot-state', '/etc/postfix', '/var/lib/postern'):
-            os.makedirs(r.path + d, exist_ok=True)
-        os.makedirs(r.path + '/var/spool/postfix/private', exist_ok=True)
-        os.chown(r.path + '/var/spool/postfix/private', 901, 901)
-        os.makedirs(r.path + '/var/vmail', exist_ok=True)
-        os.chown(r.path + '/var/vmail', 5000, 5000)
-        r.write('/etc/postfix/main.cf', MAIN_CF)
-        r.write('/etc/postfix/master.cf', MASTER_CF)
-        self.dovecot = None
-
-    def start_dovecot(self):
-        self.dovecot = self.root.start(['/usr/sbin/dovecot', '-F'], stderr=subprocess.DEVNULL)
-        ok(wait_until(lambda: can_connect(P['imap']), 15), 'Dovecot runs', self.log())
-
-    def stop_dovecot(self):
-        self.dovecot.terminate()
-        self.dovecot.wait(10)
-        wait_until(lambda: not can_connect(P['imap']), 10)
-
-    def postern(self, *args, **kw):
-        return self.root.run([BIN + '/' + args[0], *args[1:]], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             errors='replace', stdin=None if 'input' in kw else subprocess.DEVNULL, **kw)
-
-    def log(self):
-        text = ''
-        for name in ('/var/log/dovecot.log', '/var/log/mail.log'):
-            if os.path.exists(self.root.path + name):
-                text += self.root.read(name)
-        return text[-6000:]
-
-    def close(self):
-        self.postern('postfix', 'stop')
-        if failed():
-            print('# ' + self.log().replace('\n', '\n# '))
-        self.root.close()
-
-
-def can_connect(port):
-    import socket
-    try:
-        socket.create_connection(('127.0.0.1', port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
 def imap(user, password, port='imaps'):
     m = imaplib.IMAP4_SSL('127.0.0.1', P[port], ssl_context=tls(), timeout=30)
     m.login(user, password)
@@ -291,12 +217,12 @@ def submits(user, password):
 def migrate(what, machine, users, folder, importing):
     """users: {name: password}. importing: what is expected of the import's output."""
     m = machine
-    m.start_dovecot()
+    ok(m.start_dovecot(P['imap']), 'Dovecot runs', m.log())
     for user, password in users.items():
         fill(user, password, folder)
     before = {u: view(u, p, folder) for u, p in users.items()}
     conf = m.root.output(['doveconf', '-n'])
-    m.stop_dovecot()
+    m.stop_dovecot(P['imap'])
     shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', '/etc/postfix', input=conf)
     ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
     ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
@@ -321,8 +247,16 @@ def migrate(what, machine, users, folder, importing):
     ok(st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (901, 901), what + ': the auth socket has its owner and mode', (oct(st.st_mode), st.st_uid, st.st_gid))
 
 
+def machine(conf, *packages):
+    m = Machine('dovecot', *packages)
+    m.root.write('/etc/dovecot/dovecot.conf', conf)
+    m.root.write('/etc/postfix/main.cf', MAIN_CF)
+    m.root.write('/etc/postfix/master.cf', MASTER_CF)
+    return m
+
+
 def passwd_file():
-    m = Machine(PASSWD_FILE)
+    m = machine(PASSWD_FILE)
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': 'bob secret'}
         for address, password in users.items():
@@ -337,7 +271,7 @@ def passwd_file():
 
 
 def sql():
-    m = Machine(SQL, 'dovecot-sqlite')
+    m = machine(SQL, 'dovecot-sqlite')
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': "bo'b secret"}
         m.root.write('/etc/dovecot/dovecot-sql.conf.ext', SQL_EXT, 0o600)
@@ -358,7 +292,7 @@ def sql():
 
 
 def system():
-    m = Machine(SYSTEM)
+    m = machine(SYSTEM)
     try:
         r = m.root
         r.write('/etc/pam.d/dovecot', 'auth required pam_unix.so\naccount required pam_unix.so\n')
