@@ -17,7 +17,7 @@
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
 enum state { DIALOGUE, PENALTY, CHECKING, HELD };
 
@@ -27,9 +27,11 @@ struct request {
     struct request_list *all;
     uint32_t id;
     enum state state;
+    bool challenged;            /* a CONT was sent */
     struct arena arena;
     struct timer timer;
-    int64_t started;            /* when the message was complete */
+    int64_t arrived;            /* when the message was complete */
+    int64_t started;            /* when its penalty was over */
     struct sasl_server sasl;
     struct auth_cmd cmd;        /* strings in the arena */
     struct db_query query;
@@ -93,7 +95,11 @@ static void answer(struct request *r, struct auth_answer a)
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
+    struct auth_answer a = { .verb = AUTH_ANSWER_FAIL, .code = r->code };
+    answer_fill(&a, &r->query);
+    if (str_eqz(r->code, "pass_expired"))
+        a.reason = STR("Password expired");
+    answer(r, a);
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -125,8 +131,9 @@ static void granted(struct request *r)
 {
     struct buf token = buf_make(0), cookie = buf_make(0);
     const struct account *who = &r->query.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
+    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     if (stream_kind(r->stream) == STREAM_SMTP) {
         struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
@@ -156,6 +163,7 @@ static void temp_fail(struct request *r)
 static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
     struct request *r = container_of(q, struct request, query);
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
     case VERDICT_MATCH: granted(r); return;
@@ -168,6 +176,16 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
     temp_fail(r);
 }
 
+/* An answer that a mail server does not wait for is none. */
+static void on_too_late(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    db_cancel(&r->query);
+    r->state = DIALOGUE;
+    log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
+    temp_fail(r);
+}
+
 static void on_penalty_over(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
@@ -176,6 +194,8 @@ static void on_penalty_over(struct timer *t)
     switch (abuse_take(&r->abuse, &who)) {
     case ABUSE_CHECK:
         r->state = CHECKING;
+        if (is_smtp(r))
+            timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
         db_ask(&r->query);
         return;
     case ABUSE_REFUSE: hold(r, STR("")); return;
@@ -188,7 +208,7 @@ static void on_penalty_over(struct timer *t)
 /* Name and password are here. */
 static void complete(struct request *r)
 {
-    r->started = loop_now();
+    r->arrived = r->started = loop_now();
     const char *why;
     r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_wants_account(r->stream), .done = on_checked };
     r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
@@ -196,7 +216,7 @@ static void complete(struct request *r)
                                         .mech = str_from(sasl_mech_name(r->sasl.mech)) };
     if (!db_canonical(&r->query, &why)) {
         log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
-        r->query.vars.user = STR("");
+        r->query.vars.user = r->query.vars.original_user = r->sasl.user;
         refused(r, STR(""));
         return;
     }
@@ -223,6 +243,7 @@ static void step(struct request *r, const struct str *message)
     case SASL_CONTINUE:
         enc_base64(&text, challenge);
         stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&text) });
+        r->challenged = true;
         timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
         break;
     case SASL_DONE:
@@ -244,7 +265,7 @@ static void step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
-        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = STR("Invalid base64 data") });
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
         step(r, &message);
@@ -305,7 +326,8 @@ void request_start(struct stream *s, struct request_list *all, const struct auth
 bool request_continue(struct request_list *all, uint32_t id, struct str data)
 {
     struct request *r = find(all, id);
-    if (r == NULL)
+    /* What is decided is over for the client; its answer comes when its time has come. */
+    if (r == NULL || r->state == HELD)
         return false;
     if (r->state == DIALOGUE)
         step_base64(r, data);
