@@ -214,28 +214,32 @@ def submits(user, password):
     return code == 250 or ok(False, 'MAIL', text)
 
 
-def migrate(what, machine, users, folder, importing):
-    """users: {name: password}. importing: what is expected of the import's output."""
+def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
+    """users: {name: password}. importing: what is expected of the import's output. confdir: of the mailbox half."""
     m = machine
+    own = confdir != '/etc/postfix'
     ok(m.start_dovecot(P['imap']), 'Dovecot runs', m.log())
     for user, password in users.items():
         fill(user, password, folder)
     before = {u: view(u, p, folder) for u, p in users.items()}
     conf = m.root.output(['doveconf', '-n'])
     m.stop_dovecot(P['imap'])
-    shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', '/etc/postfix', input=conf)
+    shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', confdir, input=conf)
     ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
     ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
-    wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
-    text = m.root.read('/etc/postfix/main.cf')
-    ok(wrote.returncode == shown.returncode and 'myhostname = mail.example.test' in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
+    wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
+    text = m.root.read(confdir + '/main.cf')
+    ok(wrote.returncode == shown.returncode and ('queue_directory = /var/spool/' if own else 'myhostname = mail.example.test') in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
        what + ': it is written into main.cf, in the place of what was there', wrote.stdout + text)
-    again = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
-    ok(again.returncode == wrote.returncode and text == m.root.read('/etc/postfix/main.cf'), what + ': importing again changes nothing', again.stdout)
-    unused = m.postern('postconf', '-n')
+    again = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
+    ok(again.returncode == wrote.returncode and text == m.root.read(confdir + '/main.cf'), what + ': importing again changes nothing', again.stdout)
+    unused = m.postern('postconf', '-c', confdir, '-n')
     ok('unused parameter' not in unused.stdout, what + ': every parameter is one that exists', unused.stdout)
     # the same machine: the listener of authd is where Postfix expects it
-    started = m.postern('postfix', 'start')
+    started = m.postern('postfix', '-c', confdir, 'start')
+    if own:
+        other = m.postern('postfix', 'start')
+        ok(other.returncode == 0, what + ': and another instance, which has the submission service', other.stdout + m.log())
     ok(started.returncode == 0 and wait_until(lambda: can_connect(P['imaps']), 20), what + ': Postern starts with it', started.stdout + m.log())
     for user, password in users.items():
         after = view(user, password, folder)
@@ -245,6 +249,8 @@ def migrate(what, machine, users, folder, importing):
     ok(refused('nobody-here@example.test', 'x'), what + ': an unknown user is refused')
     st = os.stat(m.root.path + '/var/spool/postfix/private/auth')
     ok(st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (901, 901), what + ': the auth socket has its owner and mode', (oct(st.st_mode), st.st_uid, st.st_gid))
+    if own:
+        m.postern('postfix', '-c', confdir, 'stop')
 
 
 def machine(conf, *packages):
@@ -259,13 +265,14 @@ def passwd_file():
     m = machine(PASSWD_FILE)
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': 'bob secret'}
+        m.root.write('/etc/postfix/main.cf', MAIN_CF.split('# kept')[0] + 'postern_auth_listeners =\n')
         for address, password in users.items():
             user, domain = address.split('@')
             path = m.root.write('/etc/dovecot/domains/%s/passwd' % domain, '%s:%s\n' % (user, crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32))), 0o640)
             os.chown(path, 0, 902)
         migrate('passwd-file', m, users, 'Archive',
                 ['postern_passdb = { passwd-file:/etc/dovecot/domains/%d/passwd, default_pass_scheme=BLF-CRYPT, username_format=%n }',
-                 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/vmail/%d/%n }', 'postern_mail_location = maildir:/var/vmail/%d/%n/Maildir'])
+                 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/vmail/%d/%n }', 'postern_mail_location = maildir:/var/vmail/%d/%n/Maildir'], '/etc/postern-mailbox')
     finally:
         m.close()
 
