@@ -7,6 +7,7 @@
 #include "base/htab.h"
 #include "base/num.h"
 #include "db.h"
+#include "db_remote.h"
 #include "os/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -160,7 +161,7 @@ bool db_mask_fits(struct str mask, struct str name)
 
 static const struct db_driver *find_driver(struct str name)
 {
-    const struct db_driver *const all[] = { db_passwd_file(), db_lmdb(), db_static(), db_prefetch(), db_passwd(), db_pam() };
+    const struct db_driver *const all[] = { db_passwd_file(), db_lmdb(), db_static(), db_prefetch(), db_passwd(), db_pam(), db_sql(), db_ldap() };
     for (size_t i = 0; i < N_ELEMS(all); i++)
         if (str_eqz(name, all[i]->name))
             return all[i];

@@ -28,6 +28,7 @@
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
  */
 #include "authd.h"
+#include "db_remote.h"
 #include "abuse.h"
 #include "db.h"
 #include "mechs.h"
@@ -86,6 +87,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
+    case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
     case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
     default: break;

@@ -43,6 +43,10 @@
       "Most users in the cache of passwords that were right.")                                                                      \
     P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000,                                                                \
       "Most processes that ask PAM at once.")                                                                                        \
+    P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100,                                                            \
+      "Most processes that ask one SQL or LDAP database at once.")                                                                  \
+    P(STR, module_directory, "postern_module_directory", "", 0, 0,                                                                  \
+      "Where the modules of databases (postern-pgsql.so ...) are; empty: next to the program.")                                     \
     P(UINT, hash_limit, "postern_auth_hash_limit", "0", 0, 1000,                                                                    \
       "Most processes that compute slow password hashes at once; 0: as many as there are processors.")                             \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \

@@ -325,7 +325,8 @@ static void on_job_end(struct pool_task *t, enum ipc_type type, const void *msg)
 
 bool pool_submit(struct pool_job *job)
 {
-    job->task = (struct pool_task){ .kind = str_eqz(job->ask.backend, "pam") ? POOL_PAM : POOL_HASH, .type = IPC_VERIFY, .ask = &job->ask,
+    bool is_hash = str_eqz(job->ask.backend, "hash") || str_eqz(job->ask.backend, "make");
+    job->task = (struct pool_task){ .kind = is_hash ? POOL_HASH : POOL_PAM, .type = IPC_VERIFY, .ask = &job->ask,
                                     .client = job->ask.remote, .on_end = on_job_end };
     return pool_start(&job->task);
 }

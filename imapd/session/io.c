@@ -44,6 +44,7 @@ void io_init(struct io *io, int fd, struct str read_ahead)
 
 void io_done(struct io *io)
 {
+    (void)close(io->fd);
     buf_done(&io->out);
     free(io->in);
     io->in = NULL;

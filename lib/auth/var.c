@@ -63,7 +63,8 @@ static struct str cut_to_shape(struct var_ctx *x, const struct shape *h, struct 
         return v;
     if (!h->pad) {
         size_t width = h->width > 0 ? (size_t)h->width : (size_t)-h->width;
-        return h->width > 0 ? str_head(v, width) : str_head(v, v.n > width ? v.n - width : 0);
+        /* A width below zero leaves out that many at the end; where there are fewer, Dovecot takes all. */
+        return h->width > 0 ? str_head(v, width) : v.n < width ? v : str_head(v, v.n - width);
     }
     size_t zeros = h->width > 0 && (size_t)h->width > v.n ? (size_t)h->width - v.n : 0;
     if (zeros == 0 || zeros + v.n > VAR_RESULT_MAX)
@@ -90,39 +91,19 @@ static bool take_braced(struct str *s, struct str *ret)
     return false;
 }
 
-/* 'text', "text" (with \ in front of what shall stand as it is), a number, or the name of a variable; name=value. */
-static bool take_arg(struct var_ctx *x, struct str *s, struct var_arg *ret)
+static size_t word_length(struct str s, const char *also)
+{
+    size_t n = 0;
+    while (n < s.n && (ascii_is_alnum(s.p[n]) || (s.p[n] != '\0' && strchr(also, s.p[n]) != NULL)))
+        n++;
+    return n;
+}
+
+/* 'text' or "text", with \ in front of what shall stand as it is. */
+static bool take_quoted_arg(struct var_ctx *x, struct str *s, struct str *ret)
 {
     struct buf text = buf_make(VAR_RESULT_MAX);
-    struct var_value v;
-    *s = str_trim(*s);
-    *ret = (struct var_arg){ .name = STR(""), .text = STR("") };
-    size_t word = 0;
-    while (word < s->n && (ascii_is_alnum(s->p[word]) || s->p[word] == '_' || s->p[word] == ':' || s->p[word] == '-'))
-        word++;
-    struct str after = str_trim(str_skip(*s, word));
-    if (word > 0 && after.n > 0 && after.p[0] == '=') {
-        ret->name = str_head(*s, word);
-        *s = str_trim(str_skip(after, 1));
-        struct str name = ret->name;
-        bool ok = take_arg(x, s, ret);
-        ret->name = name;
-        return ok;
-    }
-    char quote = s->n > 0 ? s->p[0] : '\0';
-    if (quote != '\'' && quote != '"') {
-        struct str bare = str_head(*s, word);
-        *s = after;
-        ret->text = bare;
-        if (word == 0)
-            return var_fail(x, "an argument is missing in");
-        if (ascii_is_digit(bare.p[0]) || bare.p[0] == '-')
-            return true;
-        if (!var_by_name(x, bare, &v))
-            return false;
-        ret->text = v.s;
-        return true;
-    }
+    char quote = s->p[0];
     size_t i = 1;
     for (; i < s->n && s->p[i] != quote; i++) {
         if (s->p[i] == '\\' && i + 1 < s->n)
@@ -131,9 +112,43 @@ static bool take_arg(struct var_ctx *x, struct str *s, struct var_arg *ret)
     }
     bool ok = i < s->n && !text.full;
     *s = str_trim(str_skip(*s, i + 1));
-    ret->text = str_dup(x->arena, buf_str(&text));
+    *ret = str_dup(x->arena, buf_str(&text));
     buf_done(&text);
     return ok || var_fail(x, "a quote is not closed in");
+}
+
+/* A quoted text, a number, or the value of a variable. */
+static bool take_operand(struct var_ctx *x, struct str *s, struct str *ret)
+{
+    struct var_value v;
+    *s = str_trim(*s);
+    if (s->n > 0 && (s->p[0] == '\'' || s->p[0] == '"'))
+        return take_quoted_arg(x, s, ret);
+    size_t n = word_length(*s, "_:-.");
+    struct str bare = str_head(*s, n);
+    *s = str_trim(str_skip(*s, n));
+    if (n == 0)
+        return var_fail(x, "an argument is missing in");
+    *ret = bare;
+    if (ascii_is_digit(bare.p[0]) || bare.p[0] == '-')
+        return true;
+    if (!var_by_name(x, bare, &v))
+        return false;
+    *ret = v.s;
+    return true;
+}
+
+static bool take_arg(struct var_ctx *x, struct str *s, struct var_arg *ret)
+{
+    *s = str_trim(*s);
+    *ret = (struct var_arg){ .name = STR(""), .text = STR("") };
+    size_t n = word_length(*s, "_");
+    struct str after = str_trim(str_skip(*s, n));
+    if (n > 0 && after.n > 0 && after.p[0] == '=') {
+        ret->name = str_head(*s, n);
+        *s = str_skip(after, 1);
+    }
+    return take_operand(x, s, &ret->text);
 }
 
 /* name or name(args) at the start of *s. */
@@ -161,25 +176,128 @@ static bool take_call(struct var_ctx *x, struct str *s, struct str *ret_name, st
     return true;
 }
 
-/* What stands between the braces: a name of either generation, then filters. */
+static bool expand(struct var_ctx *x, struct str pattern, var_escape escape, void *arg, struct buf *out);
+
+/* 2.3's %{if;value;op;value;yes;no}: each part is a pattern, "\;" is no end of it. */
+static bool old_if(struct var_ctx *x, struct str rest, struct var_value *v)
+{
+    struct str parts[5];
+    for (size_t n = 0; n < N_ELEMS(parts); n++) {
+        struct buf raw = buf_make(VAR_RESULT_MAX), out = buf_make(VAR_RESULT_MAX);
+        size_t i = 0, depth = 0;
+        for (; i < rest.n && (depth > 0 || rest.p[i] != ';'); i++) {
+            depth += rest.p[i] == '{';
+            depth -= rest.p[i] == '}' && depth > 0;
+            if (rest.p[i] == '\\' && i + 1 < rest.n)
+                i++;
+            buf_putc(&raw, rest.p[i]);
+        }
+        bool last = n + 1 == N_ELEMS(parts), fits = last ? i == rest.n : i < rest.n;
+        /* The inner call has an arena of its own; nesting ends with that of the braces. */
+        struct var_ctx inner = { .vars = x->vars };
+        bool ok = !raw.full && fits && expand(&inner, buf_str(&raw), NULL, NULL, &out);
+        x->uses_password |= inner.uses_password;
+        parts[n] = str_dup(x->arena, buf_str(&out));
+        buf_done(&raw);
+        buf_done(&out);
+        if (!ok)
+            return var_fail(x, fits ? inner.why : "if wants value;comparison;value;yes;no in");
+        rest = str_skip(rest, i + 1);
+    }
+    bool yes;
+    if (!var_compare(x, parts[0], parts[1], parts[2], &yes))
+        return false;
+    *v = (struct var_value){ .s = parts[yes ? 3 : 4], .is_set = true };
+    return true;
+}
+
+/* 2.3's %{sha256;rounds=2,salt=x,format=base64,truncate=n:variable}. *ret_is: it was one. */
+static bool old_hash(struct var_ctx *x, struct str text, struct var_value *v, bool *ret_is)
+{
+    static const char *const names[] = { "md5", "sha1", "sha256", "sha384", "sha512" };
+    struct var_arg args[VAR_ARGS_MAX];
+    struct str name, variable, options = STR(""), word, format = STR("hex"), bits = STR("");
+    size_t n = 0, known = 0;
+    *ret_is = false;
+    if (!str_cut(text, ':', &name, &variable))
+        return false;
+    (void)str_cut(name, ';', &name, &options);
+    while (known < N_ELEMS(names) && !str_eqz(name, names[known]))
+        known++;
+    if (known == N_ELEMS(names))
+        return false;
+    *ret_is = true;
+    while (str_token(&options, ",;", &word)) {
+        struct var_arg a;
+        (void)str_cut(word, '=', &a.name, &a.text);
+        if (str_eqz(a.name, "format"))
+            format = a.text;
+        else if (str_eqz(a.name, "truncate"))
+            bits = a.text;
+        else if (n < VAR_ARGS_MAX)
+            args[n++] = a;
+    }
+    struct var_arg cut = { .name = STR("bits"), .text = bits };
+    if (!var_by_name(x, variable, v) || !var_filter(x, name, args, n, v) || (bits.n > 0 && !var_filter(x, STR("truncate"), &cut, 1, v)))
+        return false;
+    if (str_eqz(format, "base64"))
+        return var_filter(x, STR("base64"), NULL, 0, v);
+    if (!var_filter(x, STR("hexlify"), NULL, 0, v))
+        return false;
+    /* Dovecot's hexuc writes small letters, too. */
+    return str_eqz(format, "hexuc") || str_eqz(format, "hex") || var_fail(x, "unknown format in");
+}
+
+/* The value that a pipe begins with; *s is moved behind it. */
+static bool take_first(struct var_ctx *x, struct str *s, struct var_value *v)
+{
+    struct var_arg args[VAR_ARGS_MAX];
+    struct str name, after = *s;
+    size_t n;
+    *v = (struct var_value){ .s = STR("") };
+    size_t word = word_length(*s, "_");
+    if (var_starts(str_head(*s, word)) && word < s->n && s->p[word] == '(') {
+        if (!take_call(x, &after, &name, args, &n) || !var_filter(x, name, args, n, v))
+            return false;
+        *s = after;
+        return true;
+    }
+    /* A name, and what belongs to it behind a ':': up to a pipe or an operator between blanks. */
+    size_t end = 0;
+    while (end < s->n && s->p[end] != '|' && !(ascii_is_space(s->p[end]) && end + 1 < s->n && strchr("+-*/%|", s->p[end + 1]) != NULL))
+        end++;
+    name = str_trim(str_head(*s, end));
+    *s = str_trim(str_skip(*s, end));
+    return var_by_name(x, name, v);
+}
+
+/* What stands between the braces: a name or function of either generation, then filters and arithmetic. */
 static bool evaluate(struct var_ctx *x, struct str text, struct var_value *v)
 {
     struct var_arg args[VAR_ARGS_MAX];
-    struct str first, rest, name;
-    size_t n, filters = 0;
-    bool piped = str_cut(text, '|', &first, &rest);
-    if (!var_by_name(x, str_trim(first), v))
-        return false;
-    while (piped) {
-        if (++filters > VAR_FILTERS_MAX)
-            return var_fail(x, "too many filters in");
-        if (!take_call(x, &rest, &name, args, &n) || !var_filter(x, name, args, n, v))
-            return false;
-        piped = take_char(&rest, '|');
-        if (!piped && rest.n > 0)
-            return var_fail(x, "a '|' is missing in");
+    struct str name, right;
+    size_t n, steps = 0;
+    bool is_hash, ok;
+    text = str_trim(text);
+    if (str_starts(text, STR("if;")))
+        return old_if(x, str_skip(text, 3), v);
+    ok = old_hash(x, text, v, &is_hash);
+    if (is_hash)
+        return ok;
+    ok = take_first(x, &text, v);
+    while (ok && text.n > 0) {
+        char op = text.p[0];
+        text = str_skip(text, 1);
+        if (++steps > VAR_FILTERS_MAX)
+            ok = var_fail(x, "too many filters in");
+        else if (op == '|')
+            ok = take_call(x, &text, &name, args, &n) && var_filter(x, name, args, n, v);
+        else if (strchr("+-*/%", op) != NULL && op != '\0')
+            ok = take_operand(x, &text, &right) && var_calculate(x, op, right, v);
+        else
+            ok = var_fail(x, "a '|' is missing in");
     }
-    return true;
+    return ok && (v->s.n <= VAR_RESULT_MAX || var_fail(x, "a value is too long in"));
 }
 
 /* One variable; *s stands behind its '%'. */

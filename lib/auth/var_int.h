@@ -28,4 +28,10 @@ bool var_by_letter(struct var_ctx *x, char letter, struct var_value *ret);
 bool var_is_modifier(char c);
 bool var_modify(struct var_ctx *x, char modifier, long *offset, long *width, struct var_value *v);
 bool var_filter(struct var_ctx *x, struct str name, const struct var_arg *args, size_t n, struct var_value *v);
+/* May this stand without a value in front of it: %{literal('x')}? */
+bool var_starts(struct str name);
+/* %{port % 16}: op is one of + - * / %. */
+bool var_calculate(struct var_ctx *x, char op, struct str right, struct var_value *v);
+/* a op b, of both generations' `if`. False: no such comparison. */
+bool var_compare(struct var_ctx *x, struct str a, struct str op, struct str b, bool *ret);
 #endif

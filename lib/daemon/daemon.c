@@ -94,6 +94,8 @@ static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *ms
             broker_client_peer(peer, fd);
         else if (peer->role == ROLE_LOOKUP && self.ctx.role != ROLE_LOOKUP)
             lookup_client_peer(peer, fd);
+        else if (peer->role == ROLE_KEYS && self.ops->keys != NULL)
+            self.ops->keys(&self.ctx, peer, fd);
         else if (self.ops->on_peer != NULL)
             self.ops->on_peer(peer, fd);
         else
@@ -242,6 +244,8 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     if (!self.ops->blocks)
         loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
+    if (self.ops->keys != NULL)
+        self.ops->keys(&self.ctx, NULL, -1);
     if (self.ops->before_drop != NULL && self.ops->before_drop(&self.ctx, err) != 0)
         return -1;
     struct sandbox_report report;

@@ -6,6 +6,9 @@
 #define B(upper) ROLE_BIT(upper)
 #define CAPS_BECOME (PRIV_CAP(SETUID) | PRIV_CAP(SETGID))
 #define SYSTEM_FILES "/etc /usr /lib /lib64 /bin /sbin /run /var/lib /dev /proc /sys $config_directory $data_directory"
+/* Names, certificates, client configuration and plugins of the database libraries. */
+#define DB_CLIENT_FILES "/etc /lib /lib64 /usr/lib /usr/share/ca-certificates /usr/local/share/ca-certificates /usr/share/mysql " \
+                        "/usr/share/zoneinfo /run/systemd/resolve /dev/null /dev/urandom"
 
 static const struct role_row rows[ROLE_COUNT] = {
     [ROLE_MASTER] = { .role = ROLE_MASTER, .program = "master", .user = "", .root = ROOT_HOST, .caps = ~UINT64_C(0),
@@ -40,7 +43,7 @@ static const struct role_row rows[ROLE_COUNT] = {
         .listeners = "public/qmgr, public/showq", .sentence = "the only owner of the queue: commits, schedules, retries" },
     [ROLE_OUT] = { .role = ROLE_OUT, .program = "deliver-out", .user = "$postern_out_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_CLIENT, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "smtp",
-        .peers = B(QMGR) | B(RESOLVER) | B(LOOKUP) | B(BROKER),
+        .peers = B(QMGR) | B(RESOLVER) | B(LOOKUP) | B(BROKER) | B(KEYS),
         .sentence = "delivers to other hosts: smtp, relay, lmtp, error, retry, discard" },
     [ROLE_BOUNCE] = { .role = ROLE_BOUNCE, .program = "deliver-bounce", .user = "$postern_out_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "bounce", .peers = B(QMGR),
@@ -74,6 +77,9 @@ static const struct role_row rows[ROLE_COUNT] = {
     [ROLE_WORKER] = { .role = ROLE_WORKER, .program = "auth-worker", .user = "$postern_auth_user", .groups = GROUPS_SHADOW, .root = ROOT_HOST,
         .sandbox = SANDBOX_WORKER, .paths = PATHS_LISTED, .read = SYSTEM_FILES, .write = "/run /dev", .start = START_NEEDED,
         .log_name = "dovecot", .peers = B(AUTHD), .sentence = "PAM: asks modules that may block for as long as they like" },
+    [ROLE_AUTHDB] = { .role = ROLE_AUTHDB, .program = "auth-db", .user = "$postern_auth_user", .root = ROOT_HOST,
+        .sandbox = SANDBOX_LOOKUP, .paths = PATHS_LISTED, .read = DB_CLIENT_FILES, .write = "", .start = START_NEEDED,
+        .log_name = "dovecot", .peers = B(AUTHD), .sentence = "asks SQL and LDAP servers about users, one question at a time" },
     [ROLE_HASH] = { .role = ROLE_HASH, .program = "auth-hash", .user = "$postern_auth_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_NEEDED, .log_name = "dovecot", .peers = B(AUTHD),
         .sentence = "slow password hashes, one process per processor" },
@@ -83,6 +89,9 @@ static const struct role_row rows[ROLE_COUNT] = {
     [ROLE_RESOLVER] = { .role = ROLE_RESOLVER, .program = "resolver", .user = "$postern_dns_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_CLIENT, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "resolver",
         .sentence = "DNS for all" },
+    [ROLE_KEYS] = { .role = ROLE_KEYS, .program = "keys", .user = "$postern_keys_user", .root = ROOT_EMPTY,
+        .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "keys", .peers = B(KEYS),
+        .sentence = "holds the private keys of certificates and the keys of session tickets: signs, and gives none out" },
 };
 
 const struct role_row *role_row(enum role role)

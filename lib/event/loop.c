@@ -25,7 +25,7 @@ static struct {
     sigset_t signals;
 } loop = { .epfd = -1 };
 
-static void close_old(void)
+void loop_abandon(void)
 {
     if (loop.epfd < 0)
         return;
@@ -34,11 +34,12 @@ static void close_old(void)
         (void)close(loop.signal_watch.fd);
     heap_done(&loop.timers);
     fiber_reset_after_fork();
+    loop.epfd = -1;
 }
 
 void loop_init(void)
 {
-    close_old();
+    loop_abandon();
     memset(&loop, 0, sizeof loop);
     loop.epfd = epoll_create1(EPOLL_CLOEXEC);
     ASSERT(loop.epfd >= 0);

@@ -15,6 +15,8 @@
 
 /* Once, before any other call here; again after fork in a child that keeps no watch. */
 void loop_init(void);
+/* In a child: closes what the parent's loop had open. A child that puts descriptors at numbers of its choice does this first, and loop_init() after it. */
+void loop_abandon(void);
 /* Runs until loop_stop(), or until nothing is left to wait for. */
 void loop_run(void);
 /* One turn that waits at most until `deadline`. For tests and drains. */

@@ -14,8 +14,8 @@
     R(BOUNCE, "bounce")   R(ROUTER, "router")     R(ACTOR, "actor")               \
     R(TLS, "tls")         R(LOGIN, "login")       R(SESSION, "session")           \
     R(HUB, "hub")         R(AUTHD, "authd")       R(WORKER, "auth-worker")        \
-    R(LOOKUP, "lookup")   R(RESOLVER, "resolver") R(KEYS, "keys")                 \
-    R(TOOL, "tool")       R(HASH, "auth-hash")
+    R(AUTHDB, "auth-db")  R(LOOKUP, "lookup")     R(RESOLVER, "resolver")         \
+    R(KEYS, "keys")       R(TOOL, "tool")         R(HASH, "auth-hash")
 
 #define ROLE_ENUM(upper, name) ROLE_##upper,
 enum role { IPC_ROLES(ROLE_ENUM) ROLE_COUNT };

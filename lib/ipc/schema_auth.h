@@ -59,9 +59,41 @@ enum auth_verdict {
     F(T, STR, key, 64, "MAC key of identity tokens, shared by authd and qmgr")     \
     F(T, U32, serial, 0, "of the key")
 
+enum db_ask_kind {
+    DB_ASK_VERIFY = 1,      /* passdb: may this user in? */
+    DB_ASK_LOOKUP = 2,      /* passdb: what is stored */
+    DB_ASK_USER = 3,        /* userdb */
+    DB_ASK_LIST = 4,        /* userdb: DB_ROW for each user, then DB_END */
+};
+
+#define IPC_MSG_DB_ASK(F, T)                                                       \
+    F(T, U32, entry, 0, "which entry of postern_passdb or postern_userdb")         \
+    F(T, BOOL, is_userdb, 0, "of postern_userdb")                                  \
+    F(T, U32, kind, 0, "enum db_ask_kind")                                         \
+    F(T, STR, vars, 16384, "what is known of the request: fields of a line (lib/db/db_vars.h)") \
+    F(T, STR, password, 1024, "as the client gave it, where the database is to see it")
+
+#define IPC_MSG_DB_ANSWER(F, T)                                                    \
+    F(T, U32, verdict, 0, "enum auth_verdict")                                     \
+    F(T, BOOL, has_stored, 0, "the database holds a password: verify it")          \
+    F(T, STR, stored, 2048, "{SCHEME}data")                                        \
+    F(T, STR, fields, 20480, "what was said of the user: fields of a line")        \
+    F(T, STR, text, 400, "for the log")
+
+#define IPC_MSG_DB_ROW(F, T)                                                       \
+    F(T, STR, user, 256, "a user of the list")
+
+#define IPC_MSG_DB_END(F, T)                                                       \
+    F(T, BOOL, complete, 0, "false = something went wrong")                        \
+    F(T, STR, text, 400, "for the log")
+
 #define IPC_AUTH_MESSAGES(M)                                                       \
     M(AUTH_REQUEST, auth_request, ROLE_BIT(SESSION), ROLE_BIT(AUTHD))              \
     M(AUTH_USER, auth_user, ROLE_BIT(AUTHD), ROLE_BIT(SESSION))                    \
+    M(DB_ASK, db_ask, ROLE_BIT(AUTHD), ROLE_BIT(AUTHDB))                           \
+    M(DB_ANSWER, db_answer, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                     \
+    M(DB_ROW, db_row, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
+    M(DB_END, db_end, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
     M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER) | ROLE_BIT(HASH))          \
     M(VERDICT, verdict, ROLE_BIT(WORKER) | ROLE_BIT(HASH), ROLE_BIT(AUTHD))        \
     M(INTROSPECT, introspect, ROLE_BIT(AUTHD), ROLE_BIT(WORKER))                   \

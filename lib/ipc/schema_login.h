@@ -5,7 +5,9 @@
  * Implicit TLS: tls accepts, handshakes, and gives login one end of a
  * socketpair (CLIENT). STARTTLS: login gives tls the socket (TLS_START) and
  * gets the end of a socketpair back (CLIENT). After login: login gives the
- * session zygote the stream and what was read ahead (SESSION_START).
+ * session zygote the stream and what was read ahead (SESSION_START). A session
+ * process tells its zygote that it is free (SESSION_OVER), and may get another
+ * login of the same account (SESSION_NEXT).
  */
 #ifndef IPC_SCHEMA_LOGIN_H
 #define IPC_SCHEMA_LOGIN_H
@@ -50,6 +52,18 @@
     F(T, U32, pid, 0, "session process; 0 = refused")                              \
     F(T, STR, text, 400, "why it was refused")
 
+#define IPC_MSG_SESSION_NEXT(F, T)                                                 \
+    F(T, STR, remote, 64, "client address")                                        \
+    F(T, STR, local, 64, "own address")                                            \
+    F(T, STR, session_id, 64, "for logs")                                          \
+    F(T, BOOL, tls, 0, "the client is behind TLS")                                 \
+    F(T, STR, tag, 512, "IMAP tag of the command that logged in")                  \
+    F(T, STR, read_ahead, 8192, "bytes already read from the client")              \
+    F(T, FD, stream, 0, "the client")
+
+#define IPC_MSG_SESSION_OVER(F, T)                                                 \
+    F(T, U32, served, 0, "sessions that this process has served")
+
 /* A byte on the line means: look at the mailbox; a byte from the session: it has changed it. */
 #define IPC_MSG_HUB_JOIN(F, T)                                                     \
     F(T, STR, mail, 1024, "root directory of the user's mail")                     \
@@ -64,6 +78,8 @@
     M(HUB_NEWS, hub_news, ROLE_BIT(ROUTER), ROLE_BIT(HUB))                         \
     M(CLIENT, client, ROLE_BIT(TLS), ROLE_BIT(LOGIN))                              \
     M(TLS_START, tls_start, ROLE_BIT(LOGIN), ROLE_BIT(TLS))                        \
+    M(SESSION_NEXT, session_next, ROLE_BIT(SESSION), ROLE_BIT(SESSION))            \
+    M(SESSION_OVER, session_over, ROLE_BIT(SESSION), ROLE_BIT(SESSION))            \
     M(SESSION_START, session_start, ROLE_BIT(LOGIN), ROLE_BIT(SESSION))            \
     M(SESSION_STARTED, session_started, ROLE_BIT(SESSION), ROLE_BIT(LOGIN))
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
 #include "base/num.h"
+#include "event/fiber.h"
 #include "event/loop.h"
+#include "ipc/chan.h"
 #include "login/become.h"
 #include "os/priv.h"
 #include "os/sandbox.h"
@@ -12,9 +14,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FD_CLIENT = 3, FD_LOG = 4, FD_HUB = 5, GROUPS_MAX = 256, DIRS_MAX = 8 };
+enum { FD_CLIENT = 3, FD_LOG = 4, FD_HUB = 5, FD_LINE = 6, GROUPS_MAX = 256, DIRS_MAX = 8, NEXT_ARENA = 32 << 10 };
 
-static struct { const struct session_ops *ops; struct session_login login; struct fiber *fiber; } child;
+static struct {
+    const struct session_ops *ops;
+    struct session_login login;
+    struct fiber *fiber;
+    struct chan *line;          /* to the zygote; NULL: this process ends with its session */
+    struct arena arena;         /* of a login that came over it */
+    uint32_t served;
+    bool has_next;
+    struct cond next;
+} child;
 
 static _Noreturn void die(const char *why)
 {
@@ -44,15 +55,15 @@ size_t session_mail_dirs(struct str location, struct arena *arena, const char *p
     return n;
 }
 
-/* Only the client (3), the log (4) and the hub's line (5) stay; the number 3 was the control socket's. */
-static void keep_descriptors(void)
+/* Only the client, the log, the hub's line and the zygote's stay; the number of the first was the control socket's. */
+static void keep_descriptors(int line)
 {
-    bool has_hub = child.login.hub >= 0;
-    if (dup2(child.login.fd, FD_CLIENT) != FD_CLIENT || (has_hub && dup2(child.login.hub, FD_HUB) != FD_HUB) ||
-        close_range(has_hub ? FD_HUB + 1 : FD_HUB, ~0u, 0) != 0)
+    if (dup2(child.login.fd, FD_CLIENT) != FD_CLIENT || (child.login.hub >= 0 && dup2(child.login.hub, FD_HUB) != FD_HUB) ||
+        (line >= 0 && dup2(line, FD_LINE) != FD_LINE) || close_range(FD_LINE + 1, ~0u, 0) != 0 ||
+        (child.login.hub < 0 && close_range(FD_HUB, FD_HUB, 0) != 0) || (line < 0 && close_range(FD_LINE, FD_LINE, 0) != 0))
         die("descriptors");
     child.login.fd = FD_CLIENT;
-    child.login.hub = has_hub ? FD_HUB : -1;
+    child.login.hub = child.login.hub >= 0 ? FD_HUB : -1;
     (void)fcntl(FD_CLIENT, F_SETFD, FD_CLOEXEC);
     (void)fcntl(FD_CLIENT, F_SETFL, O_NONBLOCK);
 }
@@ -105,7 +116,7 @@ static void confine(void)
     struct arena arena = arena_make(32 << 10);
     const char *dirs[DIRS_MAX];
     struct sandbox_path paths[DIRS_MAX + 8] = {
-        { child.login.home, SANDBOX_READ | SANDBOX_WRITE }, { "/etc/localtime", SANDBOX_READ }, { "/usr/share/zoneinfo", SANDBOX_READ },
+        { child.login.home, SANDBOX_READ | SANDBOX_WRITE },     /* the time zone was read before the fork */
 #ifdef POSTERN_SANITIZED
         { "/proc", SANDBOX_READ }, { "/usr", SANDBOX_READ | SANDBOX_EXECUTE }, { "/lib", SANDBOX_READ | SANDBOX_EXECUTE },
 #endif
@@ -120,7 +131,7 @@ static void confine(void)
         make_dirs(str_to_cstr(&arena, str_from(dirs[i])));
         paths[n++] = (struct sandbox_path){ dirs[i], SANDBOX_READ | SANDBOX_WRITE };
     }
-    struct sandbox_plan plan = { .class = SANDBOX_FILES, .limit_paths = true, .paths = paths, .n_paths = n };
+    struct sandbox_plan plan = { .class = SANDBOX_SESSION, .limit_paths = true, .paths = paths, .n_paths = n };
     struct sandbox_report report;
     struct err err;
     if (sandbox_enter(&plan, &report, &err) != 0)
@@ -128,10 +139,73 @@ static void confine(void)
     arena_done(&arena);
 }
 
+/* The strings have to last longer than the frame. */
+static void take_login(struct ipc_session_next *m)
+{
+    arena_done(&child.arena);
+    child.arena = arena_make(NEXT_ARENA);
+    struct session_login *l = &child.login;
+    l->fd = chan_take_fd(&m->stream);
+    l->remote = str_to_cstr(&child.arena, m->remote);
+    l->local = str_to_cstr(&child.arena, m->local);
+    l->session_id = str_to_cstr(&child.arena, m->session_id);
+    l->tls = m->tls;
+    l->tag = str_dup(&child.arena, m->tag);
+    l->read_ahead = str_dup(&child.arena, m->read_ahead);
+    if (l->fd < 0)
+        _exit(1);
+    (void)fcntl(l->fd, F_SETFL, O_NONBLOCK);
+    child.has_next = true;
+    cond_signal(&child.next);
+}
+
+static void on_line(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    (void)c, (void)id;
+    if (type == IPC_SESSION_NEXT)
+        take_login(msg);
+}
+
+/* While a session runs, its line is looked at only when the session lets the loop run: the end is acted on afterwards. */
+static void on_line_closed(struct chan *c)
+{
+    child.line = NULL;
+    chan_free(c);
+    cond_signal(&child.next);
+}
+
+static void leave(int signo)
+{
+    (void)signo;
+    _exit(0);
+}
+
+/* False: no more logins. Waiting is no work that a SIGTERM would have to end in order. */
+static bool wait_for_login(void)
+{
+    struct ipc_session_over over = { .served = ++child.served };
+    struct sigaction now = { .sa_handler = leave }, before;
+    sigset_t term, mask;
+    if (child.line == NULL || fiber_is_cancelled() || !chan_send(child.line, IPC_SESSION_OVER, 0, &over))
+        return false;
+    (void)sigemptyset(&term);
+    (void)sigaddset(&term, SIGTERM);
+    (void)sigaction(SIGTERM, &now, &before);
+    (void)sigprocmask(SIG_UNBLOCK, &term, &mask);
+    child.has_next = false;
+    while (!child.has_next && child.line != NULL && cond_wait(&child.next, FOREVER) == WAIT_OK)
+        ;
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL);
+    (void)sigaction(SIGTERM, &before, NULL);
+    return child.has_next;
+}
+
 static void run(void *arg)
 {
     (void)arg;
-    child.ops->run(&child.login);
+    do
+        child.ops->run(&child.login);
+    while (wait_for_login());
     _exit(0);
 }
 
@@ -141,12 +215,17 @@ static void on_sigterm(int signo)
     fiber_cancel(child.fiber);
 }
 
-_Noreturn void session_become_and_run(const struct session_ops *ops, const struct session_login *login, const struct session_user *user)
+_Noreturn void session_become_and_run(const struct session_ops *ops, const struct session_login *login, const struct session_user *user, int line)
 {
+    static const struct chan_ops line_ops = { .on_message = on_line, .on_closed = on_line_closed };
     child.ops = ops;
     child.login = *login;
-    keep_descriptors();
+    child.arena = arena_make(NEXT_ARENA);
+    loop_abandon();
+    keep_descriptors(line);
     loop_init();
+    if (line >= 0)
+        child.line = chan_new(FD_LINE, ROLE_SESSION, ROLE_SESSION, &line_ops, NULL);
     (void)signal(SIGCHLD, SIG_DFL);
     if (!login->daemon->private_instance)
         become(user);

@@ -10,11 +10,13 @@
 struct session_user { uint32_t uid, gid; const char *groups; };
 
 /*
- * Becomes the user (not in a private instance), keeps the client and the log
- * and no other descriptor, confines itself, runs the session, exits. A step
- * that fails is logged and ends the process: the client sees a close.
+ * Becomes the user (not in a private instance), keeps the client, the log, the
+ * hub's line and `line` (to the zygote, -1: none) and no other descriptor,
+ * confines itself, runs the session, and over `line` the next ones of the same
+ * account; exits. A step that fails is logged and ends the process: the client
+ * sees a close.
  */
-_Noreturn void session_become_and_run(const struct session_ops *ops, const struct session_login *login, const struct session_user *user);
+_Noreturn void session_become_and_run(const struct session_ops *ops, const struct session_login *login, const struct session_user *user, int line);
 
 /*
  * The directories of a mail location: what the session may write to. Up to max

@@ -27,6 +27,8 @@
 #define SESSION_PARAMS(P)                                                                                                  \
     P(UINT, max_per_user_ip, "mail_max_userip_connections", "10", 0, 100000,                                               \
       "Most sessions of one protocol that one user may have from one address; 0: no limit.")                               \
+    P(SECS, reuse_time, "postern_session_reuse_time", "10s", 0, 3600,                                                      \
+      "How long a process whose session is over waits for another login of the same account; 0: it ends with its session.") \
     P(UINT, max_sessions, "postern_session_limit", "5000", 1, 1000000,                                                     \
       "Most sessions of one protocol at the same time.")
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC
  *
- * session.c - what the zygote does as root: frames in and out, counting, fork.
- * What the child does is in become.c.
+ * session.c - what the zygote does as root: frames in and out, fork. Its
+ * processes are counted in children.c; what a child does is in become.c.
  */
 #include "base/htab.h"
 #include "base/log.h"
 #include "event/loop.h"
 #include "login/become.h"
+#include "login/children.h"
 #include "login/params.h"
 #include "login/session.h"
 #include "os/sandbox.h"
@@ -28,15 +29,12 @@ struct pending {
     struct timer timer;
 };
 
-struct child { struct list node; pid_t pid; uint64_t who; };
-
 static struct {
     const struct session_ops *ops;
     const struct daemon_ctx *daemon;
     struct session_conf conf;
     struct chan *authd, *hub;
-    struct list pending, children;
-    size_t n_children;
+    struct list pending;
 } zygote;
 
 #define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct session_conf, kind, member, name, def, lo, hi, doc)
@@ -65,17 +63,6 @@ static uint64_t who_hash(const struct session_login *l)
     return h;
 }
 
-static const char *over_limit(uint64_t who)
-{
-    size_t same = 0;
-    if (zygote.n_children >= zygote.conf.max_sessions)
-        return "postern_session_limit reached";
-    LIST_EACH(it, &zygote.children)
-        same += container_of(it, struct child, node)->who == who;
-    return zygote.conf.max_per_user_ip > 0 && same >= zygote.conf.max_per_user_ip
-        ? "Maximum number of connections from user+IP exceeded (mail_max_userip_connections)" : NULL;
-}
-
 /* The session's end of a line to the hub, -1 without one; *ret_theirs is for the hub. */
 static int make_line(int *ret_theirs)
 {
@@ -98,6 +85,47 @@ static void tell_hub(struct pending *p, pid_t pid, int line)
     close(p->login.hub);
 }
 
+/* What must be equal for a process to serve another login: all that it was made with. */
+static struct str account_of(const struct ipc_auth_user *u, struct arena *arena)
+{
+    struct str separator = str_make("", 1), parts[] = { u->user, u->groups, u->home, u->mail };
+    struct buf b = buf_make(0);
+    buf_printf(&b, "%u %u", u->uid, u->gid);
+    for (size_t i = 0; i < N_ELEMS(parts); i++) {
+        buf_add(&b, separator);
+        buf_add(&b, parts[i]);
+    }
+    struct str s = str_dup(arena, buf_str(&b));
+    buf_done(&b);
+    return s;
+}
+
+static pid_t give_to_idle(const struct pending *p, struct str account, uint64_t who)
+{
+    const struct session_login *l = &p->login;
+    struct ipc_session_next next = { .remote = str_from(l->remote), .local = str_from(l->local), .session_id = str_from(l->session_id),
+                                     .tls = l->tls, .tag = l->tag, .read_ahead = l->read_ahead, .stream = l->fd };
+    return children_give(account, who, &next);
+}
+
+/* A new process; *ret_line is the zygote's end of its line. */
+static pid_t fork_session(struct pending *p, const struct session_user *user, int *ret_line)
+{
+    int pair[2] = { -1, -1 }, hub = -1;
+    if (zygote.conf.reuse_time > 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        pair[0] = pair[1] = -1;
+    p->login.hub = make_line(&hub);
+    pid_t pid = fork();
+    if (pid == 0)
+        session_become_and_run(zygote.ops, &p->login, user, pair[1]);
+    if (hub >= 0)
+        tell_hub(p, pid, hub);
+    if (pair[1] >= 0)
+        close(pair[1]);
+    *ret_line = pair[0];
+    return pid;
+}
+
 static void start_session(struct pending *p, const struct ipc_auth_user *u)
 {
     struct session_user user = { .uid = u->uid, .gid = u->gid };
@@ -110,24 +138,22 @@ static void start_session(struct pending *p, const struct ipc_auth_user *u)
         return;
     }
     uint64_t who = who_hash(&p->login);
-    const char *why = over_limit(who);
-    int line = -1;
-    p->login.hub = why != NULL ? -1 : make_line(&line);
-    pid_t pid = why != NULL ? 0 : fork();
-    if (pid == 0 && why == NULL)
-        session_become_and_run(zygote.ops, &p->login, &user);
-    if (line >= 0)
-        tell_hub(p, pid, line);
-    if (pid <= 0) {
-        answer(p, 0, why != NULL ? why : "fork failed");
+    const char *why = children_over_limit(who);
+    if (why != NULL) {
+        answer(p, 0, why);
         return;
     }
-    struct child *c = xcalloc(1, sizeof *c);
-    c->pid = pid;
-    c->who = who;
-    list_append(&zygote.children, &c->node);
-    zygote.n_children++;
-    answer(p, pid, "");
+    struct str account = account_of(u, &p->arena);
+    pid_t pid = give_to_idle(p, account, who);
+    if (pid == 0) {
+        int line;
+        pid = fork_session(p, &user, &line);
+        if (pid > 0)
+            children_add(pid, who, account, line);
+        else if (line >= 0)
+            close(line);
+    }
+    answer(p, pid > 0 ? pid : 0, pid > 0 ? "" : "fork failed");
 }
 
 static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
@@ -236,35 +262,20 @@ static void on_peer(const struct ipc_peer *peer, int fd)
         close(fd);
 }
 
-static void forget_child(pid_t pid, int status)
-{
-    LIST_EACH(it, &zygote.children) {
-        struct child *c = container_of(it, struct child, node);
-        if (c->pid != pid)
-            continue;
-        if (WIFSIGNALED(status))
-            log_warning("%s session %d killed by signal %d", zygote.ops->service, (int)pid, WTERMSIG(status));
-        list_remove(&c->node);
-        zygote.n_children--;
-        free(c);
-        return;
-    }
-}
-
 static void on_sigchld(int signo)
 {
     int status;
     pid_t pid;
     (void)signo;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        forget_child(pid, status);
+        children_gone(pid, status);
 }
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     struct param_table own = { rows, N_ELEMS(rows) };
     config_register(d->config, &own);
-    return config_fill(d->config, &own, &zygote.conf, err) != 0 ? -1 : sandbox_prepare(SANDBOX_FILES, err);
+    return config_fill(d->config, &own, &zygote.conf, err) != 0 ? -1 : sandbox_prepare(SANDBOX_SESSION, err);
 }
 
 static void start(const struct daemon_ctx *d)
@@ -278,9 +289,9 @@ static bool idle(void) { return list_is_empty(&zygote.pending); }
 int session_zygote_main(int argc, char **argv, const char *program, const struct session_ops *ops)
 {
     struct role_ops role = { .role = ROLE_SESSION, .params = ops->params, .conf = ops->conf, .before_drop = before_drop, .start = start,
-                             .on_peer = on_peer, .idle = idle };
+                             .on_peer = on_peer, .on_drain = children_drain, .idle = idle };
     zygote.ops = ops;
     list_init(&zygote.pending);
-    list_init(&zygote.children);
+    children_init(&zygote.conf, ops->service);
     return daemon_main(argc, argv, program, &role, 1);
 }

@@ -10,6 +10,9 @@
  *            and the log's closed; Landlock to home and mail; seccomp; run()
  *   login    <--SESSION_STARTED{pid}--------------- zygote
  *
+ * When the session is over, its process waits for a while for another login of
+ * the very same account (children.h), which then takes the place of the fork.
+ *
  * The zygote parses no byte of a client and opens no mailbox. It has one
  * thread, and touches little memory: what it holds before the fork, every
  * session holds too.
@@ -19,9 +22,9 @@
 #include "conf/param.h"
 #include "daemon/daemon.h"
 
-/* Who logged in, and how; valid for the whole life of the session process. */
+/* Who logged in, and how; valid until run() returns. */
 struct session_login {
-    int fd;                     /* the client's stream: nonblocking; run() takes it */
+    int fd;                     /* the client's stream: nonblocking; run() takes it and closes it */
     const char *user;           /* canonical name */
     const char *home;           /* "" if there is none */
     const char *mail;           /* location: maildir:PATH or mbox:PATH:INBOX=PATH */
@@ -43,8 +46,8 @@ struct session_ops {
     void *conf;                 /* filled before anything is started */
     /*
      * In the child, on a fiber, as the user, confined (files below home and mail
-     * only; no new socket, no exec). The process ends when it returns. SIGTERM
-     * cancels the fiber. Has the log under its own identity:
+     * only; no new socket, no exec). Called again for another login of the same
+     * account, so it keeps nothing. SIGTERM cancels the fiber. Has the log under its own identity:
      * log_as("dovecot", level, "imap(user)<pid><session>: ...").
      */
     void (*run)(const struct session_login *login);

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const char *const class_names[SANDBOX_CLASSES] = { "none", "net", "client", "files", "lookup", "worker", "forker" };
+static const char *const class_names[SANDBOX_CLASSES] = { "none", "net", "client", "files", "lookup", "worker", "forker", "session" };
 
 const char *sandbox_class_name(enum sandbox_class class) { return (unsigned)class < SANDBOX_CLASSES ? class_names[class] : "?"; }
 

@@ -24,6 +24,7 @@ enum sandbox_class {
     SANDBOX_LOOKUP,     /* FILES, and CLIENT and UNIX sockets: what NSS, database clients and the broker do */
     SANDBOX_WORKER,     /* LOOKUP, and starting helper programs (PAM's unix_chkpwd) */
     SANDBOX_FORKER,     /* FILES, and fork, change of ids, entering a narrower class: session zygotes */
+    SANDBOX_SESSION,    /* FILES again, as a short list of what a FORKER's child loses; refused in any other process */
     SANDBOX_CLASSES,
 };
 const char *sandbox_class_name(enum sandbox_class class);

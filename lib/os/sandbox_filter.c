@@ -50,6 +50,10 @@ static const char helpers[] = "vfork execve wait4 waitid kill setsid prctl capge
 static const char forker[] = "fork vfork wait4 waitid kill setresuid setresgid setgroups setuid setgid capset capget chroot chdir setsid prlimit64 "
                              "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp set_tid_address clone clone3";
 
+/* What a session does not keep of its zygote's calls, beside those below that it keeps in part. */
+static const char lost[] = "fork vfork wait4 waitid setresuid setresgid setgroups setuid setgid capset capget chroot setsid "
+                           "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp set_tid_address";
+
 static const struct { const char *calls; unsigned classes; uint32_t action; } rows[] = {
 #define IN(c) (1u << SANDBOX_##c)
     { basic, ~0u, SCMP_ACT_ALLOW },
@@ -137,9 +141,22 @@ static int add_narrow(scmp_filter_ctx ctx, enum sandbox_class class, uint64_t se
     return rc;
 }
 
+/* On top of FORKER: short, since every session compiles it anew in the kernel. */
+static int fill_session(scmp_filter_ctx ctx, uint64_t self)
+{
+    int rc = add_calls(ctx, SCMP_ACT_TRAP, lost);
+    rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_TRAP, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_TRAP, SCMP_SYS(kill), 2, SCMP_A0(SCMP_CMP_NE, self), SCMP_A1(SCMP_CMP_NE, 0));
+    rc = rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_TRAP, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
+    return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_TRAP, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+}
+
 static int fill(scmp_filter_ctx ctx, enum sandbox_class class, uint64_t self)
 {
     int rc = 0;
+    if (class == SANDBOX_SESSION)
+        return fill_session(ctx, self);
     /* Sockets by family first: an unconditional rule for the same call would swallow them. */
     rc = add_sockets(ctx, class);
     for (size_t i = 0; rc == 0 && i < N_ELEMS(rows); i++)
@@ -194,7 +211,7 @@ static struct { enum sandbox_class class; struct sock_filter code[FILTER_MAX]; s
 
 static scmp_filter_ctx make_filter(enum sandbox_class class, uint64_t self, int *ret_rc)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+    scmp_filter_ctx ctx = seccomp_init(class == SANDBOX_SESSION ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP);
     *ret_rc = ctx == NULL ? -ENOMEM : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (*ret_rc == 0)
         *ret_rc = fill(ctx, class, self);
@@ -260,6 +277,8 @@ static int load_new(enum sandbox_class class)
 
 int sandbox_filter_enter(const struct sandbox_plan *plan, struct err *err)
 {
+    if (plan->class == SANDBOX_SESSION && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER)
+        return fail(plan->class, -EPERM, err);
     tell = plan->on_refused;
     catch_refused();
     int rc = ready.n > 0 && ready.class == plan->class ? load_ready() : load_new(plan->class);

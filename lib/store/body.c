@@ -219,7 +219,7 @@ bool box_cache_get(struct box *b, size_t i, enum box_cache_kind kind, struct str
     struct str guid = box_guid(b, i);
     if (b->mbox != NULL)
         return false;
-    if (index_get_blob(b->store->index, guid, kind, ret))
+    if (index_get_blob(store_index(b->store), guid, kind, ret))
         return true;
     const struct blob *blob = b->blobs.n < 64 ? pending_blob(b, guid, kind) : NULL;
     if (blob != NULL)
@@ -233,7 +233,7 @@ void box_cache_put(struct box *b, size_t i, enum box_cache_kind kind, struct str
 {
     enum { BLOB_MAX = 65536, BLOBS_AT_ONCE = 20000 };
     /* More than that wait for their next chance: writing here would end a read that the caller still uses. */
-    if (b->mbox != NULL || b->store->index == NULL || value.n > BLOB_MAX || b->blobs.n >= BLOBS_AT_ONCE)
+    if (b->mbox != NULL || store_index(b->store) == NULL || value.n > BLOB_MAX || b->blobs.n >= BLOBS_AT_ONCE)
         return;
     struct blob *blob = vec_add(&b->blobs);
     blob->guid = str_to_heap(box_guid(b, i));

@@ -82,9 +82,9 @@ void box_forget(struct box *b)
         entry_free(b, b->ents.p[i]);
     b->ents.n = b->msgs.n = 0;
     b->shown = 0;
-    if (index_begin(b->store->index)) {
-        index_wipe_box(b->store->index, b->row.id, str_from(b->subdir));
-        index_commit(b->store->index);
+    if (index_begin(store_index(b->store))) {
+        index_wipe_box(store_index(b->store), b->row.id, str_from(b->subdir));
+        index_commit(store_index(b->store));
     }
     b->row = (struct index_box){ 0 };
     b->head = (struct box_head){ .modseq = b->head.modseq };
@@ -118,7 +118,7 @@ static bool load_row(void *arg, const struct index_row *row)
 
 bool box_load_index(struct box *b)
 {
-    struct index *ix = b->store->index;
+    struct index *ix = store_index(b->store);
     struct index_box row;
     if (!index_get_box(ix, str_from(b->subdir), &row)) {
         index_read_end(ix);
@@ -141,7 +141,7 @@ bool box_load_index(struct box *b)
 static void write_row(struct box *b, struct entry *e)
 {
     const struct box_msg *m = &b->msgs.p[e->index];
-    struct index *ix = b->store->index;
+    struct index *ix = store_index(b->store);
     e->dirty = false;
     if (m->gone) {
         index_drop_row(ix, b->row.id, m->uid, m->modseq);
@@ -165,7 +165,7 @@ static void drop_blobs(struct box *b)
 
 void box_write_index(struct box *b)
 {
-    struct index *ix = b->store->index;
+    struct index *ix = store_index(b->store);
     if (!b->row_dirty && b->blobs.n == 0)
         return;
     b->row_dirty = false;
@@ -509,7 +509,7 @@ enum store_result box_sync(struct box *b, bool may_expunge, struct box_changes *
 bool box_vanished(struct box *b, uint64_t since, struct arena *a, uint32_t **ret_uids, size_t *ret_n)
 {
     struct index_box row;
-    struct index *ix = b->store->index;
+    struct index *ix = store_index(b->store);
     bool ok = b->mbox == NULL && index_get_box(ix, str_from(b->subdir), &row) && index_gone(ix, &row, since, a, ret_uids, ret_n);
     index_read_end(ix);
     return ok;

@@ -218,10 +218,10 @@ static void remove_folder(struct store *s, const char *name)
 static void index_forget(struct store *s, struct str subdir)
 {
     struct index_box row;
-    if (index_begin(s->index)) {
-        if (index_get_box(s->index, subdir, &row))
-            index_wipe_box(s->index, row.id, subdir);
-        index_commit(s->index);
+    if (index_begin(store_index(s))) {
+        if (index_get_box(store_index(s), subdir, &row))
+            index_wipe_box(store_index(s), row.id, subdir);
+        index_commit(store_index(s));
     }
 }
 
@@ -297,9 +297,9 @@ static enum store_result rename_tree(struct store *s, struct str from, struct st
         if (new.n > BOX_NAME_MAX || renameat(s->dir, buf_cstr(&old), s->dir, buf_cstr(&new)) < 0) {
             err_sys(err, ERR_TEMP, "rename %s/%s", s->root, buf_cstr(&old));
             result = STORE_FAILED;
-        } else if (index_begin(s->index)) {
-            index_rename_box(s->index, buf_str(&old), buf_str(&new));
-            index_commit(s->index);
+        } else if (index_begin(store_index(s))) {
+            index_rename_box(store_index(s), buf_str(&old), buf_str(&new));
+            index_commit(store_index(s));
         }
     }
     if (result == STORE_OK && fs_sync_dir(s->dir, NULL, err) < 0)

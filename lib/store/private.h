@@ -22,7 +22,8 @@ struct store {
     char *inbox_mbox;       /* INBOX is this mbox file, or NULL */
     char *special_use;
     int dir;                /* of root */
-    struct index *index;
+    struct index *index;    /* by store_index() only */
+    bool index_tried;
     unsigned lock_seconds;
     uint64_t message_limit;
 };
@@ -73,6 +74,10 @@ struct box {
     VEC(uint32_t) copied;
     struct mbox *mbox;      /* this box is an mbox file; most of the above is unused */
 };
+
+/* --- store.c */
+/* The user's cache, opened by whoever asks first: a session that only logs in costs no mapping. NULL: there is none to be had. */
+struct index *store_index(struct store *s);
 
 /* --- names.c */
 /* Canonical name (INBOX upper case); false when it could leave the root or is not a name. */

@@ -93,8 +93,15 @@ static int open_root(struct store *s, struct err *err)
         return err_sys(err, ERR_TEMP, "open %s", s->root);
     if (s->inbox_mbox == NULL && !folder_exists(s, "") && folder_make(s, "", err) < 0)
         return -1;
-    s->index = index_open(s->root, s->inbox_mbox != NULL);
     return 0;
+}
+
+struct index *store_index(struct store *s)
+{
+    if (!s->index_tried)
+        s->index = index_open(s->root, s->inbox_mbox != NULL);
+    s->index_tried = true;
+    return s->index;
 }
 
 struct store *store_open(const struct store_conf *conf, struct err *err)

@@ -19,7 +19,8 @@ IN_CHROOT = subprocess.run(['unshare', '-U', 'true'], stderr=subprocess.DEVNULL,
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 ALL = {'broker', 'log', 'smtpd', 'lmtpd', 'submitd', 'pickup', 'qmgr', 'out', 'bounce', 'router', 'actor', 'tls', 'login',
-       'session', 'hub', 'authd', 'auth-worker', 'auth-hash', 'lookup', 'resolver'}
+       'session', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys',
+       'user'}     # what a session becomes
 WAITS_AS_ROOT = {'actor', 'session'}
 FILES = {'broker', 'router', 'lookup', 'auth-worker', 'authd'}
 SOCKETS = {'out', 'resolver', 'router', 'lookup', 'broker', 'auth-worker', 'actor'}
@@ -37,8 +38,8 @@ TABLE = [
     ('write', '{data}/new', 'write into data_directory', {'qmgr'}),
     ('write', '{etc}/main.cf', 'change the configuration', WAITS_AS_ROOT),
     ('write', '/tmp/postern-probe', 'write into /tmp', WAITS_AS_ROOT),
-    ('list', '{home}', "list a user's home", set()),
-    ('read', '{home}/mail', "read a user's mail", set()),
+    ('list', '{home}', "list a user's home", {'user'}),
+    ('read', '{home}/mail', "read a user's mail", {'user'}),
     ('connect', '{port}', 'connect over TCP', SOCKETS),
     ('bind', '{free}', 'listen on a TCP port', {'actor'}),
     ('unix', '{queue}/private/auth', 'connect to a private socket', {'broker', 'router'}),

@@ -7,6 +7,7 @@
  *      postern try DIR [--port-base N]
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
+ *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
  *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
  * DESCRIPTION
@@ -18,17 +19,21 @@
  *      `user` adds (or gives a new password to), deletes or lists the users in
  *      a password file; the password is one line of standard input. `pw` makes
  *      and checks stored passwords, with doveadm pw's options.
+ *      `import dovecot` turns Dovecot's configuration into main.cf parameters
+ *      and lists what has no equal.
  *
  * SECURITY
  *      No set-id rights, no network. Passwords are stored as SHA512-CRYPT
  *      hashes in a file that only its owner may read.
  *
  * DIAGNOSTICS
- *      Exit status 0, 64 for a wrong command line, 75 from `pw`
- *      and 1 from the others with one line on standard error for anything else.
+ *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
+ *      command line, 75 from `pw`; 1 with one line on standard error for anything
+ *      else.
  */
 #include "base/num.h"
 #include "base/str.h"
+#include "import.h"
 #include "postern.h"
 
 enum { EXIT_USAGE = 64, PORT_BASE_MAX = 65535 - 995 };
@@ -38,6 +43,7 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
                     "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
 }
@@ -99,6 +105,10 @@ int main(int argc, char **argv)
         return report(try_stop(argv[2], &err), &err);
     if (strcmp(argv[1], "user") == 0)
         return command_user(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "import") == 0) {
+        int rc = import_command(argc - 2, argv + 2, &err);
+        return rc == EXIT_USAGE ? usage() : report(rc, &err);
+    }
     if (strcmp(argv[1], "pw") == 0)
         return pw_command(argc - 1, argv + 1);
     return usage();

@@ -5,10 +5,15 @@
  * SIGSYS: denied; 3: the confinement itself failed.
  *
  * probe CONFIG_DIR ROLE ATTEMPT [ARGUMENT]
+ *
+ * The role "user" is what a session zygote's child becomes: user 12345 with
+ * CONFIG_DIR/../home and nothing else.
  */
 #include "base/log.h"
 #include "base/num.h"
 #include "daemon/skeleton.h"
+#include "os/priv.h"
+#include "os/sandbox.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -191,11 +196,23 @@ static int confine(const char *config_dir, enum role role, struct err *err)
     return 0;
 }
 
+/* As lib/login does after its fork. */
+static int confine_user(const char *config_dir, struct err *err)
+{
+    char home[4096];
+    (void)snprintf(home, sizeof home, "%s/../home", config_dir);
+    struct sandbox_path path = { home, SANDBOX_READ | SANDBOX_WRITE };
+    struct sandbox_plan plan = { .class = SANDBOX_SESSION, .limit_paths = true, .paths = &path, .n_paths = 1 };
+    struct sandbox_report report;
+    return priv_become(12345, 12345, NULL, 0, false, err) != 0 ? -1 : sandbox_enter(&plan, &report, err);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = { 0 };
-    enum role role = argc >= 4 ? role_by_name(argv[2]) : ROLE_COUNT;
-    if (role_row(role) == NULL || confine(argv[1], role, &err) != 0) {
+    bool user = argc >= 4 && strcmp(argv[2], "user") == 0;
+    enum role role = user ? ROLE_SESSION : argc >= 4 ? role_by_name(argv[2]) : ROLE_COUNT;
+    if (role_row(role) == NULL || confine(argv[1], role, &err) != 0 || (user && confine_user(argv[1], &err) != 0)) {
         (void)fprintf(stderr, "%s\n", err.text);
         return 3;
     }
