@@ -366,7 +366,7 @@ static void failed(struct request *r)
 {
     r->started = loop_now();
     if (r->has_secret)
-        log_refused(r, "Password mismatch");
+        log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
     refused(r, STR(""));
 }
 
