@@ -324,6 +324,9 @@ static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
     bool expired = fields_is_true(&s->found, "pass_expired");
     if (!expired && !fields_is_true(&s->found, "user_disabled") && !fields_is_true(&s->found, "nologin"))
         return VERDICT_MATCH;
+    /* For PASS, which asks what a login process would be told. */
+    if (fields_is_true(&s->found, "nologin") && fields_set(&q->passdb, STR("nologin"), STR("yes")))
+        q->passdb.rows[q->passdb.n - 1].is_bare = true;
     if (reason.n > 0)
         (void)fields_set(&q->passdb, STR("reason"), reason);
     s->text = expired ? "pass_expired is set" : fields_is_true(&s->found, "nologin") ? "nologin is set" : "user_disabled is set";
@@ -566,4 +569,10 @@ void db_cancel(struct db_query *q)
         c->step->db->driver->cancel(c->step);
     c->verifying = false;
     c->step = NULL;
+}
+
+const char *db_answered_by(const struct db_query *q)
+{
+    size_t at = q->chain == NULL ? SIZE_MAX : q->chain->let_in_by;
+    return at < db_passdbs()->n ? db_passdbs()->rows[at].driver->name : NULL;
 }

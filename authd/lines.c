@@ -19,6 +19,13 @@ void lines_done(struct lines *l)
     buf_done(&l->out);
 }
 
+/* What was answered before the line that ends it still arrives. */
+static void last_words(struct lines *l)
+{
+    if (l->out.n > 0 && !l->out.full)
+        (void)send(l->fd, l->out.p, l->out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* NULL: go on; else why the connection ends. */
 static const char *take_input(struct lines *l)
 {
@@ -36,6 +43,8 @@ static const char *take_input(struct lines *l)
     if (used > 0)
         secret_wipe(l->in.p, used);
     buf_drop(&l->in, used);
+    if (!ok)
+        last_words(l);
     if (!ok)
         return "";
     return l->in.n > l->line_max ? "line too long" : NULL;

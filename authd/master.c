@@ -4,6 +4,7 @@
  * each when its database has spoken.
  */
 #include "authd.h"
+#include "base/num.h"
 #include "lines.h"
 #include "socks.h"
 #include <sys/socket.h>
@@ -116,7 +117,17 @@ static void put_text(struct buf *out, const char *name, struct str value)
         auth_line_field(out, name, value);
 }
 
-/* uid, gid and home as they will be used; the rest as the databases said it. */
+/* A number as the database said it, else (a name, or nothing said) as it will be used. */
+static void put_id(struct buf *out, const char *name, const struct fields *said, bool has_id, uint32_t id)
+{
+    uint32_t n;
+    if (num_parse_u32(fields_get(said, name), UINT32_MAX, &n))
+        put_number(out, name, n);
+    else if (has_id)
+        put_number(out, name, id);
+}
+
+/* The fields that every reader wants first; the rest as the databases said it. */
 static void put_user(struct buf *out, const struct account *a, const struct fields *said)
 {
     struct arena scratch = arena_make(2 * (FIELDS_BYTES_MAX + 64 * FIELDS_MAX));
@@ -126,10 +137,8 @@ static void put_user(struct buf *out, const struct account *a, const struct fiel
     fields_remove(&rest, "gid");
     fields_remove(&rest, "home");
     auth_line_word(out, a->user);
-    if (a->has_ids) {
-        put_number(out, "uid", a->uid);
-        put_number(out, "gid", a->gid);
-    }
+    put_id(out, "uid", said, a->has_ids, a->uid);
+    put_id(out, "gid", said, a->has_ids, a->gid);
     put_text(out, "home", a->home);
     fields_put_line(&rest, out);
     arena_done(&scratch);
@@ -153,12 +162,11 @@ static void answer_user(struct ask *a)
 static void answer_pass(struct ask *a)
 {
     struct master *m = a->master;
-    struct fields shown = a->query.passdb;
-    fields_remove(&shown, "user");
-    fields_remove(&shown, "allow_nets");
+    struct str shown;
+    answer_passdb_fields(&a->query.passdb, false, &a->arena, &shown);
     put(m, "PASS", a->id);
     auth_line_field(&m->lines.out, "user", a->query.vars.user);
-    fields_put_line(&shown, &m->lines.out);
+    buf_add(&m->lines.out, shown);
     end(m);
 }
 
@@ -176,6 +184,12 @@ static void on_answer(struct db_query *q, enum auth_verdict verdict)
     case VERDICT_UNKNOWN:
     case VERDICT_MISMATCH: say(a->master, "NOTFOUND", a->id); break;
     case VERDICT_DISABLED:
+        /* Whether it may log in is for the asker to see. */
+        if (q->kind == DB_LOOKUP && fields_has(&q->passdb, "nologin"))
+            answer_pass(a);
+        else
+            say(a->master, "FAIL", a->id);
+        break;
     case VERDICT_EXPIRED:
     case VERDICT_TEMPFAIL: say(a->master, "FAIL", a->id); break;
     }

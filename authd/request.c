@@ -24,7 +24,7 @@
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
 enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, HELD };
 
@@ -34,9 +34,11 @@ struct request {
     struct request_list *all;
     uint32_t id;
     enum state state;
+    bool challenged;            /* a CONT was sent */
     struct arena arena;
     struct timer timer;
-    int64_t started;            /* when the message was complete */
+    int64_t arrived;            /* when the message was complete */
+    int64_t started;            /* when its penalty was over */
     struct mech_run run;
     struct token_ask token;
     bool has_secret;            /* the stored password was asked for; only the proof is missing */
@@ -107,7 +109,11 @@ static void answer(struct request *r, struct auth_answer a)
 static void on_held(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = r->code });
+    struct auth_answer a = { .verb = AUTH_ANSWER_FAIL, .code = r->code };
+    answer_fill(&a, &r->query);
+    if (str_eqz(r->code, "pass_expired"))
+        a.reason = STR("Password expired");
+    answer(r, a);
 }
 
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
@@ -141,9 +147,10 @@ static void granted(struct request *r, struct str last_words)
 {
     struct buf token = buf_make(0), cookie = buf_make(0), words = buf_make(0);
     const struct account *who = &r->query.account;
-    struct auth_answer ok = { .verb = AUTH_ANSWER_OK, .user = r->query.vars.user };
+    struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
     r->is_guess = false;
+    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
     ok.has_resp = last_words.n > 0;
@@ -178,6 +185,7 @@ static void challenge(struct request *r, struct str text)
     struct buf base64 = buf_make(0);
     enc_base64(&base64, text);
     r->state = DIALOGUE;
+    r->challenged = true;
     stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&base64) });
     timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
     buf_done(&base64);
@@ -217,6 +225,31 @@ static void conclude(struct request *r, enum auth_verdict verdict)
     temp_fail(r);
 }
 
+/* An answer that a mail server does not wait for is none. */
+static void on_too_late(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    token_cancel(&r->token);
+    if (r->state == CHECKING)
+        db_cancel(&r->query);
+    r->state = DIALOGUE;
+    log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
+    temp_fail(r);
+}
+
+static void start_patience(struct request *r)
+{
+    if (is_smtp(r))
+        timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
+}
+
+static void ask_databases(struct request *r)
+{
+    r->state = CHECKING;
+    start_patience(r);
+    db_ask(&r->query);
+}
+
 static void proven(struct request *r, struct str last_words)
 {
     if (last_words.n == 0 || r->cmd.final_resp_ok) {
@@ -244,6 +277,7 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
     struct request *r = container_of(q, struct request, query);
     enum mech_need need = r->run.row->need;
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     if (need == NEED_SECRET && verdict != VERDICT_TEMPFAIL) {
         take_secret(r, verdict);
@@ -253,8 +287,7 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
     if ((need == NEED_TOKEN || need == NEED_CERT) && verdict == VERDICT_UNKNOWN && q->kind == DB_LOOKUP && q->vars.login_user.n == 0) {
         struct auth_vars vars = q->vars;
         *q = (struct db_query){ .arena = &r->arena, .kind = DB_USER, .want_account = true, .done = on_checked, .vars = vars };
-        r->state = CHECKING;
-        db_ask(q);
+        ask_databases(r);
         return;
     }
     conclude(r, verdict);
@@ -273,6 +306,7 @@ static void on_token(struct token_ask *t, enum token_verdict verdict, struct str
 {
     struct request *r = container_of(t, struct request, token);
     struct str out, said = r->run.user;
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;
     if (verdict == TOKEN_UNKNOWN) {
         log_warning("auth: oauth: %s", why);
@@ -284,8 +318,7 @@ static void on_token(struct token_ask *t, enum token_verdict verdict, struct str
         r->query.vars.user = user;
         r->query.vars.original_user = said.n > 0 ? said : user;
         if (db_canonical(&r->query, &bad) && same_user(r, said)) {
-            r->state = CHECKING;
-            db_ask(&r->query);
+            ask_databases(r);
             return;
         }
         why = bad[0] != '\0' ? bad : "token is of another user";
@@ -302,10 +335,10 @@ static void check(struct request *r)
     if (r->run.row->need == NEED_TOKEN) {
         r->state = VOUCHING;
         r->token = (struct token_ask){ .arena = &r->arena, .token = r->run.token, .remote = r->cmd.remote, .done = on_token };
+        start_patience(r);
         token_ask(&r->token);
     } else {
-        r->state = CHECKING;
-        db_ask(&r->query);
+        ask_databases(r);
     }
 }
 
@@ -342,10 +375,10 @@ static bool make_query(struct request *r, const char **why)
 static void complete(struct request *r)
 {
     const char *why;
-    r->started = loop_now();
+    r->arrived = r->started = loop_now();
     if (!make_query(r, &why)) {
         log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
-        r->query.vars.user = STR("");
+        r->query.vars.user = r->query.vars.original_user = r->run.user;
         /* SCRAM's first answer comes at once, whatever the name. */
         if (r->run.row->need == NEED_SECRET)
             take_secret(r, VERDICT_UNKNOWN);
@@ -398,7 +431,7 @@ static void step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
-        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = STR("Invalid base64 data") });
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
         step(r, &message);
@@ -487,7 +520,8 @@ void request_start(struct stream *s, struct request_list *all, const struct auth
 bool request_continue(struct request_list *all, uint32_t id, struct str data)
 {
     struct request *r = find(all, id);
-    if (r == NULL)
+    /* What is decided is over for the client; its answer comes when its time has come. */
+    if (r == NULL || r->state == HELD)
         return false;
     if (r->state == DIALOGUE)
         step_base64(r, data);

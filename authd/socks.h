@@ -51,6 +51,11 @@ struct stream *stream_new_public(int fd, const struct auth_sock *sock, uint64_t 
 /* The longest idle neighbour makes room; it will connect again when it has something to ask. False: all are at work. */
 bool stream_evict_idle(void);
 
+/* answers.c: OK and FAIL (verb is set): user, original_user, auth_user, and the passdb's fields. */
+void answer_fill(struct auth_answer *a, struct db_query *q);
+/* As they stand on the line. is_client: in the words of OK; else as the database said them. */
+void answer_passdb_fields(const struct fields *said, bool is_client, struct arena *arena, struct str *ret);
+
 struct master;
 struct master *master_new(int fd, const struct auth_sock *sock, void (*on_closed)(void *arg), void *arg);
 void master_close(struct master *m);

@@ -78,11 +78,13 @@ static struct str attr_value(const struct qmsg *m, const char *name)
     return (struct str){ "", 0 };
 }
 
-/* A process may name a user only if that user logged in there. */
+/* A process may name a user only if that user logged in there, as far as our own authd can know. */
 static bool login_is_proven(const struct intake *in, const struct qmsg *m, struct str token)
 {
     struct token_claim claim = { .user = attr_value(m, "sasl_username"), .service = STR("smtp"), .channel = chan_peer_id(in->chan) };
     if (claim.user.n == 0 && attr_value(m, "sasl_method").n == 0)
+        return true;
+    if (in->foreign_auth)
         return true;
     claim.remote = attr_value(m, "client_address");
     if (claim.remote.n == 0)
@@ -322,9 +324,10 @@ static void on_closed(struct chan *c)
 }
 const struct chan_ops intake_ops = { on_message, on_closed };
 
-void intake_peer(struct chan *c)
+void intake_peer(struct chan *c, bool foreign_auth)
 {
     struct intake *in = chan_user(c);
+    in->foreign_auth = foreign_auth;
     in->chan = c;
     list_init(&in->leases);
     list_init(&in->bigs);

@@ -16,7 +16,9 @@
  *   may write there only. It parses no network input: envelopes arrive as
  *   records from processes that master introduced, and are checked per role
  *   (record types, counts, sizes, transports, and a token of authd for a login
- *   name). Tools speak to public/qmgr; what changes the queue is for root and
+ *   name). Where main.cf or a -o of master.cf has a service authenticate at
+ *   someone else's server (smtpd_sasl_path), there is no token: that service's
+ *   processes, and no others, are believed. Tools speak to public/qmgr; what changes the queue is for root and
  *   mail_owner.
  *
  * DIAGNOSTICS
@@ -88,7 +90,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
         queue_open(&qm.q, &qm.io, conf.journal_size, &commit_queue_ops, NULL, err) < 0)
         return -1;
     qm.q.long_ids = conf.long_ids;
-    return own_queue(d, err);
+    return foreign_auth_load(d, &qm.services, err) < 0 ? -1 : own_queue(d, err);
 }
 
 /* Names, not pointers: a process that lives on may end a message before we start with it. */
@@ -167,7 +169,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     switch ((int)role) {
     case ROLE_SMTPD: case ROLE_LMTPD: case ROLE_SUBMITD: case ROLE_PICKUP:
         c = daemon_chan(peer, fd, &intake_ops, xcalloc(1, sizeof(struct intake)));
-        intake_peer(c);
+        intake_peer(c, (peer->role == ROLE_SMTPD || peer->role == ROLE_SUBMITD) && foreign_auth_is_used_by(peer->service));
         break;
     case ROLE_OUT: case ROLE_ROUTER: case ROLE_BOUNCE:
         c = daemon_chan(peer, fd, &worker_ops, xcalloc(1, sizeof(struct worker)));

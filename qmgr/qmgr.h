@@ -29,7 +29,7 @@
 struct qmgr_conf { QMGR_PARAMS(PARAM_MEMBER) };
 
 /* A process that puts mail into the queue. */
-struct intake { struct chan *chan; struct list node; struct list leases; size_t n_leases; struct list bigs; uint32_t state_sent; };
+struct intake { struct chan *chan; struct list node; struct list leases; size_t n_leases; struct list bigs; uint32_t state_sent; bool foreign_auth; };
 struct lease { char id[QID_MAX + 1]; struct intake *in; struct list node; };
 
 /* A process that delivers, routes or composes. */
@@ -132,7 +132,11 @@ extern const struct queue_ops commit_queue_ops;
 void commit_stop(void);
 
 /* intake.c */
-void intake_peer(struct chan *c);
+/* foreign_auth: its users log in at someone else's auth server, which makes no tokens. */
+void intake_peer(struct chan *c, bool foreign_auth);
+/* foreign_auth.c: services whose smtpd_sasl_path is not authd's, by the configuration. Before privileges are dropped. */
+int foreign_auth_load(const struct daemon_ctx *d, const struct service_list *services, struct err *err);
+bool foreign_auth_is_used_by(struct str service);
 extern const struct chan_ops intake_ops;
 void give_ids(struct chan *c, uint32_t id, uint32_t n);
 bool lease_take(struct intake *in, struct str id);

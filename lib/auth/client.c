@@ -20,7 +20,10 @@ struct auth_client {
     struct deferred flush;
     struct buf in, out, mechs;
     struct list waiting;        /* exchanges that an answer is expected for */
-    struct cond became_ready;
+    struct cond became_ready, went_down;
+    int (*connect)(void *arg);
+    void *connect_arg;
+    struct fiber *keeper;
 };
 
 struct auth_client *auth_client_new(void)
@@ -58,6 +61,7 @@ static void disconnect(struct auth_client *c)
     buf_reset(&c->mechs);
     LIST_EACH(it, &c->waiting)
         answer_exchange(container_of(it, struct auth_exchange, node), STR(""));
+    cond_broadcast(&c->went_down);
 }
 
 static void add_mech(struct auth_client *c, struct str mech)
@@ -185,10 +189,34 @@ void auth_client_attach(struct auth_client *c, int fd)
     send_cmd(c, &(struct auth_cmd){ .verb = AUTH_VERB_CPID, .id = (uint32_t)getpid() });
 }
 
+static void keep_connected(void *arg)
+{
+    struct auth_client *c = arg;
+    enum wait w = WAIT_OK;
+    while (w != WAIT_CANCELLED) {
+        int fd = c->fd < 0 ? c->connect(c->connect_arg) : -1;
+        if (fd >= 0)
+            auth_client_attach(c, fd);
+        while (c->fd >= 0 && w != WAIT_CANCELLED)
+            w = cond_wait(&c->went_down, FOREVER);
+        if (w != WAIT_CANCELLED)
+            w = fiber_sleep(deadline_in(AUTH_RECONNECT_MS));
+    }
+    c->keeper = NULL;
+}
+
+void auth_client_keep_connected(struct auth_client *c, int (*connect)(void *arg), void *arg)
+{
+    c->connect = connect;
+    c->connect_arg = arg;
+    c->keeper = fiber_start("auth server", keep_connected, c);
+}
+
 void auth_client_free(struct auth_client *c)
 {
     if (c == NULL)
         return;
+    ASSERT(c->keeper == NULL);
     disconnect(c);
     if (c->flush.node.next != NULL)
         list_remove(&c->flush.node);

@@ -74,6 +74,13 @@ struct auth_client *auth_client_new(void);
  * before, whose requests in flight become AUTH_TEMPFAIL.
  */
 void auth_client_attach(struct auth_client *c, int fd);
+/*
+ * Someone else's auth server: a fiber that connects now, and again whenever the
+ * connection is lost, at most every AUTH_RECONNECT_MS. connect WAITS; a
+ * descriptor, or -1 when there is none to be had (it says so itself).
+ */
+enum { AUTH_RECONNECT_MS = 2000 };
+void auth_client_keep_connected(struct auth_client *c, int (*connect)(void *arg), void *arg);
 void auth_client_free(struct auth_client *c);
 /* Connected and the handshake is done? */
 bool auth_client_is_ready(const struct auth_client *c);

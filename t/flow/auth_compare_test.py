@@ -49,7 +49,7 @@ def run():
     ok(len(recorded) >= 60 and set(recorded) == {e[0] for e in exchange.EXCHANGES}, 'at least 60 exchanges are recorded, and all that are played', len(recorded))
     with Instance(users=(), edit=configure) as i:
         private = i.spool() + '/private/'
-        sockets = {'auth': private + 'auth', 'login': private + 'login', 'userdb': private + 'auth-userdb', 'master': private + 'auth-master'}
+        sockets = {'auth': private + 'auth', 'codes': private + 'auth', 'login': private + 'login', 'userdb': private + 'auth-userdb', 'master': private + 'auth-master'}
         played = exchange.play_all(sockets, quiet=0.4, expected=recorded, apart=True)
         if len(sys.argv) > 1:
             exchange.save(sys.argv[1], '', played)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """exchange.py - what is said to an auth server, and how its words become a transcript.
 
-An exchange has a name, connections (name -> kind of socket: auth, login, userdb, master) and steps: a connection and what
+An exchange has a name, connections (name -> kind of socket: auth, login, userdb, master, codes) and steps: a connection and what
 is sent on it. {pid}, {cpid} (another for each exchange), {cookie:C}, {b64:TEXT} and {plain:USER:PASSWORD} are filled in; a transcript shows them as written.
 Transcripts are text: "== NAME", "C = KIND", "C > LINE", "C < LINE", "C closed"; pids, numbers of connections and cookies of the
 server stand as <pid>, <n>, <cookie>, a challenge that is never the same as <challenge>.
@@ -158,6 +158,12 @@ EXCHANGES = [
     one('AUTH on a userdb socket', plain(1, 'alice', 'alice-secret'), kind='userdb'),
     one('another major version of a master', kind='master', hello='VERSION\t2\t0\n'),
     one('a master question before VERSION', kind='master', hello='USER\t1\talice\tservice=lmtp\n'),
+    # codes: Dovecot's come from a script, ours from fields of the same users
+    one('code: an account that is disabled', plain(1, 'disabled', 'secret'), kind='codes', hello=HELLO),
+    one('code: an account that is disabled, by LOGIN', auth(1, 'LOGIN', ''), 'CONT\t1\t{b64:disabled}\n', 'CONT\t1\t{b64:secret}\n', kind='codes', hello=HELLO),
+    one('code: a password that is expired', plain(1, 'expired', 'secret'), kind='codes', hello=HELLO),
+    one('code: a database that does not say', plain(1, 'broken', 'secret'), kind='codes', hello=HELLO),
+    one('code: none for a wrong password', plain(1, 'wrong', 'secret'), kind='codes', hello=HELLO),
     # hand-over
     ('a login is handed over', {'l': 'login', 'm': 'master'},
      [('l', HELLO), ('m', MASTER), ('l', plain(1, 'alice', 'alice-secret').replace('nologin\t', '')),
@@ -199,7 +205,7 @@ def quote(line):
 
 
 def normal(line):
-    for pattern, to in ((r'^SPID\t\d+$', 'SPID\t<pid>'), (r'^CUID\t\d+$', 'CUID\t<n>'), (r'^COOKIE\t[0-9a-f]{32}$', 'COOKIE\t<cookie>'),
+    for pattern, to in ((r'^OK\t(\d+)\t\d+$', r'OK\t\1\t<n>'), (r'^SPID\t\d+$', 'SPID\t<pid>'), (r'^CUID\t\d+$', 'CUID\t<n>'), (r'^COOKIE\t[0-9a-f]{32}$', 'COOKIE\t<cookie>'),
                         (r'\bauth_token=[0-9a-f]+', 'auth_token=<token>'), (r'\bmaster_user=admin\tauth_user', 'master_user=admin\tauth_user')):
         line = re.sub(pattern, to, line)
     return line
@@ -262,7 +268,9 @@ def play(exchange, sockets, quiet=0.3, expected=None, apart=False):
         except OSError:
             pass
         was_closed = conn.closed
-        out += ['%s < %s' % (c, quote(normal(line))) for line in conn.lines(quiet, counts[i] if i < len(counts) else 0)]
+        got = [quote(normal(line)) for line in conn.lines(quiet, counts[i] if i < len(counts) else 0)]
+        users = sorted(line for line in got if line.startswith('LIST\\t'))        # in no order
+        out += ['%s < %s' % (c, line) for line in users + [line for line in got if line not in users]]
         if conn.closed and not was_closed:
             out.append('%s closed' % c)
     for conn in conns.values():
@@ -286,10 +294,10 @@ def reply_counts(transcript):
     return counts
 
 
-def play_all(sockets, quiet, expected=None, workers=16, apart=False):
+def play_all(sockets, quiet, expected=None, workers=16, apart=False, exchanges=None):
     """{name: transcript}"""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        jobs = {e[0]: pool.submit(play, e, sockets, quiet, (expected or {}).get(e[0]), apart) for e in EXCHANGES}
+        jobs = {e[0]: pool.submit(play, e, sockets, quiet, (expected or {}).get(e[0]), apart) for e in exchanges or EXCHANGES}
         return {name: job.result() for name, job in jobs.items()}
 
 

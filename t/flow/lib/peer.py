@@ -20,7 +20,9 @@ PACKAGES = {
     'postfix': ['postfix', 'postfix-lmdb', 'libdb5.3', 'libicu72', 'libnsl2', 'libsasl2-2', 'libtirpc3', 'libsasl2-modules-db', 'libtirpc-common', 'libsasl2-modules'],
     'dovecot': ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd', 'libexttextcat-2.0-0', 'libicu72', 'liblua5.4-0',
                 'libstemmer0d', 'libwrap0', 'libunwind8', 'libsodium23', 'libtirpc3', 'libtirpc-common', 'libapparmor1', 'liblzma5', 'liblz4-1'],
-    'exim': ['exim4-base', 'exim4-daemon-light', 'exim4-config', 'libgnutls-dane0', 'libunbound8'],
+    'dovecot_lua': ['dovecot-auth-lua'],
+    'exim': ['exim4-base', 'exim4-daemon-heavy', 'libgnutls-dane0', 'libunbound8', 'libmariadb3', 'mariadb-common', 'libpq5', 'libldap-2.5-0', 'libperl5.36',
+             'libsqlite3-0', 'libsasl2-2', 'libnsl2', 'libtirpc3', 'libtirpc-common', 'libopendmarc2', 'libspf2-2', 'libhiredis0.14'],
 }
 
 

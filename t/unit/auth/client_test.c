@@ -86,7 +86,7 @@ static void test_ok(void)
     say(handshake);
     turns(4);
     OK(auth_client_is_ready(t.client) && auth_client_channel(t.client) == 4711 && str_eqz(auth_client_mechs(t.client), "PLAIN LOGIN"), "the handshake is read");
-    OK(str_find(heard(&b), STR("AUTH\t1\tPLAIN\tservice=smtp\tsecured\tlip=192.0.2.1\trip=192.0.2.7\tresp=AHUAcA==\n")) > 0, "the request is sent with its response last");
+    OK(str_find(heard(&b), STR("AUTH\t1\tPLAIN\tservice=smtp\trip=192.0.2.7\tlip=192.0.2.1\tsecured\tresp=AHUAcA==\n")) > 0, "the request is sent with its response last");
     say("OK\t1\tuser=alice\ttoken=t\tcookie=c\n");
     turns(3);
     OK(a.done && a.reply == AUTH_OK && str_eqz(a.ex.user, "alice") && str_eqz(a.ex.token, "t") && str_eqz(a.ex.cookie, "c") && a.ex.request == 1, "OK brings user, token and cookie");

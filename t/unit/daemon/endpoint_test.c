@@ -52,8 +52,39 @@ static void test_list(void)
     config_free(c);
 }
 
+static const struct { const char *name; struct str main_cf; const char *sasl; } servers[] = {
+    { "nothing said: authd", STR_INIT(""), "" },
+    { "Debian's usual line: authd", STR_INIT("smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\n"), "" },
+    { "the same path in full: authd", STR_INIT("queue_directory = /var/spool/postfix\nsmtpd_sasl_path = /var/spool/postfix/private/auth\n"), "" },
+    { "another path: somebody else's", STR_INIT("smtpd_sasl_path = /run/dovecot/auth-client\n"), "unix:/run/dovecot/auth-client" },
+    { "another path with its kind: somebody else's", STR_INIT("smtpd_sasl_path = unix:private/dovecot\n"), "unix:private/dovecot" },
+    { "an address: somebody else's", STR_INIT("smtpd_sasl_path = inet:127.0.0.1:12345\n"), "inet:127.0.0.1:12345" },
+    { "an address that authd listens on: authd", STR_INIT("postern_auth_listeners = unix:private/auth, { inet:127.0.0.1:12345, type=auth }\n"
+      "smtpd_sasl_path = inet:127.0.0.1:12345\n"), "" },
+    { "private/auth where authd has another socket: somebody else's", STR_INIT("postern_auth_listeners = unix:private/other\nsmtpd_sasl_path = private/auth\n"),
+      "unix:private/auth" },
+    { "another SASL type: authd", STR_INIT("smtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\n"), "" },
+};
+
+static void test_servers(void)
+{
+    for (size_t i = 0; i < N_ELEMS(servers); i++) {
+        struct err err = { 0 };
+        struct arena a = arena_make(1 << 20);
+        struct endpoint_list list = { 0 };
+        struct config *c = config_parse("/nonexistent", "main.cf", servers[i].main_cf, &err);
+        OK(c != NULL && str_eqz(endpoint_of_sasl(c, &a), servers[i].sasl), servers[i].name);
+        bool listed = endpoint_list_fill(&list, c, &err) == 0;
+        OK(listed && list.v.n == (servers[i].sasl[0] == '\0' ? 0 : 1), "... and an endpoint only then");
+        endpoint_list_done(&list);
+        config_free(c);
+        arena_done(&a);
+    }
+}
+
 int main(void)
 {
+    test_servers();
     test_words();
     test_list();
     return tap_done();
