@@ -4,9 +4,12 @@
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
+ *   mechs.c    the mechanisms that are offered, and to whom
+ *   oauth.c    whose a token is
  *   request.c  one AUTH from its first line to its answer
+ *   abuse.c    how long it waits, and whether its password is looked at
  *   db.h       user name and password to a verdict and an account: chain.c and the databases
- *   pool.c     the auth workers and the queue before them
+ *   pool.c     processes for what blocks, and the queues before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key
  *
  * All of it runs on the loop; nothing here waits. A request that waits (for a
@@ -15,6 +18,7 @@
 #ifndef AUTHD_AUTHD_H
 #define AUTHD_AUTHD_H
 #include "auth/account.h"
+#include "auth/mech.h"
 #include "auth/passwd_file.h"
 #include "auth/penalty.h"
 #include "auth/token.h"
@@ -22,8 +26,9 @@
 #include "daemon/daemon.h"
 #include "event/loop.h"
 #include "params.h"
+#include "worker/params.h"
+#include "pool.h"
 #include "proto/auth_proto.h"
-#include "proto/sasl.h"
 #include <unistd.h>
 
 enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENTS_MAX = 2000 };
@@ -32,13 +37,14 @@ enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENT
 struct authd {
     struct authd_conf conf;
     bool private_instance;
-    const char *mechs[SASL_MECHS][2];
-    size_t n_mechs;
+    char hostname[256];
+    uint8_t mech_key[MECH_KEY_SIZE];    /* SCRAM's salts of users who have none */
+    struct oauth_conf oauth;
     struct auth_cache *cache;
-    struct penalty *penalty;
     struct handover *handover;
     struct token_keys keys;
     size_t n_requests;          /* in work, all streams */
+    size_t cpus;
 };
 struct authd *authd(void);
 
@@ -75,23 +81,6 @@ void request_cancel(struct request_list *all, uint32_t id);
 bool request_exists(const struct request_list *all, uint32_t id);
 /* The client is gone. */
 void request_abandon_all(struct request_list *all);
-
-/* pool.c */
-struct pool_job {
-    struct list node;
-    struct ipc_verify ask;
-    /* answer: NULL when no worker could say. The job is over and may be reused or freed. */
-    void (*done)(struct pool_job *job, const struct ipc_verdict *answer);
-    void *arg;
-    bool in_work;
-    struct timer timer;         /* over waiting and work */
-};
-/* False: the queue is full. The strings of ask stay valid until done() or cancel. */
-bool pool_submit(struct pool_job *job);
-void pool_cancel(struct pool_job *job);
-void pool_add_worker(const struct ipc_peer *peer, int fd);
-/* Have a worker ready before the first one is needed. */
-void pool_warm(void);
 
 /* session.c */
 void session_peer(const struct ipc_peer *peer, int fd);

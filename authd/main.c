@@ -8,8 +8,8 @@
  *     next door, and over channels from master for smtpd, submitd, imap-login
  *     and pop3-login. Users and passwords come from the databases of
  *     postern_passdb and postern_userdb (authdb(5)), asked in order; slow hashes
- *     and PAM in auth-worker processes. A right password is remembered for a
- *     while, by a keyed hash.
+ *     in auth-hash processes, PAM in auth-worker processes. A right password is
+ *     remembered for a while, by a keyed hash.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within
@@ -29,8 +29,12 @@
  */
 #include "authd.h"
 #include "db_remote.h"
+#include "abuse.h"
 #include "db.h"
+#include "mechs.h"
+#include "oauth.h"
 #include "socks.h"
+#include "os/proc.h"
 #include <unistd.h>
 
 static struct authd state;
@@ -41,45 +45,37 @@ struct authd *authd(void) { return &state; }
 static const struct param rows[] = { AUTHD_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
 
-static int choose_mechs(struct err *err)
-{
-    struct str rest = str_from(state.conf.mechanisms), word;
-    while (str_token(&rest, ", \t", &word)) {
-        enum sasl_mech m = sasl_mech_by_name(word);
-        if (m == SASL_MECHS)
-            return err_set(err, ERR_CONFIG, "postern_auth_mechanisms: \"%.*s\" is not one of: plain, login", STR_FMT(word));
-        if (state.n_mechs == SASL_MECHS)
-            return err_set(err, ERR_CONFIG, "postern_auth_mechanisms: a mechanism is named twice");
-        state.mechs[state.n_mechs][0] = sasl_mech_name(m);
-        state.mechs[state.n_mechs++][1] = "plaintext";
-    }
-    return state.n_mechs > 0 ? 0 : err_set(err, ERR_CONFIG, "postern_auth_mechanisms: names no mechanism");
-}
-
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
+    const char *data = config_get(d->config, "data_directory", err);
+    if (data == NULL)
+        return -1;
+    abuse_open(data);
     state.private_instance = d->private_instance;
-    return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
+    state.cpus = proc_cpus();
+    return mechs_open(data, err) < 0 || oauth_open(d, err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
 
-static bool needs_worker(void)
+/* The first login shall not wait for a process to start. */
+static void warm_pools(void)
 {
-    bool needs = false;
-    for (size_t i = 0; i < db_passdbs()->n; i++)
-        needs |= db_passdbs()->rows[i].driver == db_pam() || db_passdbs()->rows[i].sample.n > 0;
-    return needs;
+    for (size_t i = 0; i < db_passdbs()->n; i++) {
+        if (db_passdbs()->rows[i].driver == db_pam())
+            pool_warm(POOL_PAM);
+        else if (db_passdbs()->rows[i].sample.n > 0)
+            pool_warm(POOL_HASH);
+    }
 }
 
 static void start(const struct daemon_ctx *d)
 {
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
-    state.penalty = penalty_new();
+    abuse_start();
     state.handover = handover_new();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
-    if (needs_worker())
-        pool_warm();
+    warm_pools();
 }
 
 static void on_peer(const struct ipc_peer *peer, int fd)
@@ -91,8 +87,9 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
-    case ROLE_WORKER: pool_add_worker(peer, fd); return;
     case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
+    case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
+    case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
     default: break;
     }
     log_warning("a peer of role %s has no business here", role_name((enum role)peer->role));
@@ -107,6 +104,7 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
 
 static void on_drain(void)
 {
+    abuse_stop();
     stream_drain_public();
     master_drain();
 }

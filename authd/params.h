@@ -16,7 +16,9 @@
     P(STR, userdb, "postern_userdb", "", 0, 0,                                                                                      \
       "Who users are once their password was right, in order: passwd-file, lmdb, static, prefetch, passwd, sql and ldap, written as in postern_passdb. Empty: each of postern_passdb says it of its own users, and passwd of those of pam.") \
     P(STR, mechanisms, "postern_auth_mechanisms", "plain login", 0, 0,                                                              \
-      "SASL mechanisms that authd offers: plain, login.")                                                                           \
+      "SASL mechanisms that authd offers: plain, login, scram-sha-256, scram-sha-1 (both with their -PLUS where TLS allows), xoauth2, oauthbearer, external, cram-md5.") \
+    P(BOOL, username_from_cert, "postern_auth_ssl_username_from_cert", "no", 0, 0,                                                  \
+      "The common name in a client's verified certificate is its user name, for SASL EXTERNAL.")                                   \
     P(STR, username_chars, "postern_auth_username_chars", AUTHD_USERNAME_CHARS, 0, 0,                                               \
       "Characters that a user name may have; empty: all.")                                                                          \
     P(STR, username_format, "postern_auth_username_format", "%Lu", 0, 0,                                                            \
@@ -29,18 +31,28 @@
       "Character of \"user*master\": log in as user with the password of a master user, of a database with master=yes. Empty: none.") \
     P(SECS, failure_delay, "postern_auth_failure_delay", "2s", 0, 5,                                                                \
       "How long the answer to a wrong password is held back; addresses that fail again wait longer.")                              \
+    P(UINT, guess_limit, "postern_auth_guess_limit", "300", 0, 1000000,                                                             \
+      "Most wrong passwords that are checked for one client address (IPv6: /64) in an hour, all services together; one in five of them is for users who are known there. 0: no limit.") \
+    P(UINT, network_guess_limit, "postern_auth_network_guess_limit", "1500", 0, 10000000,                                           \
+      "Most wrong passwords that are checked for one network (IPv4 /24, IPv6 /48) in an hour; 0: no limit.")                        \
+    P(STR, trusted_networks, "postern_auth_trusted_networks", "", 0, 0,                                                             \
+      "Addresses and networks, separated by commas, whose wrong passwords are not counted: a webmail server that limits guessing by itself.") \
     P(SECS, cache_ttl, "postern_auth_cache_ttl", "5m", 0, 86400,                                                                    \
       "How long a password that was right is known without asking the back end again; 0 turns the cache off.")                      \
     P(UINT, cache_size, "postern_auth_cache_size", "10000", 0, 10000000,                                                            \
       "Most users in the cache of passwords that were right.")                                                                      \
     P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000,                                                                \
-      "Most processes that verify passwords at once.")                                                  \
+      "Most processes that ask PAM at once.")                                                                                        \
     P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100,                                                            \
       "Most processes that ask one SQL or LDAP database at once.")                                                                  \
     P(STR, module_directory, "postern_module_directory", "", 0, 0,                                                                  \
       "Where the modules of databases (postern-pgsql.so ...) are; empty: next to the program.")                                     \
+    P(UINT, hash_limit, "postern_auth_hash_limit", "0", 0, 1000,                                                                    \
+      "Most processes that compute slow password hashes at once; 0: as many as there are processors.")                             \
     P(UINT, queue_limit, "postern_auth_queue_limit", "1000", 1, 100000,                                                             \
-      "Most checks that may wait for a worker; beyond it, logins get a temporary error.")                                           \
+      "Most checks that may wait for PAM, and as many for a hash; beyond it, logins get a temporary error, those of the busiest client network first.") \
+    P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \
+      "Let passwords in that are stored as MD5, MD5-CRYPT, SMD5, HMAC-MD5, PLAIN-MD4, PLAIN-MD5, LDAP-MD5 or DES-CRYPT.")             \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \
       "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain and the other variables of authdb(5).") \
     P(STR, mail_home, "postern_mail_home", "", 0, 0,                                                                                \

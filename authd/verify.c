@@ -65,7 +65,7 @@ static void ask_worker(struct verify *v, const struct scheme *scheme, void (*don
     struct arena *a = s->query->arena;
     struct pool_job *job = ARENA_NEW(a, struct pool_job);
     job->ask = (struct ipc_verify){ .backend = STR("hash"), .user = s->vars.user, .password = s->vars.password, .remote = s->vars.remote,
-                                    .service = s->vars.service, .scheme = str_dup(a, scheme->name), .verifier = str_dup(a, scheme->data) };
+                                    .service = s->vars.service, .scheme = str_dup(a, scheme->label), .verifier = str_dup(a, scheme->data) };
     job->done = done;
     job->arg = v;
     v->job = job;
@@ -91,6 +91,11 @@ void verify_start(struct verify *v)
 {
     struct scheme scheme = scheme_split(v->step->stored);
     v->job = NULL;
+    scheme.user = v->step->vars.user;
+    if (scheme_is_weak(&scheme) && !authd()->conf.allow_weak_schemes) {
+        settle(v, VERDICT_MISMATCH, "a weak password scheme is refused (postern_auth_allow_weak_schemes = yes lets it in)");
+        return;
+    }
     switch (scheme_kind(&scheme)) {
     case SCHEME_CHEAP:
         switch (scheme_verify(&scheme, v->step->vars.password)) {

@@ -34,6 +34,7 @@ struct child {
     pid_t pid;
     uint64_t id;
     uint64_t needed_by;         /* on demand: the only one it is introduced to */
+    bool given_up;              /* killed because that one asked for it */
     struct service_state *service;
     struct chan *control;
     int64_t started;
@@ -273,12 +274,27 @@ static void on_need(struct child *c, enum role role)
     }
 }
 
+/* Only of those that were started for c. */
+static void on_give_up(const struct child *c, uint64_t peer_id)
+{
+    LIST_EACH(it, &all.children) {
+        struct child *o = container_of(it, struct child, node);
+        if (o->id != peer_id || o->needed_by != c->id || o->given_up)
+            continue;
+        o->given_up = true;
+        log_warning("service %s: pid %ld does not answer: killed", o->service->plan.name, (long)o->pid);
+        (void)kill(-o->pid, SIGKILL);
+    }
+}
+
 static void on_control(struct chan *ch, enum ipc_type type, uint32_t id, void *msg)
 {
     struct child *c = chan_user(ch);
     (void)id;
     if (type == IPC_NEED) {
         on_need(c, (enum role)((struct ipc_need *)msg)->role);
+    } else if (type == IPC_GIVE_UP) {
+        on_give_up(c, ((struct ipc_give_up *)msg)->peer_id);
     } else if (type == IPC_HELLO && ((struct ipc_hello *)msg)->schema_hash != ipc_schema_hash()) {
         log_error("%s/%s is of another build than master: install all programs together", all.conf.program_dir, c->service->plan.program);
         (void)kill(c->pid, SIGKILL);
@@ -315,7 +331,7 @@ static void log_end(const struct child *c, int status, bool young)
     char path[1024];
     struct buf what = { 0 };
     struct service_state *s = c->service;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (c->given_up || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
         return;
     program_path(s, path, sizeof path);
     proc_describe_status(status, &what);
@@ -354,7 +370,7 @@ static void on_end(struct child *c, int status)
 {
     struct service_state *s = c->service;
     bool young = clock_mono_ms() - c->started < YOUNG_MS && !c->draining;
-    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool clean = c->given_up || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
     log_end(c, status, young);
     /* What it forked ends with the system, and with nothing else. */
     if (all.phase > 0)

@@ -16,7 +16,8 @@
       "Services of the mailbox half that run without a line in master.cf: auth imap imaps pop3 pop3s dovecot-lmtp.") \
     P(UINT, processes, "postern_service_processes", "2", 1, 64, "Processes of each network service.")           \
     P(UINT, actor_limit, "postern_actor_limit", "50", 1, 10000, "Most processes that act as users at once.")    \
-    P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000, "Most processes that verify passwords at once.") \
     P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100, "Most processes that ask one SQL or LDAP database at once.") \
+    P(UINT, worker_limit, "postern_auth_worker_limit", "8", 1, 1000, "Most processes that ask PAM at once.") \
+    P(UINT, hash_limit, "postern_auth_hash_limit", "0", 0, 1000, "Most processes that compute slow password hashes at once; 0: as many as there are processors.") \
     P(SECS, stop_grace, "postern_stop_grace", "5s", 1, 3600, "Time that sessions have to finish when the system stops.")
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
 #include "daemon/auth_listen.h"
+#include "os/proc.h"
 #include "spawn.h"
 
 enum kind { DOES_ROLE, DONE_INSIDE, TRANSPORT, SPAWNS, NOT_SERVED };
@@ -47,7 +48,9 @@ static const struct command { const char *name; enum kind kind; enum role role; 
     { "authd", DOES_ROLE, ROLE_AUTHD, "", "authd" },
     { "auth-worker", DOES_ROLE, ROLE_WORKER, "", "auth-worker" },
     { "auth-db", DOES_ROLE, ROLE_AUTHDB, "", "auth-db" },
+    { "auth-hash", DOES_ROLE, ROLE_HASH, "", "auth-hash" },
     { "resolver", DOES_ROLE, ROLE_RESOLVER, "", "resolver" },
+    { "keys", DOES_ROLE, ROLE_KEYS, "", "keys" },
     { "lookup", DOES_ROLE, ROLE_LOOKUP, "", "lookup" },
     { "broker", DOES_ROLE, ROLE_BROKER, "", "broker" },
     { "logd", DOES_ROLE, ROLE_LOG, "", "logd" },
@@ -61,11 +64,13 @@ static const struct command { const char *name; enum kind kind; enum role role; 
 static const struct { const char *name, *command; const char *sockets[2]; } builtin[] = {
     { "log", "logd", { NULL } },
     { "broker", "broker", { NULL } },
+    { "keys", "keys", { NULL } },
     { "resolver", "resolver", { NULL } },
     { "lookup", "lookup", { NULL } },
     { "auth", "authd", { NULL } },
     { "auth-worker", "auth-worker", { NULL } },
     { "auth-db", "auth-db", { NULL } },
+    { "auth-hash", "auth-hash", { NULL } },
     { "bounce", "deliver-bounce", { NULL } },
     { "out", "deliver-out", { NULL } },
     { "router", "deliver-router", { NULL } },
@@ -120,6 +125,8 @@ static uint32_t processes_of(enum role role, const struct master_conf *conf)
     /* authd keeps to the limit of each database by itself. */
     if (role == ROLE_AUTHDB)
         return conf->auth_db_processes * 32;
+    if (role == ROLE_HASH)
+        return conf->hash_limit > 0 ? conf->hash_limit : proc_cpus();
     return role_row(role)->start == START_SERVICE ? conf->processes : 1;
 }
 

@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     const struct param_table params = smtpsrv_params();
     const struct role_ops roles[] = {
         { .role = ROLE_SMTPD, .params = &params, .conf = host_conf(), .before_drop = open_smtpd, .start = host_start, .on_client = host_on_client,
-          .max_clients = 2000, .on_peer = host_on_peer, .on_drain = host_on_drain, .idle = host_idle },
+          .max_clients = 2000, .on_peer = host_on_peer, .keys = daemon_keys, .on_drain = host_on_drain, .idle = host_idle },
         { .role = ROLE_LMTPD, .params = &params, .conf = host_conf(), .before_drop = open_lmtpd, .start = host_start, .on_client = host_on_client,
           .max_clients = 2000, .on_peer = host_on_peer, .on_drain = host_on_drain, .idle = host_idle },
     };

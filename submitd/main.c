@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     const struct param_table params = smtpsrv_params();
     const struct role_ops roles[] = {
         { .role = ROLE_SUBMITD, .params = &params, .conf = host_conf(), .before_drop = open_submitd, .start = host_start, .on_client = host_on_client,
-          .max_clients = 2000, .on_peer = host_on_peer, .on_drain = host_on_drain, .idle = host_idle },
+          .max_clients = 2000, .on_peer = host_on_peer, .keys = daemon_keys, .on_drain = host_on_drain, .idle = host_idle },
     };
     return daemon_main(argc, argv, "submitd", roles, N_ELEMS(roles));
 }

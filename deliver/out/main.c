@@ -63,7 +63,7 @@ static void start(const struct daemon_ctx *d)
 static bool is_idle(void) { return orders_idle() && pool_idle(); }
 
 static const struct role_ops roles[] = {
-    { .role = ROLE_OUT, .before_drop = before_drop, .start = start, .on_peer = on_peer, .on_drain = pool_drain, .idle = is_idle },
+    { .role = ROLE_OUT, .before_drop = before_drop, .start = start, .on_peer = on_peer, .keys = daemon_keys, .on_drain = pool_drain, .idle = is_idle },
 };
 
 int main(int argc, char **argv) { return daemon_main(argc, argv, "smtp", roles, N_ELEMS(roles)); }

@@ -168,6 +168,8 @@ static void begin(int fd, struct start *s)
     l->pump = pump_new(fd, self.ctx[s->proto], pair[0], deadline_in((int64_t)self.conf.handshake_timeout * 1000), &ops, l);
     if (l->pump == NULL)
         link_free(l);
+    else
+        pump_begin(l->pump);
 }
 
 static uint32_t numeric(const struct sockaddr_storage *from, char *out, size_t cap)
@@ -288,7 +290,7 @@ static bool idle(void) { return self.n_links == 0; }
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_TLS, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_client = on_client, .on_peer = on_peer, .idle = idle },
+        { .role = ROLE_TLS, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_client = on_client, .on_peer = on_peer, .keys = daemon_keys, .idle = idle },
     };
     return daemon_main(argc, argv, "tls-proxy", roles, N_ELEMS(roles));
 }

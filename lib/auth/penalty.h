@@ -14,15 +14,18 @@
 #define AUTH_PENALTY_H
 #include "base/str.h"
 
-enum { PENALTY_LEVEL_MAX = 4, PENALTY_QUIET_MS = 60000, PENALTY_ADDRESSES_MAX = 50000 };
+enum { PENALTY_LEVEL_MAX = 4, PENALTY_QUIET_MS = 60000, PENALTY_ADDRESSES_MAX = 50000, PENALTY_NO_MARK = 0 };
 
 struct penalty;
 struct penalty *penalty_new(void);
 void penalty_free(struct penalty *p);
 /* Milliseconds that a request from this address waits; at most cap. An address that does not parse has none. */
 int64_t penalty_get(struct penalty *p, struct str address, int64_t now, int64_t cap);
-/* A wrong password; mark: a hash of user and password. */
+/* A wrong password; mark: a hash of user and password, or PENALTY_NO_MARK: it counts in any case. */
 void penalty_failed(struct penalty *p, struct str address, uint64_t mark, int64_t now);
+/* Was this one of the last wrong passwords of the address? */
+bool penalty_repeated(struct penalty *p, struct str address, uint64_t mark);
 void penalty_passed(struct penalty *p, struct str address);
+void penalty_clear(struct penalty *p);
 size_t penalty_count(const struct penalty *p);
 #endif

@@ -94,6 +94,8 @@ static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *ms
             broker_client_peer(peer, fd);
         else if (peer->role == ROLE_LOOKUP && self.ctx.role != ROLE_LOOKUP)
             lookup_client_peer(peer, fd);
+        else if (peer->role == ROLE_KEYS && self.ops->keys != NULL)
+            self.ops->keys(&self.ctx, peer, fd);
         else if (self.ops->on_peer != NULL)
             self.ops->on_peer(peer, fd);
         else
@@ -115,6 +117,13 @@ static void join_master(void)
     self.control = chan_new(DAEMON_FD_CONTROL, self.ctx.role, ROLE_MASTER, &control_ops, NULL);
     struct ipc_hello hello = { .schema_hash = ipc_schema_hash(), .pid = (uint32_t)getpid() };
     (void)chan_send(self.control, IPC_HELLO, 0, &hello);
+}
+
+void daemon_give_up(uint64_t peer_id)
+{
+    struct ipc_give_up msg = { .peer_id = peer_id };
+    if (self.control != NULL)
+        (void)chan_send(self.control, IPC_GIVE_UP, 0, &msg);
 }
 
 void daemon_need(enum role role)
@@ -232,8 +241,11 @@ static int prepare(const struct daemon_options *o, const struct role_ops *roles,
     log_set_verbose(o->verbose);
     set_limits();
     loop_init();
-    loop_on_lag(log_lag);
+    if (!self.ops->blocks)
+        loop_on_lag(log_lag);
     broker_client_init(&self.ctx);
+    if (self.ops->keys != NULL)
+        self.ops->keys(&self.ctx, NULL, -1);
     if (self.ops->before_drop != NULL && self.ops->before_drop(&self.ctx, err) != 0)
         return -1;
     struct sandbox_report report;

@@ -58,10 +58,14 @@ struct role_ops {
     unsigned max_clients;
     /* master introduced a peer. Take fd: make a chan of it (daemon_chan) or a byte stream. On the loop's stack. */
     void (*on_peer)(const struct ipc_peer *peer, int fd);
+    /* daemon_keys for a role with TLS: private keys are the keys role's, and contexts read certificates alone. */
+    void (*keys)(const struct daemon_ctx *d, const struct ipc_peer *peer, int fd);
     /* SIGTERM or DRAIN: stop starting work. The skeleton has closed the listeners; it exits when daemon_idle() is true. */
     void (*on_drain)(void);
     /* Nothing left to finish? NULL = no clients. */
     bool (*idle)(void);
+    /* What it is for blocks: a turn of the loop that takes long is no news. */
+    bool blocks;
 };
 
 /* Never returns to main's caller with work left; the return value is the exit status. */
@@ -92,8 +96,12 @@ enum { DAEMON_LOOKUP_FOUND, DAEMON_LOOKUP_NONE, DAEMON_LOOKUP_TEMP };
 int daemon_lookup(uint32_t table, struct str key, struct arena *a, struct str *ret_value, struct err *err);
 /* Ask master for a process of that role (it introduces the peer, through on_peer). */
 void daemon_need(enum role role);
+/* That one, started for us, does not answer: master kills it. */
+void daemon_give_up(uint64_t peer_id);
 /* A chan with the peer's identity set. */
 struct chan *daemon_chan(const struct ipc_peer *peer, int fd, const struct chan_ops *ops, void *user);
+/* For role_ops.keys only. */
+void daemon_keys(const struct daemon_ctx *d, const struct ipc_peer *peer, int fd);
 /* End this process in good order, as DRAIN would. */
 void daemon_drain(void);
 #endif

@@ -20,5 +20,6 @@
     P(STR, hub_user, "postern_hub_user", "postern-hub", 0, 0, "User of the hub.")                                \
     P(STR, auth_user, "postern_auth_user", "postern-auth", 0, 0, "User of authd and its workers.")               \
     P(STR, lookup_user, "postern_lookup_user", "postern-lookup", 0, 0, "User of the lookup role.")               \
-    P(STR, dns_user, "postern_dns_user", "postern-dns", 0, 0, "User of the resolver.")
+    P(STR, dns_user, "postern_dns_user", "postern-dns", 0, 0, "User of the resolver.")                           \
+    P(STR, keys_user, "postern_keys_user", "postern-keys", 0, 0, "User of the process that keeps private keys.")
 #endif

@@ -51,7 +51,7 @@ struct role_row {
     const char *sentence;
 };
 
-/* NULL: the role has no process (TOOL, KEYS). */
+/* NULL: the role has no process (TOOL). */
 const struct role_row *role_row(enum role role);
 /* May master make a channel between the two? Symmetric. */
 bool role_may_talk(enum role a, enum role b);

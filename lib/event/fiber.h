@@ -5,9 +5,9 @@
  * A function whose comment says WAITS may let other fibers run. Shared state
  * changes only between waits; what must hold across one is held by an object
  * released by a cleanup. A wait between no_wait_begin() and no_wait_end()
- * (LMDB transaction, iteration over a shared table, OpenSSL callback) is a bug
- * and asserts. Deadlines are absolute monotonic times (deadline_in()), capped
- * by the fiber's own (fiber_set_deadline).
+ * (LMDB transaction, iteration over a shared table) is a bug and asserts.
+ * Below OpenSSL's frames only tls_sign() waits. Deadlines are absolute
+ * monotonic times (deadline_in()), capped by the fiber's own.
  *
  * Never on a fiber: NSS, getaddrinfo, regcomp/regexec, dlopen, database
  * clients, crypt: see offload.h.

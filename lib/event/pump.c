@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/pump.h"
 #include "base/buf.h"
+#include "event/fiber.h"
 #include "event/tls_session.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,11 +19,13 @@ struct pump {
     struct buf to_plain, to_tls;        /* only what the other side did not take */
     struct timer handshake_timer;
     struct deferred again;
+    struct fiber *shaker;               /* inside the handshake, which may wait for a signature */
     const struct pump_ops *ops;
     void *user;
     uint64_t bytes_in, bytes_out;
     int64_t last_active;
     bool secure, closed;
+    bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
     bool plain_told;                    /* of the end of the TLS side */
     bool read_wants_out, write_wants_in;/* TLS may write to read, and read to write */
@@ -70,8 +73,17 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
     (void)setsockopt(tls_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
     timer_set(&p->handshake_timer, handshake_deadline, too_slow);
-    watch_start(&p->on_tls, tls_fd, EPOLLIN, tls_event);
     return p;
+}
+
+static void release(struct pump *p)
+{
+    tls_free(p->tls);
+    (void)close(p->tls_fd);
+    (void)close(p->plain_fd);
+    buf_done(&p->to_plain);
+    buf_done(&p->to_tls);
+    free(p);
 }
 
 void pump_free(struct pump *p)
@@ -82,12 +94,12 @@ void pump_free(struct pump *p)
     watch_stop(&p->on_plain);
     timer_cancel(&p->handshake_timer);
     loop_defer_cancel(&p->again);
-    tls_free(p->tls);
-    (void)close(p->tls_fd);
-    (void)close(p->plain_fd);
-    buf_done(&p->to_plain);
-    buf_done(&p->to_tls);
-    free(p);
+    if (p->shaker == NULL) {
+        release(p);
+        return;
+    }
+    p->freed = p->closed = true;
+    fiber_cancel(p->shaker);
 }
 
 int64_t pump_last_active(const struct pump *p) { return p->last_active; }
@@ -183,18 +195,65 @@ static bool from_plain(struct pump *p)
     return true;
 }
 
-static bool handshake_done(struct pump *p)
+static void secured(struct pump *p)
 {
-    struct err err;
-    switch (tls_handshake(p->tls, &err)) {
-    case TLS_WANT_READ: watch_start(&p->on_tls, p->tls_fd, EPOLLIN, tls_event); return false;
-    case TLS_WANT_WRITE: watch_start(&p->on_tls, p->tls_fd, EPOLLOUT, tls_event); return false;
-    case TLS_CLOSED: case TLS_FAILED: stop(p, &err); return false;
-    case TLS_DONE: break;
-    }
     p->secure = true;
     timer_cancel(&p->handshake_timer);
-    return true;
+    /* The rest follows at the end of the turn: the callback may free the pump. */
+    loop_defer(&p->again, again_event);
+    watch_stop(&p->on_tls);
+    p->ops->on_secure(p, p->user, tls_session_info(p->tls));
+}
+
+static void shaker_gone(void *arg)
+{
+    struct pump *p = arg;
+    p->shaker = NULL;
+    if (p->freed)
+        release(p);
+}
+
+/* WAITS. As far as the handshake gets with what has arrived. */
+static void shake(void *arg)
+{
+    struct pump *p = arg;
+    struct cleanup gone;
+    struct err err;
+    p->shaker = fiber_current();
+    cleanup_push(&gone, shaker_gone, p);
+    enum tls_io got = tls_handshake(p->tls, &err);
+    bool over = p->closed, freed = p->freed;
+    cleanup_pop(&gone, true);
+    if (freed || over)
+        return;
+    switch (got) {
+    case TLS_WANT_READ: watch_start(&p->on_tls, p->tls_fd, EPOLLIN, tls_event); break;
+    case TLS_WANT_WRITE: watch_start(&p->on_tls, p->tls_fd, EPOLLOUT, tls_event); break;
+    case TLS_CLOSED: case TLS_FAILED: stop(p, &err); break;
+    case TLS_DONE: secured(p); break;
+    }
+}
+
+static void shake_later(struct pump *p)
+{
+    if (p->shaker != NULL) {
+        watch_stop(&p->on_tls);     /* it watches again when it has its signature */
+        return;
+    }
+    p->shaker = fiber_start("TLS handshake", shake, p);
+    if (p->shaker != NULL)
+        return;
+    struct err err;
+    (void)err_set(&err, ERR_TEMP, "too many TLS handshakes at once");
+    stop(p, &err);
+}
+
+void pump_begin(struct pump *p)
+{
+    if (fiber_current() != NULL)
+        shake(p);
+    else
+        watch_start(&p->on_tls, p->tls_fd, EPOLLIN, tls_event);
 }
 
 /* Watch exactly what the next step needs. */
@@ -234,12 +293,8 @@ static void carry(struct pump *p)
 
 static void step(struct pump *p)
 {
-    if (p->secure) {
+    if (p->secure)
         carry(p);
-    } else if (handshake_done(p)) {
-        /* The rest follows at the end of the turn: the callback may free the pump. */
-        loop_defer(&p->again, again_event);
-        watch_stop(&p->on_tls);
-        p->ops->on_secure(p, p->user, tls_session_info(p->tls));
-    }
+    else
+        shake_later(p);
 }

@@ -7,7 +7,8 @@
  * costs its OpenSSL session. It parses nothing. When one side ends, what is
  * under way is delivered, the other side is told, and the pump closes when
  * both are done or one fails. A side that does not take its data stops the
- * other from being read.
+ * other from being read. The handshake runs on a fiber, since it may wait for
+ * a signature; freeing the pump meanwhile ends that wait.
  */
 #ifndef EVENT_PUMP_H
 #define EVENT_PUMP_H
@@ -23,8 +24,10 @@ struct pump_ops {
     void (*on_closed)(struct pump *p, void *user, const struct err *err);
 };
 
-/* Takes both descriptors (nonblocking). TLS server side on tls_fd. NULL: no memory; then both are closed. */
+/* Takes both descriptors (nonblocking). TLS server side on tls_fd. NULL: no memory; then both are closed. Nothing happens before pump_begin(). */
 struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user);
+/* On a fiber: WAITS, with the handshake at once, and calls back, so that p may be gone afterwards. Else it waits for the client. Once. */
+void pump_begin(struct pump *p);
 /* Closes both sides. NULL is fine. */
 void pump_free(struct pump *p);
 /* Monotonic time of the last byte in either direction. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/tls.h"
 #include "base/arena.h"
+#include "event/tls_pem.h"
 #include "event/tls_session.h"
 #include "event/tls_sign.h"
+#include "event/tls_ticket.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -57,26 +60,57 @@ static int set_versions(SSL_CTX *ctx, const char *least, struct err *err)
     return err_set(err, ERR_CONFIG, "unknown TLS protocol version \"%s\"; use TLSv1.2 or TLSv1.3", name);
 }
 
-static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
+/* The first certificate is the own one, the others are its chain. */
+static bool use_chain(SSL_CTX *ctx, BIO *in)
 {
-    if (key == NULL || *key == '\0')
-        key = cert;
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
-        (void)ssl_err(err, ERR_CONFIG, cert);
-        return err_prefix(err, "cannot load the certificate chain");
+    X509 *own = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL), *next;
+    bool ok = own != NULL && SSL_CTX_use_certificate(ctx, own) == 1 && SSL_CTX_clear_chain_certs(ctx) == 1;
+    X509_free(own);
+    while (ok && (next = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+        ok = SSL_CTX_add0_chain_cert(ctx, next) == 1;
+        if (!ok)
+            X509_free(next);
     }
+    /* The end of the file is an error of its own, and no failure. */
+    if (ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+        ERR_clear_error();
+    return ok && ERR_peek_error() == 0;
+}
+
+static int load_chain(SSL_CTX *ctx, const char *file, struct err *err)
+{
+    struct buf text = { 0 };
+    int rc = tls_pem_read(file, &text, err);
+    BIO *in = rc != 0 || text.n > TLS_PEM_MAX ? NULL : BIO_new_mem_buf(text.n == 0 ? "" : text.p, (int)text.n);
+    ERR_clear_error();
+    if (rc == 0 && (in == NULL || !use_chain(ctx, in)))
+        rc = ssl_err(err, ERR_CONFIG, file);
+    BIO_free(in);
+    buf_done(&text);
+    return rc == 0 ? 0 : err_prefix(err, "cannot load the certificate chain");
+}
+
+/* The private key, where it is not kept apart. */
+static int load_private(SSL_CTX *ctx, const char *key, struct err *err)
+{
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
         (void)ssl_err(err, ERR_CONFIG, key);
         return err_prefix(err, "cannot load the private key");
     }
-    if (SSL_CTX_check_private_key(ctx) != 1)
-        return ssl_err(err, ERR_CONFIG, key);
-    EVP_PKEY *detour = tls_key_detour(SSL_CTX_get0_privatekey(ctx));
+    return SSL_CTX_check_private_key(ctx) == 1 ? 0 : ssl_err(err, ERR_CONFIG, key);
+}
+
+static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
+{
+    if (key == NULL || *key == '\0')
+        key = cert;
+    bool apart = tls_keys_are_apart();
+    if (load_chain(ctx, cert, err) < 0 || (!apart && load_private(ctx, key, err) < 0))
+        return -1;
+    EVP_PKEY *detour = tls_key_detour(apart ? X509_get0_pubkey(SSL_CTX_get0_certificate(ctx)) : SSL_CTX_get0_privatekey(ctx));
     bool ok = detour != NULL && SSL_CTX_use_PrivateKey(ctx, detour) == 1;
     EVP_PKEY_free(detour);
-    if (!ok)
-        return ssl_err(err, ERR_CONFIG, key);
-    return 0;
+    return ok ? 0 : ssl_err(err, ERR_CONFIG, apart ? cert : key);
 }
 
 static int set_alpn(struct tls_ctx *t, const char *name, struct err *err)
@@ -145,9 +179,9 @@ static int fill_server(struct tls_ctx *t, const struct tls_server_conf *conf, st
     const char *service = conf->service == NULL ? "" : conf->service;
     unsigned char id[SSL_MAX_SID_CTX_LENGTH] = { 0 };
     memcpy(id, service, MIN(strlen(service), sizeof id));
-    /* The ticket key is the context's own random one; the id keeps tickets apart even if it is shared. */
-    if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1)
-        return ssl_err(err, ERR_TEMP, "session id context");
+    /* Ticket keys are the process's; the id keeps tickets of its services apart. */
+    if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1 || !tls_ticket_use(t->ctx))
+        return ssl_err(err, ERR_TEMP, "session tickets");
     (void)SSL_CTX_set_num_tickets(t->ctx, 1);
     if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0 ||
         set_alpn(t, conf->alpn, err) < 0)

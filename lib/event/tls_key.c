@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * tls_key.c - public keys whose sign operation is tls_sign().
+ * tls_key.c - public RSA and EC keys whose sign operation is tls_sign().
  *
  * RSA_METHOD and EC_KEY_METHOD are OpenSSL's way to say so without a provider;
  * OpenSSL 3 calls them deprecated, so no other file uses them. A key with a
@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 static CRYPTO_ONCE made = CRYPTO_ONCE_STATIC_INIT;
 static RSA_METHOD *rsa_method;
@@ -51,10 +52,7 @@ static void free_key(void *parent, void *p, CRYPTO_EX_DATA *ad, int slot, long a
 {
     struct tls_key *key = p;
     (void)parent, (void)ad, (void)slot, (void)argl, (void)argp;
-    if (key == NULL)
-        return;
-    EVP_PKEY_free(key->pkey);
-    free(key);
+    tls_key_release(key);
 }
 
 static void make_methods(void)
@@ -71,22 +69,50 @@ static void make_methods(void)
         EC_KEY_METHOD_set_sign(ec_method, ec_sign, NULL, NULL);
 }
 
-static struct tls_key *hold(EVP_PKEY *pkey)
+struct tls_key *tls_key_hold(EVP_PKEY *pkey)
 {
     struct tls_key *key = xcalloc(1, sizeof *key);
+    if (!tls_key_id(pkey, key->id)) {
+        free(key);
+        return NULL;
+    }
     (void)EVP_PKEY_up_ref(pkey);
     key->pkey = pkey;
     return key;
 }
 
+void tls_key_release(struct tls_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pkey);
+    free(key);
+}
+
+/* The public half alone; of an RSA-PSS key with what it restricts itself to. */
+static RSA *rsa_public(EVP_PKEY *pkey)
+{
+    unsigned char *der = NULL;
+    int n = i2d_PUBKEY(pkey, &der);
+    const unsigned char *at = der;
+    EVP_PKEY *public = n > 0 ? d2i_PUBKEY(NULL, &at, n) : NULL;
+    RSA *rsa = public == NULL ? NULL : EVP_PKEY_get1_RSA(public);
+    EVP_PKEY_free(public);
+    OPENSSL_free(der);
+    return rsa;
+}
+
 static EVP_PKEY *detour_rsa(EVP_PKEY *pkey)
 {
-    const RSA *have = EVP_PKEY_get0_RSA(pkey);
-    RSA *rsa = have == NULL ? NULL : RSAPublicKey_dup(have);
+    int type = EVP_PKEY_is_a(pkey, "RSA-PSS") == 1 ? EVP_PKEY_RSA_PSS : EVP_PKEY_RSA;
+    struct tls_key *key = tls_key_hold(pkey);
+    RSA *rsa = key == NULL ? NULL : rsa_public(pkey);
     EVP_PKEY *out = EVP_PKEY_new();
-    if (rsa != NULL && out != NULL && RSA_set_method(rsa, rsa_method) == 1 && RSA_set_ex_data(rsa, rsa_slot, hold(pkey)) == 1 &&
-        EVP_PKEY_assign_RSA(out, rsa) == 1)
+    if (rsa == NULL || RSA_set_method(rsa, rsa_method) != 1 || RSA_set_ex_data(rsa, rsa_slot, key) != 1) {
+        tls_key_release(key);
+    } else if (out != NULL && EVP_PKEY_assign(out, type, rsa) == 1) {
         return out;
+    }
     RSA_free(rsa);
     EVP_PKEY_free(out);
     return NULL;
@@ -105,11 +131,14 @@ static EC_KEY *ec_public(const EC_KEY *have)
 static EVP_PKEY *detour_ec(EVP_PKEY *pkey)
 {
     const EC_KEY *have = EVP_PKEY_get0_EC_KEY(pkey);
-    EC_KEY *ec = have == NULL ? NULL : ec_public(have);
+    struct tls_key *key = have == NULL ? NULL : tls_key_hold(pkey);
+    EC_KEY *ec = key == NULL ? NULL : ec_public(have);
     EVP_PKEY *out = EVP_PKEY_new();
-    if (ec != NULL && out != NULL && EC_KEY_set_method(ec, ec_method) == 1 && EC_KEY_set_ex_data(ec, ec_slot, hold(pkey)) == 1 &&
-        EVP_PKEY_assign_EC_KEY(out, ec) == 1)
+    if (ec == NULL || EC_KEY_set_method(ec, ec_method) != 1 || EC_KEY_set_ex_data(ec, ec_slot, key) != 1) {
+        tls_key_release(key);
+    } else if (out != NULL && EVP_PKEY_assign_EC_KEY(out, ec) == 1) {
         return out;
+    }
     EC_KEY_free(ec);
     EVP_PKEY_free(out);
     return NULL;
@@ -117,9 +146,9 @@ static EVP_PKEY *detour_ec(EVP_PKEY *pkey)
 
 EVP_PKEY *tls_key_detour(EVP_PKEY *pkey)
 {
-    bool rsa = EVP_PKEY_is_a(pkey, "RSA") == 1, ec = EVP_PKEY_is_a(pkey, "EC") == 1;
+    bool rsa = EVP_PKEY_is_a(pkey, "RSA") == 1 || EVP_PKEY_is_a(pkey, "RSA-PSS") == 1, ec = EVP_PKEY_is_a(pkey, "EC") == 1;
     if (!rsa && !ec)
-        return EVP_PKEY_up_ref(pkey) == 1 ? pkey : NULL;
+        return tls_key_detour_ed(pkey);
     if (CRYPTO_THREAD_run_once(&made, make_methods) != 1 || rsa_method == NULL || ec_method == NULL || rsa_slot < 0 || ec_slot < 0)
         return NULL;
     return rsa ? detour_rsa(pkey) : detour_ec(pkey);

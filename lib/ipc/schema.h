@@ -25,6 +25,7 @@
 #include "ipc/schema_login.h"
 #include "ipc/schema_auth.h"
 #include "ipc/schema_help.h"
+#include "ipc/schema_keys.h"
 #include "ipc/schema_tool.h"
 
 #define IPC_MESSAGES(M)     \
@@ -35,5 +36,6 @@
     IPC_LOGIN_MESSAGES(M)   \
     IPC_AUTH_MESSAGES(M)    \
     IPC_HELP_MESSAGES(M)    \
+    IPC_KEYS_MESSAGES(M)    \
     IPC_TOOL_MESSAGES(M)
 #endif

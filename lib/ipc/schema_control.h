@@ -17,6 +17,9 @@
 #define IPC_MSG_NEED(F, T)                                                         \
     F(T, U32, role, 0, "a process of this role is wanted: master starts one, within its limits, and introduces it")
 
+#define IPC_MSG_GIVE_UP(F, T)                                                      \
+    F(T, U64, peer_id, 0, "a process that was started for the sender and does not answer: master kills it")
+
 #define IPC_MSG_BUSY(F, T)                                                         \
     F(T, U32, sessions, 0, "sessions or jobs in work, for master's limits")        \
     F(T, BOOL, full, 0, "takes no more connections at this time")
@@ -28,6 +31,7 @@
     M(HELLO, hello, ROLES_ANY, ROLE_BIT(MASTER))                       \
     M(PEER, peer, ROLE_BIT(MASTER), ROLES_ANY)                         \
     M(NEED, need, ROLES_ANY, ROLE_BIT(MASTER))                         \
+    M(GIVE_UP, give_up, ROLES_ANY, ROLE_BIT(MASTER))                   \
     M(BUSY, busy, ROLES_ANY, ROLE_BIT(MASTER))                         \
     M(DRAIN, drain, ROLE_BIT(MASTER), ROLES_ANY)
 #endif

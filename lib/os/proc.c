@@ -2,6 +2,7 @@
 #include "os/proc.h"
 #include "base/num.h"
 #include <dirent.h>
+#include <sched.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -90,4 +91,11 @@ int proc_check_no_dirs(int from, struct err *err)
     }
     (void)closedir(d);
     return rc;
+}
+
+unsigned proc_cpus(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n > 0 ? (unsigned)n : 1;
 }

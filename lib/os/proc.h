@@ -23,6 +23,8 @@ struct proc_plan {
 
 /* The pid, or -1 and *err. A child that cannot execute exits with status 127. */
 pid_t proc_start(const struct proc_plan *plan, struct err *err);
+/* Processors that this process may run on; at least 1. Before a sandbox. */
+unsigned proc_cpus(void);
 /* "exit status 1" or "killed by signal 9", as Postfix's log line has it. */
 void proc_describe_status(int status, struct buf *out);
 /*

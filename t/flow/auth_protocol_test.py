@@ -200,8 +200,8 @@ def change(i):
 
 def worker_killed(i):
     a = Auth(i)
-    pids = wait_until(lambda: i.pids_of('auth-worker'), 5)
-    ok(pids, 'there is an auth-worker')
+    pids = wait_until(lambda: i.pids_of('auth-hash'), 5)
+    ok(pids, 'there is an auth-hash')
     for pid in pids or []:
         os.kill(pid, signal.SIGSTOP)
     a.auth(1, plain('bob', PASSWORD['bob']), rip='203.0.113.9')

@@ -43,7 +43,7 @@ def zygotes(i):
 
 def helpers(i):
     m = i.imap('alice')
-    for program in ('imap-login', 'pop3-login', 'authd', 'auth-worker', 'hub'):
+    for program in ('imap-login', 'pop3-login', 'authd', 'auth-worker', 'auth-hash', 'hub'):
         for pid in i.pids_of(program):
             os.kill(pid, signal.SIGKILL)
     ok(m.noop()[0] == 'OK', 'a session outlives login, authd, worker and hub')

@@ -19,7 +19,7 @@ IN_CHROOT = subprocess.run(['unshare', '-U', 'true'], stderr=subprocess.DEVNULL,
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 ALL = {'broker', 'log', 'smtpd', 'lmtpd', 'submitd', 'pickup', 'qmgr', 'out', 'bounce', 'router', 'actor', 'tls', 'login',
-       'session', 'hub', 'authd', 'auth-worker', 'lookup', 'resolver',
+       'session', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys',
        'user'}     # what a session becomes
 WAITS_AS_ROOT = {'actor', 'session'}
 FILES = {'broker', 'router', 'lookup', 'auth-worker', 'authd'}

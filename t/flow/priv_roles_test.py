@@ -21,7 +21,7 @@ from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 PROGRAMS = ['master', 'broker', 'logd', 'smtpd', 'submitd', 'pickup', 'qmgr', 'deliver-out', 'deliver-bounce', 'deliver-router',
-            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'lookup', 'resolver']
+            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'auth-hash', 'lookup', 'resolver', 'keys']
 ALICE, EVE = 12345, 12346
 CAPS = {'-': 0, 'SETUID SETGID': 1 << 6 | 1 << 7}
 MASTER_CF = """127.0.0.1:%d inet n - n - - smtpd
@@ -212,7 +212,7 @@ def main():
         ok(started.returncode == 0 and 'does not run' not in started.stdout, 'the system starts as root, with every program', started.stdout)
         time.sleep(2)
         found = processes(toys)
-        expected = set(table) - {'master', 'actor', 'auth-worker'}
+        expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash'}
         missing = expected - {role for role, _ in found}
         ok(not missing, 'a process of every role runs: ' + ', '.join(sorted({r for r, _ in found})), 'missing: %s\n%s' % (missing, toys.log()[-3000:]))
         for role in sorted({r for r, _ in found}):
@@ -223,8 +223,8 @@ def main():
         ok(os.listdir(toys.dir + '/empty') == [] and empty.st_uid == 0 and not empty.st_mode & 0o022, 'the empty root is empty, and only root may write it')
         ok('killed by signal' not in toys.log() and 'throttling' not in toys.log(), 'nobody died', toys.log()[-3000:])
         uids = {role: status_of(pid)['Uid'][0] for role, pid in found}
-        ok(len({uids[r] for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log') if r in uids}) ==
-           len([r for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log') if r in uids]), 'trust levels do not share a user')
+        ok(len({uids[r] for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log', 'keys') if r in uids}) ==
+           len([r for r in ('smtpd', 'submitd', 'qmgr', 'out', 'login', 'authd', 'log', 'keys') if r in uids]), 'trust levels do not share a user')
     finally:
         toys.close()
     done()

@@ -8,6 +8,7 @@
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
  *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
+ *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
  * DESCRIPTION
  *      What Postfix has no command for. `try` makes a private instance in DIR
@@ -16,7 +17,8 @@
  *      told otherwise), the domain is example.test, the certificate is made on
  *      the spot. `stop` ends it; `try` on the same DIR starts it again.
  *      `user` adds (or gives a new password to), deletes or lists the users in
- *      a password file; the password is one line of standard input.
+ *      a password file; the password is one line of standard input. `pw` makes
+ *      and checks stored passwords, with doveadm pw's options.
  *      `import dovecot` turns Dovecot's configuration into main.cf parameters
  *      and lists what has no equal.
  *
@@ -26,7 +28,8 @@
  *
  * DIAGNOSTICS
  *      Exit status 0; 2 when an import left something to decide; 64 for a wrong
- *      command line; 1 with one line on standard error for anything else.
+ *      command line, 75 from `pw`; 1 with one line on standard error for anything
+ *      else.
  */
 #include "base/num.h"
 #include "base/str.h"
@@ -40,7 +43,8 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
-                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n");
+                    "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
+                    "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
 }
 
@@ -105,5 +109,7 @@ int main(int argc, char **argv)
         int rc = import_command(argc - 2, argv + 2, &err);
         return rc == EXIT_USAGE ? usage() : report(rc, &err);
     }
+    if (strcmp(argv[1], "pw") == 0)
+        return pw_command(argc - 1, argv + 1);
     return usage();
 }

@@ -4,20 +4,20 @@
  * two sources of tables are kept when the configuration uses them: mailboxes
  * (virtual_mailbox_maps) and virtual (virtual_alias_maps), for the address.
  */
+#include "auth/scheme.h"
 #include "base/enc.h"
 #include "conf/lex.h"
 #include "conf/param.h"
 #include "conf/save.h"
 #include "map/build.h"
+#include "password.h"
 #include "postern.h"
-#include <crypt.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_MAX = 512, NAME_MAX_LENGTH = 128, USERS_FILE_MAX = 64 << 20 };
+enum { NAME_MAX_LENGTH = 128, USERS_FILE_MAX = 64 << 20 };
 
 struct users {
     struct config *config;
@@ -155,45 +155,6 @@ static int update_tables(struct users *u, const char *name, bool add)
     return rc;
 }
 
-static int read_password(char *ret, size_t cap, struct err *err)
-{
-    struct termios old, quiet;
-    bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
-    if (tty) {
-        quiet = old;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-        fprintf(stderr, "Password: ");
-    }
-    const char *got = fgets(ret, (int)cap, stdin);
-    if (tty) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-        fprintf(stderr, "\n");
-    }
-    size_t n = got == NULL ? 0 : strcspn(ret, "\n");
-    if (got != NULL && ret[n] != '\n' && n + 1 >= cap)
-        return err_set(err, ERR_PERM, "the password is longer than %zu bytes", cap - 2);
-    ret[n] = '\0';
-    if (n > 0 && ret[n - 1] == '\r')
-        ret[--n] = '\0';
-    return n == 0 ? err_set(err, ERR_PERM, "no password: give one line on standard input") : 0;
-}
-
-static int hash_password(const char *password, struct buf *out, struct err *err)
-{
-    struct crypt_data *data = xcalloc(1, sizeof *data);
-    char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-    const char *hash = NULL;
-    if (crypt_gensalt_rn("$6$", 0, NULL, 0, salt, sizeof salt) != NULL)
-        hash = crypt_r(password, salt, data);
-    bool good = hash != NULL && hash[0] == '$';
-    if (good)
-        buf_printf(out, "{SHA512-CRYPT}%s", hash);
-    secret_wipe(data, sizeof *data);
-    free(data);
-    return good ? 0 : err_sys(err, ERR_PERM, "libcrypt cannot hash the password");
-}
-
 static void make_home(struct users *u, const char *home)
 {
     if (strcmp(param(u, "postern_private"), "yes") == 0)
@@ -205,9 +166,11 @@ static int add(struct users *u, const char *name)
     char password[PASSWORD_MAX + 2];
     struct buf hash = buf_make(0);
     bool had = false;
-    int rc = read_password(password, sizeof password, u->err);
+    int rc = password_ask("Password", true, password, u->err);
+    if (rc == 0 && password[0] == '\0')
+        rc = err_set(u->err, ERR_PERM, "no password: give one line on standard input");
     if (rc == 0)
-        rc = hash_password(password, &hash, u->err);
+        rc = scheme_make(STR("SHA512-CRYPT"), str_from(password), STR(""), 0, &hash, u->err);
     secret_wipe(password, sizeof password);
     if (rc == 0) {
         const char *base = param(u, "virtual_mailbox_base"), *uid = param(u, "postern_mail_uid"), *gid = param(u, "postern_mail_gid");

@@ -148,4 +148,5 @@ void check_all(struct check *k, bool notes)
     check_services(k);
     check_tables(k);
     check_files(k);
+    check_pam(k);
 }

@@ -30,7 +30,7 @@ static const char *where_of(struct check *k, const char *name)
 
 static const char *const users[] = {
     "mail_owner", "postern_log_user", "postern_smtpd_user", "postern_submit_user", "postern_out_user", "postern_login_user",
-    "postern_hub_user", "postern_auth_user", "postern_lookup_user", "postern_dns_user",
+    "postern_hub_user", "postern_auth_user", "postern_lookup_user", "postern_dns_user", "postern_keys_user",
 };
 
 static void check_users(struct check *k)
@@ -59,7 +59,7 @@ static void check_users(struct check *k)
 static const char *const pem_files[] = {
     "smtpd_tls_cert_file", "smtpd_tls_key_file", "smtpd_tls_chain_files", "smtpd_tls_CAfile", "smtp_tls_cert_file", "smtp_tls_key_file",
     "smtp_tls_CAfile", "lmtp_tls_cert_file", "lmtp_tls_key_file", "lmtp_tls_CAfile", "smtpd_tls_eccert_file", "smtpd_tls_eckey_file",
-    "smtp_tls_chain_files",
+    "smtp_tls_chain_files", "lmtp_tls_chain_files", "postern_tls_cert_file", "postern_tls_key_file", "postern_tls_chain_files",
 };
 
 static bool has_pem(int fd)

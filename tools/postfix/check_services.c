@@ -13,7 +13,7 @@
 static const char *const served[] = {
     "smtpd", "submitd", "lmtpd", "postscreen", "pickup", "qmgr", "oqmgr", "nqmgr", "bounce", "smtp", "lmtp", "error", "discard", "local",
     "virtual", "pipe", "cleanup", "trivial-rewrite", "tlsmgr", "tlsproxy", "dnsblog", "anvil", "verify", "flush", "showq", "scache",
-    "proxymap", "postlogd", "nbdb_reindexd", "imap-login", "pop3-login", "tls-proxy", "imapd", "pop3d", "hub", "authd", "auth-worker",
+    "proxymap", "postlogd", "nbdb_reindexd", "imap-login", "pop3-login", "tls-proxy", "imapd", "pop3d", "hub", "authd", "auth-worker", "keys",
     "resolver", "lookup", "broker", "logd", "deliver-out", "deliver-router", "deliver-actor", "deliver-bounce",
 };
 static const char *const refused[] = { "spawn", "qmqpd" };

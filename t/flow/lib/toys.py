@@ -120,4 +120,5 @@ postern_hub_user = proxy
 postern_auth_user = games
 postern_lookup_user = lp
 postern_dns_user = uucp
+postern_keys_user = irc
 """

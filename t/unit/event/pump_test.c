@@ -2,6 +2,7 @@
  * pump_test.c - bytes through a TLS pump, both ways, slow sides, ends, memory. */
 #include "event/conn.h"
 #include "event/pump.h"
+#include "event/tls_sign.h"
 #include "tap.h"
 #include "testcert.h"
 #include <malloc.h>
@@ -14,6 +15,7 @@ struct side { int fd; size_t send, got; bool tls, close_first, ok; };
 static int secure_calls, closed_calls;
 static bool closed_with_error;
 static struct pump *the_pump;
+static int64_t patience_ms = 30000;
 
 static void on_secure(struct pump *p, void *user, const struct tls_info *info)
 {
@@ -72,7 +74,8 @@ static void run_pair(struct side *tls_side, struct side *plain_side)
     tls_side->tls = true;
     plain_side->fd = b[0];
     secure_calls = closed_calls = 0;
-    the_pump = pump_new(a[1], server, b[1], deadline_in(30000), &ops, NULL);
+    the_pump = pump_new(a[1], server, b[1], deadline_in(patience_ms), &ops, NULL);
+    pump_begin(the_pump);
     (void)fiber_start("tls side", talk, tls_side);
     (void)fiber_start("plain side", talk, plain_side);
     loop_run();
@@ -97,18 +100,51 @@ static void test_failures(void)
     (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
     (void)!write(a[0], "GET / HTTP/1.0\r\n\r\n", 18);
     closed_calls = 0;
-    (void)pump_new(a[1], server, b[1], deadline_in(30000), &ops, NULL);
+    pump_begin(pump_new(a[1], server, b[1], deadline_in(30000), &ops, NULL));
     loop_run();
     OK(closed_calls == 1 && closed_with_error, "plain text on the TLS side fails the handshake");
     (void)close(a[0]);
     (void)close(b[0]);
     (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
     (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
-    (void)pump_new(a[1], server, b[1], deadline_in(3), &ops, NULL);
+    pump_begin(pump_new(a[1], server, b[1], deadline_in(3), &ops, NULL));
     loop_run();
     OK(closed_calls == 2 && closed_with_error, "a silent client meets the handshake deadline");
     (void)close(a[0]);
     (void)close(b[0]);
+}
+
+/* Signatures from elsewhere: the pump's owner loses patience before they come. */
+static EVP_PKEY *far_key;
+static int64_t far_ms;
+static bool sign_far(const unsigned char *id, enum tls_sign_kind kind, struct str in, unsigned char *ret_sig, size_t cap, size_t *ret_n)
+{
+    (void)id;
+    return fiber_sleep(deadline_in(far_ms)) == WAIT_OK && !fiber_is_cancelled() && tls_sign_here(far_key, kind, in, ret_sig, cap, ret_n);
+}
+
+static void test_apart(void)
+{
+    char cert[] = "/tmp/pump_test.XXXXXX";
+    struct err err;
+    struct side t = { .send = BULK, .close_first = true }, p = { .got = 0 };
+    struct tls_ctx *near = server;
+    far_key = EVP_EC_gen("P-256");
+    testcert_write_cert(cert, far_key);
+    tls_keys_apart(sign_far);
+    struct tls_server_conf conf = { .cert_file = cert, .service = "pump_test" };
+    server = tls_server_ctx(&conf, &err);
+    far_ms = 20;
+    run_pair(&t, &p);
+    OK(p.ok && p.got == BULK && secure_calls == 1 && closed_calls == 1, "a signature that takes its time: everything arrives");
+    far_ms = 200;
+    patience_ms = 50;
+    run_pair(&t, &p);
+    OK(secure_calls == 0 && closed_calls == 1 && closed_with_error, "the deadline passes while a signature is waited for");
+    far_ms = 0;
+    far_key = NULL;
+    server = near;
+    tls_keys_apart(NULL);
 }
 
 static void only_handshake(void *arg)
@@ -142,7 +178,7 @@ static void test_idle_memory(void)
         (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, a);
         (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
         fds[i] = a[0];
-        (void)pump_new(a[1], server, b[1], deadline_in(60000), &ops, NULL);
+        pump_begin(pump_new(a[1], server, b[1], deadline_in(60000), &ops, NULL));
         (void)fiber_start("client", only_handshake, &fds[i]);
     }
     give_up = deadline_in(60000);
@@ -166,6 +202,7 @@ int main(void)
     (void)unlink(cert);
     test_both_ways();
     test_failures();
+    test_apart();
     test_idle_memory();
     fflush(stdout);
     int status = tap_done();

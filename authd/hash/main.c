@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * NAME
+ *     auth-hash - computes slow password hashes
+ *
+ * DESCRIPTION
+ *     Answers authd's VERIFY questions, one at a time: is this the password
+ *     that is stored as this text (crypt(3) of libcrypt, PBKDF2, Argon2,
+ *     SCRAM), or what is a new stored text of it. authd has one such process
+ *     per processor, unless postern_auth_hash_limit says otherwise, and none
+ *     as long as there is nothing to compute.
+ *
+ * SECURITY
+ *     Runs as authd's user in an empty root, without capability, path or socket
+ *     of its own; it talks to authd only. PAM is not in this program. How much
+ *     work a stored password may ask for is limited in lib/auth/scheme_slow.c.
+ *
+ * DIAGNOSTICS
+ *     None of its own: authd logs the verdict.
+ */
+#include "daemon/daemon.h"
+#include "hash.h"
+#include <unistd.h>
+
+enum { ARENA_MAX = 256 << 10 };
+
+static void answer(struct chan *c, uint32_t id, const struct ipc_verify *ask)
+{
+    struct arena arena = arena_make(ARENA_MAX);
+    struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR("unknown question"), .groups = STR(""), .home = STR("") };
+    if (str_eqz(ask->backend, "hash")) {
+        v.text = STR("");
+        hash_verify(ask, &arena, &v);
+    } else if (str_eqz(ask->backend, "make")) {
+        hash_make(ask, &arena, &v);
+    }
+    (void)chan_send(c, IPC_VERDICT, id, &v);
+    arena_done(&arena);
+}
+
+static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    if (type == IPC_VERIFY)
+        answer(c, id, msg);
+}
+
+/* authd is gone, or has no work for so many. */
+static void on_closed(struct chan *c)
+{
+    chan_free(c);
+    daemon_drain();
+}
+
+static void on_peer(const struct ipc_peer *peer, int fd)
+{
+    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
+    if (peer->role == ROLE_AUTHD)
+        (void)daemon_chan(peer, fd, &ops, NULL);
+    else
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct role_ops roles[] = { { .role = ROLE_HASH, .on_peer = on_peer, .blocks = true } };
+    return daemon_main(argc, argv, "auth-hash", roles, N_ELEMS(roles));
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: ISC
+"""The processes that hash passwords: one that hangs or dies costs its own request, a crowd from one address keeps nobody else waiting."""
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(__file__) + '/lib')
+from instance import DEV, Instance, wait_until  # noqa: E402
+from tap import case, done, ok                  # noqa: E402
+
+CROWD = 200
+
+
+def stored(password, cost):
+    return subprocess.run([DEV + '/bin/postern', 'pw', '-s', 'BLF-CRYPT', '-r', str(cost), '-p', password], stdout=subprocess.PIPE,
+                          text=True, check=True).stdout.strip()
+
+
+class Auth:
+    def __init__(self, i):
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.settimeout(30)
+        self.s.connect(i.spool() + '/private/auth')
+        self.f = self.s.makefile('rb')
+        while self.f.readline() != b'DONE\n':
+            pass
+        self.s.sendall(b'VERSION\t1\t2\nCPID\t%d\n' % os.getpid())
+
+    def send(self, number, user, password, rip):
+        text = base64.b64encode(('\0%s\0%s' % (user, password)).encode()).decode()
+        self.s.sendall(('AUTH\t%d\tPLAIN\tservice=smtp\trip=%s\tresp=%s\n' % (number, rip, text)).encode())
+
+    def line(self):
+        return self.f.readline().decode().rstrip('\n')
+
+    def ask(self, number, user, password, rip):
+        self.send(number, user, password, rip)
+        return self.line()
+
+
+def write_users(i):
+    quick, slow = stored('right', 4), stored('right', 9)
+    with open(i.etc + '/passwd', 'w') as f:
+        f.write('quick:%s:::::\ncheap:{PLAIN}right:::::\nweak:{PLAIN-MD5}7c9b7a9cf0dfb0a4c8a3c4d1d0a5a7d1:::::\n' % quick)
+        for n in range(CROWD + 10):
+            f.write('slow%d:%s:::::\n' % (n, slow))
+
+
+def pids(i):
+    return i.pids_of('auth-hash')
+
+
+def works(i):
+    a = Auth(i)
+    ok(a.ask(1, 'quick', 'right', '192.0.2.1') == 'OK\t1\tuser=quick', 'a slow hash is verified in a process for it')
+    ok(wait_until(lambda: pids(i), 5) and not i.pids_of('auth-worker'), 'which is not the one that asks PAM')
+    ok(a.ask(2, 'quick', 'wrong', '192.0.2.2').startswith('FAIL\t2\tuser=quick'), 'a wrong password is refused')
+
+
+def hangs(i):
+    """All hashing processes are stopped: what they had in work fails as temporary, they are killed and replaced."""
+    a, other = Auth(i), Auth(i)
+    a.ask(1, 'slow0', 'right', '192.0.2.10')
+    stopped = pids(i)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    start = time.time()
+    for n in range(len(stopped)):
+        a.send(2 + n, 'slow%d' % (n + 1), 'right', '192.0.2.11')
+    ok(other.ask(3, 'cheap', 'right', '192.0.2.12') == 'OK\t3\tuser=cheap' and time.time() - start < 1, 'a cheap password is verified meanwhile')
+    lines = [a.line() for _ in stopped]
+    took = time.time() - start
+    ok(any('code=temp_fail' in line for line in lines), 'what a stopped process had in work fails as temporary', lines)
+    ok(took < 6.9, 'within 6 s', took)
+    ok(wait_until(lambda: not set(stopped) & set(pids(i)), 8, 0.2), 'the stopped processes are killed', '%s %s' % (stopped, pids(i)))
+    good = wait_until(lambda: Auth(i).ask(4, 'slow2', 'right', '192.0.2.13').startswith('OK'), 8, 0.3)
+    ok(good, 'and others take their place')
+
+
+def killed(i):
+    a = Auth(i)
+    ok(a.ask(1, 'slow3', 'right', '192.0.2.14').startswith('OK'), 'it works')
+    for pid in pids(i):
+        os.kill(pid, signal.SIGSTOP)
+    a.send(2, 'slow4', 'right', '192.0.2.15')
+    time.sleep(0.3)
+    start = time.time()
+    for pid in pids(i):
+        os.kill(pid, signal.SIGKILL)
+    line = a.line()
+    ok('FAIL\t2' in line and 'code=temp_fail' in line and time.time() - start < 2.5, 'what a killed process had in work fails as temporary', line)
+    ok(wait_until(lambda: Auth(i).ask(3, 'slow5', 'right', '192.0.2.16').startswith('OK'), 8, 0.3), 'and the next request is answered')
+
+
+def crowd(i):
+    """Of 200 logins from one address, none keeps another address waiting for long."""
+    many, one = Auth(i), Auth(i)
+    many.s.sendall(b'')
+    for n in range(CROWD):
+        many.send(n + 1, 'slow%d' % n, 'right', '198.51.100.1')
+    waits = []
+    for n in range(8):
+        start = time.time()
+        line = one.ask(n + 1, 'slow%d' % (CROWD + n), 'right', '203.0.113.%d' % (n + 1))
+        waits.append(time.time() - start)
+        if not line.startswith('OK'):
+            waits.append(99)
+    ok(max(waits) < 2, '200 slow logins from one address leave the others at most 2 s', ['%.2f' % w for w in waits])
+    answers = [many.line() for _ in range(CROWD)]
+    good = sum(a.startswith('OK') for a in answers)
+    ok(good > 0 and all(a.startswith('OK') or 'code=temp_fail' in a for a in answers), 'each of the 200 is answered: right, or as temporary failure', good)
+
+
+def full(i):
+    """A queue of 20: the busiest network gives way."""
+    many, one = Auth(i), Auth(i)
+    for n in range(60):
+        many.send(n + 1, 'slow%d' % (n + 20), 'right', '198.51.100.9')
+    ok(one.ask(1, 'slow%d' % (CROWD + 9), 'right', '203.0.113.77').startswith('OK'), 'who comes last finds room in a full queue')
+    answers = [many.line() for _ in range(60)]
+    refused = sum('code=temp_fail' in a for a in answers)
+    ok(refused >= 30, 'what does not fit fails as temporary at once', refused)
+
+
+def weak(i):
+    a = Auth(i)
+    ok(a.ask(1, 'weak', 'right', '192.0.2.40').startswith('FAIL'), 'a weak scheme lets nobody in')
+    ok(wait_until(lambda: 'postern_auth_allow_weak_schemes' in i.log(), 5), 'and the log says what would')
+
+
+MAIN = 'postern_auth_cache_ttl = 0\npostern_auth_failure_delay = 0\n'
+with Instance(main=MAIN, edit=write_users) as instance:
+    for test in (works, hangs, killed, crowd, weak):
+        case(test.__name__, lambda t=test: t(instance))
+with Instance(main=MAIN + 'postern_auth_queue_limit = 20', edit=write_users) as instance:
+    case('full', lambda: full(instance))
+done()

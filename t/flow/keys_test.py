@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: ISC
+"""Private keys are in one process only; it dies, hangs and comes back; sessions resume in any process of a service."""
+import os
+import re
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(__file__) + '/lib')
+from instance import Instance, PORT, tls, wait_until     # noqa: E402
+from tap import case, done, ok                           # noqa: E402
+
+TLS_PROGRAMS = ('smtpd', 'submitd', 'tls-proxy', 'deliver-out')
+KINDS = {
+    'ed25519': ['-newkey', 'ed25519'],
+    'pss': ['-newkey', 'rsa-pss', '-pkeyopt', 'rsa_keygen_bits:2048'],
+    'rsa': ['-newkey', 'rsa:2048'],
+    'ec': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+}
+SUBMITD = '%s inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_tls_cert_file=%s -o smtpd_tls_key_file=%s'
+
+
+def make_cert(path, kind):
+    """path.pem with the certificate, path.key with its key, path.both with both."""
+    subprocess.run(['openssl', 'req', '-x509', '-nodes', '-days', '2', '-subj', '/CN=mail.example.test', '-keyout', path + '.key',
+                    '-out', path + '.pem', *KINDS[kind]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    with open(path + '.both', 'w') as out:
+        out.write(open(path + '.key').read() + open(path + '.pem').read())
+
+
+def secret_of(key_file):
+    """What nobody else's memory may hold: the secret number both ways round, and lines of the PEM text."""
+    text = subprocess.run(['openssl', 'pkey', '-in', key_file, '-noout', '-text'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    field = re.search(r'(?:priv|prime1|privateExponent):\n((?:\s+[0-9a-f:]+\n)+)', text).group(1)
+    number = bytes.fromhex(re.sub(r'[\s:]', '', field)).lstrip(b'\0')
+    lines = [line.encode() for line in open(key_file).read().split('\n') if line and '-----' not in line]
+    return [number, number[::-1], *[line for line in lines if len(line) == 64][1:3]]
+
+
+def memory_holds(pid, needles):
+    with open('/proc/%d/maps' % pid) as maps, open('/proc/%d/mem' % pid, 'rb', 0) as mem:
+        for line in maps:
+            start, end = (int(x, 16) for x in line.split()[0].split('-'))
+            if 'rw' not in line or end - start > 1 << 28:
+                continue
+            try:
+                mem.seek(start)
+                data = mem.read(end - start)
+            except (OSError, ValueError, OverflowError):
+                continue
+            if any(n in data for n in needles):
+                return True
+    return False
+
+
+def connect(i, port, session=None, context=None):
+    s = (context or tls()).wrap_socket(socket.create_connection(('127.0.0.1', i.port + port), 20), session=session)
+    s.recv(1000)                # the greeting, and the ticket with it
+    return s
+
+
+def works(i, port=993):
+    try:
+        connect(i, port).close()
+        return True
+    except OSError:
+        return False
+
+
+def everywhere(i):
+    i.imap().logout()
+    i.pop3().quit()
+    i.submission().quit()
+    s = i.smtp()
+    s.starttls(context=tls())
+    s.quit()
+    ok(True, 'SMTP, submission, IMAP and POP3 do TLS with keys apart')
+
+
+def memory(i):
+    keys = [p for p in i.pids_of('keys')]
+    for name in ('default', 'rsa', 'both'):
+        needles = secret_of(i.secrets[name])
+        holders = {n for n in TLS_PROGRAMS + ('imap-login', 'imapd', 'authd') for p in i.pids_of(n) if memory_holds(p, needles)}
+        ok(len(keys) == 1 and memory_holds(keys[0], needles[:2]), 'the keys process holds the key (%s)' % name)
+        ok(not holders, 'no other process has it in its memory (%s)' % name, holders)
+
+
+def kinds(i):
+    for kind, port in i.kinds.items():
+        got = subprocess.run(['openssl', 's_client', '-connect', '127.0.0.1:%d' % port, '-tls1_3', '-CAfile', '%s/%s.pem' % (i.etc, kind)],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30).stdout
+        ok('Verify return code: 0' in got and 'New, TLSv1.3' in got, 'a certificate of kind %s that a service of master.cf names' % kind, got)
+    wrong = i.port + 750
+    try:
+        tls().wrap_socket(socket.create_connection(('127.0.0.1', wrong), 20)).recv(100)
+        failed = False
+    except OSError:
+        failed = True
+    ok(failed and i.wait_log(r'keys\[\d+\]: warning: refused to sign for submitd .*is not among those', 5),
+       'a key that is not the certificate\'s makes no connection, and keys says why')
+    ok(i.wait_log(r'keys\[\d+\]: warning: smtpd_tls_key_file: .*nokey.key: No such file'), 'a key file that is missing is named')
+
+
+def death(i):
+    m = i.imap()
+    before = i.pids_of('keys')
+    os.kill(before[0], signal.SIGKILL)
+    start = time.time()
+    ok(works(i), 'the keys process is killed: the next handshake waits for its successor')
+    ok(time.time() - start < 5 and i.pids_of('keys') not in (before, []), 'which is there at once')
+    ok(m.noop()[0] == 'OK', 'sessions have not noticed')
+    stop, counts = threading.Event(), {True: 0, False: 0}
+
+    def hammer():
+        while not stop.is_set():
+            counts[works(i, 465)] += 1
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for _ in range(5):
+        time.sleep(0.3)
+        for pid in i.pids_of('keys'):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)
+    stop.set()
+    for t in threads:
+        t.join(30)
+    ok(counts[True] > 20 and counts[False] <= 5, 'killed five times under load: handshakes go on', counts)
+    ok(works(i, 993) and works(i, 995) and works(i, 465), 'and all services work afterwards')
+    m.logout()
+
+
+def hang(i):
+    m = i.imap()
+    pid = i.pids_of('keys')[0]
+    os.kill(pid, signal.SIGSTOP)
+    raw = socket.create_connection(('127.0.0.1', i.port + 993), 30)
+    try:
+        start = time.time()
+        failing = threading.Thread(target=lambda: failures.append(works(i, 993)))
+        failures = []
+        failing.start()
+        time.sleep(0.3)
+        ok(m.noop()[0] == 'OK' and time.time() - start < 3, 'the keys process hangs: sessions of the same tls-proxy go on')
+        failing.join(30)
+        ok(failures == [False] and time.time() - start < 15, 'a handshake fails after seconds')
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        raw.close()
+    ok(wait_until(lambda: works(i), 10), 'and service goes on when it does')
+    ok(i.wait_log('no signature for a TLS handshake: the keys process did not answer in time', 5), 'the log says why')
+    m.logout()
+
+
+def gone_meanwhile(i):
+    """Clients that leave while their signature is under way."""
+    pid = i.pids_of('keys')[0]
+    context = tls()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(30):
+            s = socket.create_connection(('127.0.0.1', i.port + 993), 20)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            o = context.wrap_bio(incoming, outgoing)
+            try:
+                o.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            s.sendall(outgoing.read())
+            s.close()
+        time.sleep(0.3)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    ok(wait_until(lambda: works(i), 10) and not re.search('killed by signal (?!9)', i.log()), 'clients that leave meanwhile harm nobody')
+
+
+def server_pid(i, port, client):
+    """The process that has the other end of this connection."""
+    local = '%04X' % client.getsockname()[1]
+    for line in open('/proc/net/tcp'):
+        f = line.split()
+        if f[2].endswith(':' + local) and f[1].endswith(':%04X' % (i.port + port)):
+            for pid in i.pids_of('tls-proxy') + i.pids_of('submitd'):
+                try:
+                    if any(os.readlink('/proc/%d/fd/%s' % (pid, fd)) == 'socket:[%s]' % f[9] for fd in os.listdir('/proc/%d/fd' % pid)):
+                        return pid
+                except OSError:
+                    pass
+    return None
+
+
+def resumes(i, port, version):
+    """The process that made the session stops for a while: another one resumes it."""
+    context = tls()
+    context.minimum_version = context.maximum_version = version
+    s = connect(i, port, context=context)
+    session, maker = s.session, server_pid(i, port, s)
+    s.close()
+    os.kill(maker, signal.SIGSTOP)
+    try:
+        s = connect(i, port, session, context)
+        other, reused = server_pid(i, port, s), s.session_reused
+    finally:
+        os.kill(maker, signal.SIGCONT)
+    s.close()
+    return reused, other not in (None, maker), session, context
+
+
+def tickets(i):
+    for name, version in (('TLS 1.3', ssl.TLSVersion.TLSv1_3), ('TLS 1.2', ssl.TLSVersion.TLSv1_2)):
+        for port in (993, 465):
+            reused, other, session, context = resumes(i, port, version)
+            ok(reused and other, 'a session of %s on %d resumes in another process' % (name, port), (reused, other))
+    s = connect(i, 995, session, context)
+    ok(not s.session_reused, 'but not in another service')
+    s.close()
+    session = connect(i, 993, context=context).session
+    i.reload()
+    wait_until(lambda: len(i.pids_of('keys')) == 1 and works(i), 10)
+    time.sleep(0.5)
+    s = connect(i, 993, session, context)
+    ok(s.session_reused, 'after a reload it resumes in the successors')
+    s.close()
+    ok(wait_until(lambda: len(i.pids_of('keys')) == 1, 10), 'the predecessor of the keys process has gone')
+
+
+def client_certificate(i):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(i.etc + '/rsa.pem', i.etc + '/rsa.key')
+    context.load_verify_locations(i.etc + '/ec.pem')
+    context.verify_mode = ssl.CERT_REQUIRED
+    listener = socket.create_server(('127.0.0.1', i.port + 800))
+    listener.settimeout(30)
+    seen = []
+
+    def serve():
+        try:
+            raw, _ = listener.accept()
+            s = context.wrap_socket(raw, server_side=True)
+            seen.append(s.getpeercert())
+            s.sendall(b'220 hello\r\n')
+            f = s.makefile('rb')
+            for line in f:
+                s.sendall(b'250 ok\r\n' if not line.upper().startswith(b'QUIT') else b'221 bye\r\n')
+        except OSError as e:
+            seen.append(e)
+    t = threading.Thread(target=serve)
+    t.start()
+    c = smtplib.SMTP('127.0.0.1', i.port + 25, timeout=20)
+    c.sendmail('', ['x@elsewhere.test'], 'Subject: hello\n\nhello\n')
+    c.quit()
+    t.join(40)
+    listener.close()
+    ok(seen and isinstance(seen[0], dict) and seen[0], 'deliver-out shows its client certificate, with the key apart', seen)
+
+
+def edit(i):
+    for kind in KINDS:
+        make_cert('%s/%s' % (i.etc, kind), kind)
+    make_cert(i.etc + '/combined', 'rsa')
+    i.kinds = {kind: i.port + 700 + n for n, kind in enumerate(KINDS)}
+    for kind, port in i.kinds.items():
+        i.append_master(SUBMITD % ('127.0.0.1:%d' % port, '%s/%s.pem' % (i.etc, kind), '%s/%s.key' % (i.etc, kind)))
+    # A certificate whose key is not there.
+    make_cert(i.etc + '/other', 'rsa')
+    os.remove(i.etc + '/other.key')
+    i.append_master(SUBMITD % ('127.0.0.1:%d' % (i.port + 750), i.etc + '/other.pem', i.etc + '/nokey.key'))
+    # Key and certificate in one file.
+    i.append_master(SUBMITD % ('127.0.0.1:%d' % (i.port + 760), i.etc + '/combined.both', ''))
+    i.append_main('relayhost = [127.0.0.1]:%d\nsmtp_tls_wrappermode = yes\nsmtp_tls_security_level = encrypt\nsmtp_tls_cert_file = %s/ec.pem\n'
+                  'smtp_tls_key_file = %s/ec.key\nmynetworks = 127.0.0.0/8\n' % (i.port + 800, i.etc, i.etc))
+    i.secrets = {'default': i.tool('postconf', '-h', 'smtpd_tls_key_file').stdout.strip(), 'rsa': i.etc + '/rsa.key', 'both': i.etc + '/combined.key'}
+
+
+with Instance(port=PORT, edit=edit) as i:
+    for test in (everywhere, memory, kinds, client_certificate, tickets, death, hang, gone_meanwhile):
+        case(test.__doc__ or test.__name__.replace('_', ' '), lambda: test(i))
+done()
