@@ -17,6 +17,7 @@ enum {
     PAIR_PART = 3,                  /* ... one in three of those for one of them */
     ACCOUNT_FREE = 10, ACCOUNT_STEP_MS = 500,
     LATER_MS = 2000,
+    SAY_MS = 60 * 1000,
     SAVE_MS = 10000, KNOWN_FILE_MAX = 64 << 20,
     DAY_MS = 24 * HOUR_MS,
 };
@@ -27,6 +28,7 @@ static struct {
     struct throttle *flying;        /* of those, what is being checked */
     struct throttle *reserve;       /* what users known there have taken: by address, by user and network */
     struct throttle *accounts;      /* by user: failures */
+    struct throttle *said;          /* by address: lines of the log */
     struct known *known;
     int known_fd;
     bool dirty;
@@ -105,6 +107,7 @@ static void forget(void)
     throttle_free(self.flying);
     throttle_free(self.reserve);
     throttle_free(self.accounts);
+    throttle_free(self.said);
     known_free(self.known);
 }
 
@@ -116,6 +119,7 @@ void abuse_start(void)
     self.flying = throttle_new(TABLE_MAX, HOUR_MS);
     self.reserve = throttle_new(TABLE_MAX, HOUR_MS);
     self.accounts = throttle_new(TABLE_MAX, ACCOUNT_WINDOW_MS);
+    self.said = throttle_new(TABLE_MAX, SAY_MS);
     self.known = known_new(KNOWN_MAX);
     load_known();
 }
@@ -233,8 +237,13 @@ int64_t abuse_wait(struct abuse *a, const struct abuse_who *who)
     return MIN(MAX(ms, account), cap);
 }
 
-static void log_over(const struct abuse_who *who)
+/* Once a minute and address: the login process and the mail server log each of them. */
+static void log_over(const struct abuse_who *who, int64_t now)
 {
+    struct address_key host = address_key_host(who->remote);
+    if (throttle_sum(self.said, address_key_str(&host), now) > 0)
+        return;
+    throttle_add(self.said, address_key_str(&host), 1, now);
     log_as("dovecot", LOG_INFO_LEVEL, "auth: login(%.*s,%.*s): too many wrong passwords from this address or network: not checked",
            STR_FMT(who->user), STR_FMT(who->remote));
 }
@@ -258,7 +267,7 @@ enum abuse_says abuse_take(struct abuse *a, const struct abuse_who *who)
         move(self.guesses, who, units, false, now);
         move(self.flying, who, units, false, now);
     } else if (says == ABUSE_REFUSE) {
-        log_over(who);
+        log_over(who, now);
     } else {
         a->since = a->since == 0 ? now : a->since;
         says = now - a->since > LATER_MS ? ABUSE_BUSY : ABUSE_LATER;
@@ -374,3 +383,9 @@ size_t abuse_clear(struct str what)
 }
 
 size_t abuse_known_count(void) { return known_count(self.known); }
+
+size_t abuse_forget_known(struct str user)
+{
+    mark_dirty();
+    return known_forget(self.known, user);
+}

@@ -73,4 +73,6 @@ void abuse_list(struct buf *out, size_t max);
 /* An address, a user, or "all": how many entries went. */
 size_t abuse_clear(struct str what);
 size_t abuse_known_count(void);
+/* The networks of one user, or ("") of all: how many. */
+size_t abuse_forget_known(struct str user);
 #endif

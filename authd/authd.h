@@ -8,6 +8,7 @@
  *   oauth.c    whose a token is
  *   request.c  one AUTH from its first line to its answer
  *   abuse.c    how long it waits, and whether its password is looked at
+ *   control.c  what an administrator asks
  *   db.h       user name and password to a verdict and an account: chain.c and the databases
  *   pool.c     processes for what blocks, and the queues before them
  *   session.c  session zygotes that ask for the user behind a cookie; qmgr's key

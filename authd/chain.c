@@ -570,3 +570,9 @@ void db_cancel(struct db_query *q)
     c->verifying = false;
     c->step = NULL;
 }
+
+const char *db_answered_by(const struct db_query *q)
+{
+    size_t at = q->chain == NULL ? SIZE_MAX : q->chain->let_in_by;
+    return at < db_passdbs()->n ? db_passdbs()->rows[at].driver->name : NULL;
+}

@@ -58,6 +58,8 @@ bool db_canonical(struct db_query *q, const char **ret_why);
 void db_ask(struct db_query *q);
 /* done() will not be called any more. */
 void db_cancel(struct db_query *q);
+/* After VERDICT_MATCH: the driver of the passdb that let the user in, NULL if none is known. */
+const char *db_answered_by(const struct db_query *q);
 
 /* All users that the userdbs (or the passdbs, where a userdb cannot) can list. */
 struct db_list {
@@ -98,7 +100,7 @@ struct db_driver {
     const char *name;
     bool verifies;                  /* step() with DB_VERIFY says MATCH or MISMATCH itself (pam, ldap bind); others give `stored` */
     bool is_passdb, is_userdb;
-    /* Before privileges are dropped. Refuses options that it does not know; db_refuse() makes the message. */
+    /* Before privileges are dropped, after db_conf_check(); db_refuse() makes messages. */
     int (*open)(struct db *db, bool private_instance, struct err *err);
     /* MATCH = the user is there (and, if it verifies, the password is right). Calls s->done, now or later. */
     void (*step)(struct db_step *s);
@@ -121,8 +123,6 @@ struct db_set *db_userdbs(void);
 int db_open_all(bool private_instance, const char *config_dir, struct err *err);
 /* The error of an entry: "postern_passdb: lmdb:/x: what is wrong and the remedy". Returns -1. */
 int db_refuse(const struct db *db, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Refuses every option of the entry that is not among these names. */
-int db_options_known(const struct db *db, const char *const *names, size_t n, struct err *err);
 /* The directory of an absolute path, opened and allowed by Landlock; *ret_name is what follows it. -1 and *err. */
 int db_open_dir(const struct db *db, struct str path, const char **ret_name, struct err *err);
 /* A uid or gid: a number, or the name of a user or group of this machine. */

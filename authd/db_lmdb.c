@@ -166,8 +166,6 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
     struct err why;
     const char *name;
     (void)private_instance;
-    if (db_options_known(db, NULL, 0, err) < 0)
-        return -1;
     int fd = db_open_dir(db, db->conf->arg, &name, err);
     if (fd < 0)
         return -1;

@@ -42,19 +42,6 @@ int db_refuse(const struct db *db, struct err *err, const char *fmt, ...)
                    (int)MIN(db->conf->arg.n, (size_t)100), db->conf->arg.p, text);
 }
 
-int db_options_known(const struct db *db, const char *const *names, size_t n, struct err *err)
-{
-    const struct fields *f = &db->conf->options;
-    for (size_t i = 0; i < f->n; i++) {
-        size_t k = 0;
-        while (k < n && !str_eqz(f->rows[i].name, names[k]))
-            k++;
-        if (k == n)
-            return db_refuse(db, err, "unknown option \"%.*s\": remove it, or see authdb(5) for those that this database has", STR_FMT(f->rows[i].name));
-    }
-    return 0;
-}
-
 int db_open_dir(const struct db *db, struct str path, const char **ret_name, struct err *err)
 {
     char parent[4096];
@@ -170,14 +157,11 @@ static const struct db_driver *find_driver(struct str name)
 
 static int open_db(struct db *db, bool private_instance, struct err *err)
 {
+    if (db_conf_check(parameter(db), db->conf, db->is_userdb, err) < 0)
+        return -1;
     db->driver = find_driver(db->conf->driver);
     if (db->driver == NULL)
-        return db_refuse(db, err, "no such database: use one of passwd-file, lmdb, static, %s, sql, ldap", db->is_userdb ? "prefetch, passwd" : "pam");
-    if (!(db->is_userdb ? db->driver->is_userdb : db->driver->is_passdb))
-        return db_refuse(db, err, "it is %s: name it in %s only", db->is_userdb ? "no user database" : "no password database",
-                         db->is_userdb ? "postern_passdb" : "postern_userdb");
-    if (db->is_userdb && (db->conf->deny || db->conf->master || db->conf->pass))
-        return db_refuse(db, err, "deny, master and pass are for postern_passdb: remove them");
+        return db_refuse(db, err, "this build has no such database: use another one");
     return db->driver->open(db, private_instance, err);
 }
 

@@ -6,6 +6,7 @@
 #include "authd.h"
 #include "base/num.h"
 #include "db.h"
+#include <sys/stat.h>
 
 static void set_number(struct fields *f, const char *name, uint32_t n)
 {
@@ -44,7 +45,7 @@ static void on_answer(struct pool_job *job, const struct ipc_verdict *v)
         struct account a = { .user = s->vars.user, .has_ids = v->has_ids, .uid = v->uid, .gid = v->gid, .groups = v->groups, .home = v->home };
         add_ids(s, &a);
         if (!s->db->is_userdb)
-            auth_cache_put(authd()->cache, s->vars.user, s->vars.password, STR("pam"), s->vars.remote, &a, loop_now());
+            auth_cache_put(authd()->cache, s->vars.user, s->vars.password, s->stored, &a, loop_now());
     }
     s->done(s, (enum auth_verdict)v->verdict);
 }
@@ -71,6 +72,19 @@ static void cancel(struct db_step *s)
     s->driver_state = NULL;
 }
 
+/* When the system's users were last changed: what was right before is asked again. */
+static struct str state_of_system(struct arena *a)
+{
+    static const char *const files[] = { "/etc/shadow", "/etc/passwd", "/etc/pam.d/dovecot" };
+    struct str text = str_dup(a, STR("pam"));
+    for (size_t i = 0; i < N_ELEMS(files); i++) {
+        struct stat st;
+        if (stat(files[i], &st) == 0)
+            text = str_printf(a, "%.*s %lld.%09ld.%llu", STR_FMT(text), (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (unsigned long long)st.st_ino);
+    }
+    return text;
+}
+
 static void pam_step(struct db_step *s)
 {
     const struct account *known;
@@ -79,7 +93,8 @@ static void pam_step(struct db_step *s)
         s->done(s, VERDICT_UNKNOWN);
         return;
     }
-    known = auth_cache_get(authd()->cache, s->vars.user, s->vars.password, STR("pam"), loop_now());
+    s->stored = state_of_system(s->query->arena);
+    known = auth_cache_get(authd()->cache, s->vars.user, s->vars.password, s->stored, loop_now());
     if (known != NULL) {
         add_ids(s, known);
         s->done(s, VERDICT_MATCH);
@@ -88,12 +103,10 @@ static void pam_step(struct db_step *s)
     ask(s, "pam", STR(""));
 }
 
-static int pam_open(struct db *db, bool private_instance, struct err *err)
+static int nothing_to_open(struct db *db, bool private_instance, struct err *err)
 {
-    (void)private_instance;
-    if (db->conf->arg.n > 0)
-        return db_refuse(db, err, "the name of the PAM service is set by postern_pam_service: write pam");
-    return db_options_known(db, NULL, 0, err);
+    (void)db, (void)private_instance, (void)err;
+    return 0;
 }
 
 static void passwd_step(struct db_step *s)
@@ -105,22 +118,14 @@ static void passwd_step(struct db_step *s)
         ask(s, "passwd", STR(""));
 }
 
-static int passwd_open(struct db *db, bool private_instance, struct err *err)
-{
-    (void)private_instance;
-    if (db->conf->arg.n > 0)
-        return db_refuse(db, err, "it has no argument: write passwd");
-    return db_options_known(db, NULL, 0, err);
-}
-
 const struct db_driver *db_pam(void)
 {
-    static const struct db_driver driver = { .name = "pam", .verifies = true, .is_passdb = true, .open = pam_open, .step = pam_step, .cancel = cancel };
+    static const struct db_driver driver = { .name = "pam", .verifies = true, .is_passdb = true, .open = nothing_to_open, .step = pam_step, .cancel = cancel };
     return &driver;
 }
 
 const struct db_driver *db_passwd(void)
 {
-    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = passwd_open, .step = passwd_step, .cancel = cancel };
+    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = nothing_to_open, .step = passwd_step, .cancel = cancel };
     return &driver;
 }

@@ -95,7 +95,7 @@ static struct open_file *file_for(struct db_step *s)
     struct open_file *o = NULL;
     bool ok = true;
     if (f->is_pattern)
-        ok = var_expand(f->pattern, &s->vars, account_escape, &s->vars, &name, &why) && !name.full;
+        ok = var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &name, &why) && !name.full;
     else
         buf_add(&name, f->pattern);
     if (ok && (o = htab_get(&f->by_name, buf_str(&name))) != NULL)
@@ -132,8 +132,11 @@ static void set_column(struct db_step *s, const char *name, struct str value)
 
 static void step(struct db_step *s)
 {
+    /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
+    struct str key = s->vars.user;
+    s->vars.user = s->query->vars.user;
     struct open_file *o = file_for(s);
-    const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, s->vars.user);
+    const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
     struct str sample = o == NULL ? STR("") : passwd_file_slow_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);
@@ -173,12 +176,7 @@ static int split_path(struct db *db, struct files *f, struct err *err)
     ptrdiff_t percent = str_chr(path, '%');
     struct str fixed = percent < 0 ? path : str_head(path, (size_t)percent);
     ptrdiff_t slash = str_rchr(fixed, '/');
-    const char *why;
     f->is_pattern = percent >= 0;
-    if (f->is_pattern && !var_check(path, &why))
-        return db_refuse(db, err, "%s the path: VARIABLES in authdb(5) lists those that there are", why);
-    if (slash < 0 || path.p[0] != '/')
-        return db_refuse(db, err, "an absolute path is needed: write passwd-file:/path/to/file");
     f->dir = str_head(path, (size_t)slash);
     f->pattern = str_skip(path, (size_t)slash + 1);
     struct buf dir = buf_make(0);
@@ -193,8 +191,6 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
 {
     struct err why;
     (void)private_instance;
-    if (db_options_known(db, NULL, 0, err) < 0)
-        return -1;
     for (size_t i = 0; i < shared.n; i++)
         if (str_eq(shared.paths[i], db->conf->arg)) {
             db->state = shared.rows[i];

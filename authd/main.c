@@ -15,6 +15,9 @@
  *     process a cookie; with the cookie a session zygote asks, once and within
  *     10 s, who the user is.
  *
+ *     `postern auth` asks on private/auth-control who guesses passwords, and
+ *     clears what is held against an address or a user.
+ *
  * SECURITY
  *     Runs as its own user with no capability. It alone holds verifiers; it
  *     parses text from login and submission processes, which it does not
@@ -30,6 +33,7 @@
 #include "authd.h"
 #include "db_remote.h"
 #include "abuse.h"
+#include "control.h"
 #include "db.h"
 #include "mechs.h"
 #include "oauth.h"
@@ -51,6 +55,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     if (data == NULL)
         return -1;
     abuse_open(data);
+    control_open(d->queue_directory);
     state.private_instance = d->private_instance;
     state.cpus = proc_cpus();
     return mechs_open(data, err) < 0 || oauth_open(d, err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
@@ -72,6 +77,7 @@ static void start(const struct daemon_ctx *d)
     (void)d;
     state.cache = auth_cache_new(state.conf.cache_size, (int64_t)state.conf.cache_ttl * 1000);
     abuse_start();
+    control_start();
     state.handover = handover_new();
     if (!keys_start())
         log_fatal("no randomness for the key of identity tokens");
@@ -105,6 +111,7 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
 static void on_drain(void)
 {
     abuse_stop();
+    control_stop();
     stream_drain_public();
     master_drain();
 }

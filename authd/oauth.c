@@ -131,7 +131,7 @@ static void introspect(struct token_ask *t)
 void token_ask(struct token_ask *t)
 {
     const struct oauth_conf *c = &authd()->oauth;
-    struct token_policy policy = oauth_policy(c, true);
+    struct token_policy policy = oauth_policy(c, false);
     struct str user = STR("");
     struct json claims;
     const char *why = "no keys for tokens";

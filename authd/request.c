@@ -24,7 +24,7 @@
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
 enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, HELD };
 
@@ -37,7 +37,8 @@ struct request {
     bool challenged;            /* a CONT was sent */
     struct arena arena;
     struct timer timer;
-    int64_t started;            /* when the message was complete */
+    int64_t arrived;            /* when the message was complete */
+    int64_t started;            /* when its penalty was over */
     struct mech_run run;
     struct token_ask token;
     bool has_secret;            /* the stored password was asked for; only the proof is missing */
@@ -150,6 +151,7 @@ static void granted(struct request *r, struct str last_words)
     struct abuse_who asker = who_is(r);
     answer_fill(&ok, &r->query);
     r->is_guess = false;
+    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
     ok.has_resp = last_words.n > 0;
@@ -224,6 +226,31 @@ static void conclude(struct request *r, enum auth_verdict verdict)
     temp_fail(r);
 }
 
+/* An answer that a mail server does not wait for is none. */
+static void on_too_late(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    token_cancel(&r->token);
+    if (r->state == CHECKING)
+        db_cancel(&r->query);
+    r->state = DIALOGUE;
+    log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
+    temp_fail(r);
+}
+
+static void start_patience(struct request *r)
+{
+    if (is_smtp(r))
+        timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
+}
+
+static void ask_databases(struct request *r)
+{
+    r->state = CHECKING;
+    start_patience(r);
+    db_ask(&r->query);
+}
+
 static void proven(struct request *r, struct str last_words)
 {
     if (last_words.n == 0 || r->cmd.final_resp_ok) {
@@ -251,6 +278,7 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
 {
     struct request *r = container_of(q, struct request, query);
     enum mech_need need = r->run.row->need;
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;        /* nothing to cancel any more */
     if (need == NEED_SECRET && verdict != VERDICT_TEMPFAIL) {
         take_secret(r, verdict);
@@ -260,8 +288,7 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
     if ((need == NEED_TOKEN || need == NEED_CERT) && verdict == VERDICT_UNKNOWN && q->kind == DB_LOOKUP && q->vars.login_user.n == 0) {
         struct auth_vars vars = q->vars;
         *q = (struct db_query){ .arena = &r->arena, .kind = DB_USER, .want_account = true, .done = on_checked, .vars = vars };
-        r->state = CHECKING;
-        db_ask(q);
+        ask_databases(r);
         return;
     }
     conclude(r, verdict);
@@ -280,6 +307,7 @@ static void on_token(struct token_ask *t, enum token_verdict verdict, struct str
 {
     struct request *r = container_of(t, struct request, token);
     struct str out, said = r->run.user;
+    timer_cancel(&r->timer);
     r->state = DIALOGUE;
     if (verdict == TOKEN_UNKNOWN) {
         log_warning("auth: oauth: %s", why);
@@ -291,8 +319,7 @@ static void on_token(struct token_ask *t, enum token_verdict verdict, struct str
         r->query.vars.user = user;
         r->query.vars.original_user = said.n > 0 ? said : user;
         if (db_canonical(&r->query, &bad) && same_user(r, said)) {
-            r->state = CHECKING;
-            db_ask(&r->query);
+            ask_databases(r);
             return;
         }
         why = bad[0] != '\0' ? bad : "token is of another user";
@@ -309,10 +336,10 @@ static void check(struct request *r)
     if (r->run.row->need == NEED_TOKEN) {
         r->state = VOUCHING;
         r->token = (struct token_ask){ .arena = &r->arena, .token = r->run.token, .remote = r->cmd.remote, .done = on_token };
+        start_patience(r);
         token_ask(&r->token);
     } else {
-        r->state = CHECKING;
-        db_ask(&r->query);
+        ask_databases(r);
     }
 }
 
@@ -349,7 +376,7 @@ static bool make_query(struct request *r, const char **why)
 static void complete(struct request *r)
 {
     const char *why;
-    r->started = loop_now();
+    r->arrived = r->started = loop_now();
     if (!make_query(r, &why)) {
         log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
         r->query.vars.user = r->query.vars.original_user = r->run.user;
@@ -373,7 +400,7 @@ static void failed(struct request *r)
 {
     r->started = loop_now();
     if (r->has_secret)
-        log_refused(r, "Password mismatch");
+        log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
     refused(r, STR(""));
 }
 

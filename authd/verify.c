@@ -41,7 +41,7 @@ static void on_worker(struct pool_job *job, const struct ipc_verdict *answer)
     }
     if (answer->verdict == VERDICT_MATCH) {
         struct account known = { .user = s->vars.user };
-        auth_cache_put(authd()->cache, s->vars.user, s->vars.password, s->stored, s->vars.remote, &known, loop_now());
+        auth_cache_put(authd()->cache, s->vars.user, s->vars.password, s->stored, &known, loop_now());
         settle(v, VERDICT_MATCH, NULL);
         return;
     }

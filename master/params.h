@@ -13,7 +13,7 @@
     P(STR, maillog_file, "maillog_file", "", 0, 0, "File for log lines; empty = the system's log.")             \
     P(STR, mail_version, "mail_version", "3.10.0", 0, 0, "Version that is shown to others.")                    \
     P(STR, mailbox_services, "postern_mailbox_services", "", 0, 0,                                              \
-      "Services of the mailbox half that run without a line in master.cf: auth imap imaps pop3 pop3s dovecot-lmtp.") \
+      "Services of the mailbox half that run without a line in master.cf: imap, imaps, pop3, pop3s, lmtp, dovecot-lmtp, or { imaps, port=10993, address=127.0.0.1 }, { dovecot-lmtp, path=PATH, mode=0600, user=NAME, group=NAME }.") \
     P(UINT, processes, "postern_service_processes", "2", 1, 64, "Processes of each network service.")           \
     P(UINT, actor_limit, "postern_actor_limit", "50", 1, 10000, "Most processes that act as users at once.")    \
     P(UINT, auth_db_processes, "postern_auth_db_processes", "4", 1, 100, "Most processes that ask one SQL or LDAP database at once.") \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "services.h"
 #include "daemon/auth_listen.h"
+#include "daemon/mailbox_services.h"
 #include "os/proc.h"
 #include "spawn.h"
 
@@ -77,15 +78,6 @@ static const struct { const char *name, *command; const char *sockets[2]; } buil
     { "actor", "deliver-actor", { NULL } },
     { "qmgr", "qmgr", { "unix:public/qmgr", "unix:public/showq" } },
     { "pickup", "pickup", { "unix:public/pickup" } },
-};
-
-/* The mailbox half, by the names of postern_mailbox_services. */
-static const struct { const char *name, *command, *family, *socket; } mailbox[] = {
-    { "imap", "imap-login", "imap", "inet::143" },
-    { "imaps", "tls-proxy", "imap", "inet::993" },
-    { "pop3", "pop3-login", "pop3", "inet::110" },
-    { "pop3s", "tls-proxy", "pop3", "inet::995" },
-    { "dovecot-lmtp", "lmtpd", "", "unix:private/dovecot-lmtp" },
 };
 
 static const struct command *find_command(const char *name)
@@ -247,33 +239,30 @@ static struct plan *add_family_role(struct plan_list *l, const char *command, co
     return p;
 }
 
-static bool has_word(const char *list, const char *word)
+/* The plan of an entry's name; entries of one name share it. */
+static struct plan *mailbox_plan(struct plan_list *l, const struct mailbox_service *m, const struct master_conf *conf, size_t first)
 {
-    struct str rest = str_from(list), token;
-    while (str_token(&rest, " \t,", &token))
-        if (str_eqz(token, word))
-            return true;
-    return false;
+    for (size_t i = first; i < l->v.n; i++)
+        if (strcmp(l->v.p[i].name, m->name) == 0)
+            return &l->v.p[i];
+    struct plan *p = add_family_role(l, m->command, m->family, m->name, conf);
+    p->type = m->is_inet ? SERVICE_INET : SERVICE_UNIX;
+    return p;
 }
 
 static int add_mailbox(struct plan_list *l, const struct master_conf *conf, struct err *err)
 {
-    struct str rest = str_from(conf->mailbox_services), word;
-    while (str_token(&rest, " \t,", &word)) {
-        bool known = str_eqz(word, "auth");
-        for (size_t i = 0; i < N_ELEMS(mailbox); i++)
-            known |= str_eqz(word, mailbox[i].name);
-        if (!known)
-            return err_set(err, ERR_CONFIG, "postern_mailbox_services: unknown service \"%.*s\" (auth imap imaps pop3 pop3s dovecot-lmtp)", STR_FMT(word));
+    struct mailbox_service rows[MAILBOX_SERVICES_MAX];
+    struct arena a = arena_make(1 << 20);
+    size_t n = 0, first = l->v.n;
+    int rc = mailbox_services_parse(str_from(conf->mailbox_services), &a, rows, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct plan_socket s = { .name = xstrdup(rows[i].socket), .mode = rows[i].mode, .user = rows[i].user == NULL ? NULL : xstrdup(rows[i].user),
+                                 .group = rows[i].group == NULL ? NULL : xstrdup(rows[i].group) };
+        vec_push(&mailbox_plan(l, &rows[i], conf, first)->sockets, s);
     }
-    for (size_t i = 0; i < N_ELEMS(mailbox); i++) {
-        if (!has_word(conf->mailbox_services, mailbox[i].name))
-            continue;
-        struct plan *p = add_family_role(l, mailbox[i].command, mailbox[i].family, mailbox[i].name, conf);
-        p->type = strncmp(mailbox[i].socket, "inet", 4) == 0 ? SERVICE_INET : SERVICE_UNIX;
-        add_socket(p, mailbox[i].socket);
-    }
-    return 0;
+    arena_done(&a);
+    return rc;
 }
 
 /* A protocol that is served at all needs all three of tls, login and session, and the hub. */

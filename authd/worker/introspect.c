@@ -67,7 +67,7 @@ static void say(struct ipc_introspected *ret, uint32_t verdict, const char *text
 /* What the answer's text means. */
 static void judge(const struct oauth_conf *c, struct str body, struct arena *arena, struct ipc_introspected *ret)
 {
-    struct token_policy policy = oauth_policy(c, false);
+    struct token_policy policy = oauth_policy(c, true);
     struct str user;
     struct json claims;
     const char *why;

@@ -50,11 +50,11 @@ struct auth_worker_conf { AUTH_WORKER_PARAMS(PARAM_MEMBER) };
 
 struct oauth_conf { OAUTH2_PARAMS(PARAM_MEMBER) };
 
-static inline struct token_policy oauth_policy(const struct oauth_conf *c, bool needs_exp)
+static inline struct token_policy oauth_policy(const struct oauth_conf *c, bool is_answer)
 {
     return (struct token_policy){ .issuers = str_from(c->issuers), .audiences = str_from(c->audience), .client_id = str_from(c->client_id),
                                   .scope = str_from(c->scope), .username_attribute = str_from(c->username_attribute),
                                   .active_attribute = str_from(c->active_attribute), .active_value = str_from(c->active_value),
-                                  .skew = (int64_t)c->skew, .needs_exp = needs_exp };
+                                  .skew = (int64_t)c->skew, .is_answer = is_answer };
 }
 #endif

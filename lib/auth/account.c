@@ -8,7 +8,7 @@
 #include <openssl/hmac.h>
 #include <sys/random.h>
 
-enum { KEY_SIZE = 32, MAC_SIZE = 32, ADDRESS_MAX = 64, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 64 << 10 };
+enum { KEY_SIZE = 32, MAC_SIZE = 32, COOKIE_SIZE = HANDOVER_COOKIE_HEX / 2, ACCOUNT_MAX = 64 << 10 };
 
 struct account account_dup(struct arena *a, const struct account *from)
 {
@@ -53,7 +53,6 @@ struct cached {
     struct arena arena;
     struct account account;
     uint8_t mac[MAC_SIZE];
-    char address[ADDRESS_MAX];
     int64_t at;
 };
 
@@ -61,6 +60,7 @@ struct auth_cache {
     uint8_t key[KEY_SIZE];
     size_t max;
     int64_t ttl;
+    uint64_t hits, misses;
     struct htab by_user;
     struct list by_age;
 };
@@ -81,6 +81,7 @@ static void drop_cached(struct auth_cache *c, struct cached *e)
     (void)htab_remove(&c->by_user, e->account.user);
     list_remove(&e->node);
     arena_done(&e->arena);
+    secret_wipe(e->mac, sizeof e->mac);
     free(e);
 }
 
@@ -91,6 +92,7 @@ void auth_cache_free(struct auth_cache *c)
     while (!list_is_empty(&c->by_age))
         drop_cached(c, container_of(c->by_age.next, struct cached, node));
     htab_done(&c->by_user);
+    secret_wipe(c->key, sizeof c->key);
     free(c);
 }
 
@@ -132,23 +134,38 @@ const struct account *auth_cache_get(struct auth_cache *c, struct str user, stru
 {
     uint8_t mac[MAC_SIZE];
     struct cached *e = htab_get(&c->by_user, user);
-    if (e == NULL || now - e->at >= c->ttl)
-        return NULL;
-    fast_hash(c, user, password, verifier, mac);
-    return secret_eq(str_make(mac, MAC_SIZE), str_make(e->mac, MAC_SIZE)) ? &e->account : NULL;
+    bool hit = e != NULL && now - e->at < c->ttl;
+    if (hit) {
+        fast_hash(c, user, password, verifier, mac);
+        hit = secret_eq(str_make(mac, MAC_SIZE), str_make(e->mac, MAC_SIZE));
+        secret_wipe(mac, sizeof mac);
+    }
+    c->hits += hit;
+    c->misses += !hit;
+    return hit ? &e->account : NULL;
 }
 
-bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address)
+struct auth_cache_stats auth_cache_stats(const struct auth_cache *c)
 {
-    const struct cached *e = htab_get(&c->by_user, user);
-    return e != NULL && address.n > 0 && str_eqz(address, e->address);
+    return (struct auth_cache_stats){ .entries = c->by_user.n, .hits = c->hits, .misses = c->misses };
 }
 
-void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
-                    const struct account *account, int64_t now)
+/* What nobody will be let in by any more need not stay in memory. */
+static void drop_old(struct auth_cache *c, int64_t now)
+{
+    while (!list_is_empty(&c->by_age)) {
+        struct cached *oldest = container_of(c->by_age.next, struct cached, node);
+        if (now - oldest->at < c->ttl)
+            return;
+        drop_cached(c, oldest);
+    }
+}
+
+void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, const struct account *account, int64_t now)
 {
     if (c->ttl == 0 || c->max == 0)
         return;
+    drop_old(c, now);
     struct cached *old = htab_get(&c->by_user, user);
     struct cached *e = xcalloc(1, sizeof *e);
     e->arena = arena_make(ACCOUNT_MAX);
@@ -156,8 +173,6 @@ void auth_cache_put(struct auth_cache *c, struct str user, struct str password, 
     e->account = account_dup(&e->arena, account);
     e->account.user = str_dup(&e->arena, user);
     e->at = now;
-    if (!str_to_fixed(address, e->address, sizeof e->address))
-        e->address[0] = '\0';
     fast_hash(c, user, password, verifier, e->mac);
     if (old != NULL)
         drop_cached(c, old);
@@ -165,6 +180,19 @@ void auth_cache_put(struct auth_cache *c, struct str user, struct str password, 
         drop_cached(c, container_of(c->by_age.next, struct cached, node));
     (void)htab_put(&c->by_user, e->account.user, e);
     list_append(&c->by_age, &e->node);
+}
+
+void auth_cache_dump_for_test(const struct auth_cache *c, struct buf *out)
+{
+    LIST_EACH(it, &c->by_age) {
+        const struct cached *e = container_of(it, struct cached, node);
+        buf_put(out, e->mac, sizeof e->mac);
+        buf_put(out, &e->at, sizeof e->at);
+        buf_add(out, e->account.user);
+        buf_add(out, e->account.groups);
+        buf_add(out, e->account.home);
+        buf_add(out, e->account.mail);
+    }
 }
 
 struct pending {

@@ -6,7 +6,8 @@
  * The cache holds no password: an entry is HMAC-SHA256 by a key that this
  * process made at start, over user, password and the stored verifier. Another
  * password, another verifier (the file was changed) or another user never
- * match; a miss asks the back end again, so a new password works at once.
+ * match; a miss asks the back end again, so a new password works at once, and
+ * takes the place of the old one. A wrong password is never remembered.
  *
  * A hand-over entry is known by channel and request id, opened by its cookie,
  * once, within HANDOVER_MS; any try, right or wrong, uses it up.
@@ -43,11 +44,13 @@ struct auth_cache *auth_cache_new(size_t entries_max, int64_t ttl_ms);
 void auth_cache_free(struct auth_cache *c);
 /* NULL: not known, too old, or another password. Valid until the next put. */
 const struct account *auth_cache_get(struct auth_cache *c, struct str user, struct str password, struct str verifier, int64_t now);
-/* Has this user logged in from this address lately? Then a penalty of that address does not apply. */
-bool auth_cache_knows(const struct auth_cache *c, struct str user, struct str address);
-/* Forgets one user's password, or all with "". How many there were. */
+/* One user, or ("") all: how many entries went. */
 size_t auth_cache_flush(struct auth_cache *c, struct str user);
-void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier, struct str address,
+struct auth_cache_stats { size_t entries; uint64_t hits, misses; };
+struct auth_cache_stats auth_cache_stats(const struct auth_cache *c);
+/* All bytes of all entries. */
+void auth_cache_dump_for_test(const struct auth_cache *c, struct buf *out);
+void auth_cache_put(struct auth_cache *c, struct str user, struct str password, struct str verifier,
                     const struct account *account, int64_t now);
 
 struct handover;

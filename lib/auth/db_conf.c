@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/db_conf.h"
 #include "auth/var.h"
+#include <errno.h>
+#include <unistd.h>
 
 enum { NESTING_MAX = 8 };
 
@@ -183,8 +185,79 @@ int db_conf_parse(const char *parameter, struct str text, struct arena *arena, s
         if (take_entry(&r, word, &ret_entries[n++]) < 0)
             return -1;
     }
+    struct str near = rest.n > 0 ? rest : word;
     if (bad || rest.n > 0)
-        return err_set(err, ERR_CONFIG, "%s: a brace does not fit near \"%.*s\": close each '{' with a '}'", parameter, (int)MIN(rest.n, (size_t)60), rest.p);
+        return err_set(err, ERR_CONFIG, "%s: a brace does not fit near \"%.*s\": close each '{' with a '}'", parameter, (int)MIN(near.n, (size_t)60), near.p);
     *ret_n = n;
     return 0;
+}
+
+enum argument { NOTHING, A_FILE, ANYTHING };
+
+static const struct kind {
+    const char *name;
+    bool is_passdb, is_userdb, any_options;
+    enum argument argument;
+    const char *suffix, *remedy;
+} kinds[] = {
+    { "passwd-file", true, true, false, A_FILE, "", "create it, with a line name:{SCHEME}password for each user" },
+    { "lmdb", true, true, false, A_FILE, ".lmdb", "make it with postmap lmdb:FILE" },
+    { "static", true, true, true, NOTHING, NULL, NULL },
+    { "prefetch", false, true, false, NOTHING, NULL, NULL },
+    { "passwd", false, true, false, NOTHING, NULL, NULL },
+    { "pam", true, false, false, NOTHING, NULL, NULL },
+    { "sql", true, true, true, ANYTHING, NULL, NULL },
+    { "ldap", true, true, true, ANYTHING, NULL, NULL },
+};
+
+static int check_file(const struct reader *r, const struct kind *k, const struct db_entry *e)
+{
+    struct str fixed = e->arg;
+    ptrdiff_t percent = str_chr(e->arg, '%');
+    char path[4096];
+    const char *why;
+    if (e->arg.n < 2 || e->arg.p[0] != '/' || e->arg.p[e->arg.n - 1] == '/')
+        return refuse(r, "no absolute path", e->arg, "write the path of a file, from / on");
+    if (percent >= 0 && !str_eqz(e->driver, "passwd-file"))
+        return refuse(r, "variables in", e->arg, "write the path of one file");
+    if (!var_check(e->arg, &why))
+        return refuse(r, why, e->arg, "VARIABLES in authdb(5) lists those that there are");
+    /* A file per domain or user: what can be looked at is the directory. */
+    if (percent >= 0)
+        fixed = str_head(e->arg, (size_t)str_rchr(str_head(e->arg, (size_t)percent), '/'));
+    bool has_suffix = percent >= 0 || str_ends(e->arg, str_from(k->suffix));
+    if (!str_to_fixed(fixed, path, sizeof path - 8))
+        return refuse(r, "too long a path", e->arg, "use a shorter one");
+    struct buf name = buf_make(sizeof path);
+    buf_printf(&name, "%s%s", path, has_suffix ? "" : k->suffix);
+    bool is_there = fixed.n == 0 || access(buf_cstr(&name), F_OK) == 0;
+    int rc = is_there ? 0 : refuse(r, strerror(errno), buf_str(&name), percent >= 0 ? "create the directory" : k->remedy);
+    buf_done(&name);
+    return rc;
+}
+
+int db_conf_check(const char *parameter, const struct db_entry *e, bool is_userdb, struct err *err)
+{
+    struct buf name = buf_make(256);
+    const struct kind *k = kinds;
+    buf_printf(&name, "%.*s%s%.*s", STR_FMT(e->driver), e->arg.n > 0 ? ":" : "", STR_FMT(e->arg));
+    struct reader r = { .parameter = parameter, .entry = buf_str(&name), .err = err };
+    int rc = 0;
+    while (k < kinds + N_ELEMS(kinds) && !str_eqz(e->driver, k->name))
+        k++;
+    if (k == kinds + N_ELEMS(kinds))
+        rc = refuse(&r, "there is no database", e->driver, "use one of passwd-file, lmdb, static, prefetch, passwd, pam, sql, ldap");
+    else if (!(is_userdb ? k->is_userdb : k->is_passdb))
+        rc = refuse(&r, is_userdb ? "no user database is" : "no password database is", e->driver,
+                    is_userdb ? "name it in postern_passdb" : "name it in postern_userdb");
+    else if (is_userdb && (e->deny || e->master || e->pass))
+        rc = refuse(&r, "deny, master or pass of a user database", e->driver, "they are for postern_passdb: remove them");
+    else if (!k->any_options && e->options.n > 0)
+        rc = refuse(&r, "unknown option", e->options.rows[0].name, "remove it; OPTIONS in authdb(5) lists those that there are");
+    else if (k->argument == NOTHING && e->arg.n > 0)
+        rc = refuse(&r, "an argument to", e->driver, str_eqz(e->driver, "static") ? "fields are options: write { static:, name=value }" : "remove it");
+    else if (k->argument == A_FILE)
+        rc = check_file(&r, k, e);
+    buf_done(&name);
+    return rc;
 }

@@ -40,4 +40,10 @@ struct db_entry {
 
 /* parameter: its name, for messages. Everything is in the arena. 0, or -1 and *err, which names the parameter, the entry and the remedy. */
 int db_conf_parse(const char *parameter, struct str text, struct arena *arena, struct db_entry *ret_entries, size_t *ret_n, struct err *err);
+/*
+ * What can be said of an entry without opening it: a driver that there is, in a
+ * parameter that it fits in, options that it has, an argument that it can use,
+ * files that are there. For authd and for `postfix check`. 0, or -1 and *err as above.
+ */
+int db_conf_check(const char *parameter, const struct db_entry *e, bool is_userdb, struct err *err);
 #endif

@@ -36,10 +36,12 @@ int local_listen(const char *path, mode_t mode, int backlog, struct err *err)
         return -1;
     if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
         (void)unlink(path);
-    if (bind(fd, (const struct sockaddr *)(const void *)&a, sizeof a) < 0)
+    /* Not by its name afterwards: that may be another file by then. */
+    mode_t old = umask(~mode & 0777);
+    int rc = bind(fd, (const struct sockaddr *)(const void *)&a, sizeof a);
+    (void)umask(old);
+    if (rc < 0)
         return fail(fd, err, "bind", path);
-    if (chmod(path, mode) < 0)
-        return fail(fd, err, "chmod", path);
     return listen(fd, backlog) < 0 ? fail(fd, err, "listen on", path) : fd;
 }
 

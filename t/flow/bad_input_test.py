@@ -34,6 +34,9 @@ def configuration(i):
     ok(good or os.geteuid() != 0, 'a missing user is named', seen)
     good, seen = check(i, 'smtpd_timeout = fast', 'smtpd_timeout', 'main.cf', 'line')
     ok(good, 'a value that does not parse is named with file and line', seen)
+    good, seen = check(i, 'smtpd_relay_restrictions = permit_mynetworks, permit_mx_backup, reject_unauth_destination', 'permit_mx_backup',
+                       'never matches', 'main.cf', 'line')
+    ok(good, 'a restriction that never matches is named with file and line', seen)
 
 
 def port_in_use(i):

@@ -26,6 +26,7 @@ REFUSED = [
     ('a bad field of master.cf is named with file and line', '', 'x unix - - q - - smtpd', ['master.cf', 'line 2', '"q"']),
     ('a value that does not parse is named with file and line', 'postern_actor_limit = many', '', ['main.cf', 'line', 'postern_actor_limit', 'many']),
     ('an unknown mailbox service is named', 'postern_mailbox_services = imap gopher', '', ['postern_mailbox_services', 'gopher']),
+    ('a port of a mailbox service that is none is named', 'postern_mailbox_services = { imaps, port=99999 }', '', ['postern_mailbox_services', 'port=99999']),
     ('a spawn service without user is named with file and line', '', 'policy unix - n n - 0 spawn argv=/bin/true', ['master.cf', 'line 2', 'user=']),
     ('an address that cannot be bound is named with its service', '', '192.0.2.77:%d inet n - n - - smtpd' % (PORT + 1), ['192.0.2.77', 'line 2']),
 ]

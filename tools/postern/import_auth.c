@@ -418,6 +418,16 @@ static void put_common(struct entry *e)
     }
 }
 
+/* Files of passwords that only Dovecot's auth process could read stay readable: authd takes its account. */
+static void same_account(struct import *im)
+{
+    const struct dovecot_node *user = dovecot_find(&im->tree, SIZE_MAX, "default_internal_user");
+    struct str name = user == NULL ? STR("dovecot") : user->value;
+    uint32_t uid;
+    if (import_uid(name, false, &uid) && uid != 0)
+        import_set(im, "postern_auth_user", name, user);
+}
+
 static void section(struct import *im, size_t at, bool is_passdb, struct buf *list)
 {
     struct entry e = { .im = im, .at = at, .node = &im->tree.nodes[at], .is_passdb = is_passdb };
@@ -434,6 +444,8 @@ static void section(struct import *im, size_t at, bool is_passdb, struct buf *li
     else
         drivers[i].read(&e);
     put_common(&e);
+    if (str_eqz(e.driver, "passwd-file") && !e.lost)
+        same_account(im);
     finish(&e, list);
 }
 

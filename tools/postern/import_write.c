@@ -57,24 +57,46 @@ static bool is_replaced(const struct import *im, struct str line)
     return false;
 }
 
-/* The old text without what is replaced, and the parameters at its end. */
-static void merge(const struct import *im, struct str old, struct buf *out)
+/* "# dovecot.conf, line 12", as an import before has written it. */
+static bool is_our_comment(struct str line)
 {
-    struct str line;
+    return str_starts(line, STR("# Parameters from Dovecot ")) || (str_starts(line, STR("# ")) && str_find(line, STR(", line ")) > 0);
+}
+
+static void add_line(struct buf *out, struct str line)
+{
+    if (line.n == 0 && (out->n < 2 || out->p[out->n - 2] == '\n'))
+        return;                 /* never two empty lines in a row */
+    buf_add(out, line);
+    buf_putc(out, '\n');
+}
+
+/* The old text without what is replaced, and with it the comments that say where it came from. */
+static void keep_old(const struct import *im, struct str old, struct buf *out)
+{
+    struct str line, held = STR("");
     bool dropping = false;
     while (old.n > 0) {
         (void)str_cut(old, '\n', &line, &old);
         bool goes_on = line.n > 0 && ascii_is_space(line.p[0]) && str_trim(line).n > 0;
         if (!goes_on)
             dropping = is_replaced(im, line);
-        if (dropping || str_starts(line, STR("# Parameters from Dovecot ")))
-            continue;
-        buf_add(out, line);
-        buf_putc(out, '\n');
+        if (held.n > 0 && !dropping && !str_starts(held, STR("# Parameters from ")))
+            add_line(out, held);
+        held = is_our_comment(line) ? line : STR("");
+        if (!dropping && held.n == 0)
+            add_line(out, line);
     }
-    if (out->n > 0)
-        buf_putc(out, '\n');
+    if (held.n > 0)
+        add_line(out, held);
+}
+
+/* What stays, and the parameters at its end. */
+static void merge(const struct import *im, struct str old, struct buf *out)
+{
     struct buf text = buf_make(0);
+    keep_old(im, old, out);
+    add_line(out, STR(""));
     import_print(im, &text);
     struct str all = buf_str(&text);
     ptrdiff_t files = str_find(all, STR("\n# file "));      /* these are files of their own */

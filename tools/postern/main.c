@@ -7,6 +7,11 @@
  *      postern try DIR [--port-base N]
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
+ *      postern auth [-c CONFDIR] [list]
+ *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
+ *      postern auth [-c CONFDIR] flush [USER]
+ *      postern auth [-c CONFDIR] forget USER|all
+ *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
  *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
  *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
@@ -17,8 +22,12 @@
  *      told otherwise), the domain is example.test, the certificate is made on
  *      the spot. `stop` ends it; `try` on the same DIR starts it again.
  *      `user` adds (or gives a new password to), deletes or lists the users in
- *      a password file; the password is one line of standard input. `pw` makes
- *      and checks stored passwords, with doveadm pw's options.
+ *      a password file; the password is one line of standard input.
+ *      `auth` shows which addresses and accounts have many wrong passwords,
+ *      clears them, empties the cache of right passwords, forgets from which
+ *      networks users are known, and tries a password (one line of standard
+ *      input) as a login would, without its waits and without counting it.
+ *      `pw` makes and checks stored passwords, with doveadm pw's options.
  *      `import dovecot` turns Dovecot's configuration into main.cf parameters
  *      and lists what has no equal.
  *
@@ -43,6 +52,7 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n"
                     "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
                     "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
@@ -94,6 +104,18 @@ static int command_user(int argc, char **argv, struct err *err)
     return report(user_command(conf, action, name, err), err);
 }
 
+static int command_auth(int argc, char **argv, struct err *err)
+{
+    const char *conf = NULL;
+    if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
+        conf = argv[1];
+        argc -= 2;
+        argv += 2;
+    }
+    int rc = auth_command(conf, argc, argv, err);
+    return rc == AUTH_COMMAND_USAGE ? usage() : report(rc, err);
+}
+
 int main(int argc, char **argv)
 {
     struct err err = { 0 };
@@ -105,6 +127,8 @@ int main(int argc, char **argv)
         return report(try_stop(argv[2], &err), &err);
     if (strcmp(argv[1], "user") == 0)
         return command_user(argc - 2, argv + 2, &err);
+    if (strcmp(argv[1], "auth") == 0)
+        return command_auth(argc - 2, argv + 2, &err);
     if (strcmp(argv[1], "import") == 0) {
         int rc = import_command(argc - 2, argv + 2, &err);
         return rc == EXIT_USAGE ? usage() : report(rc, &err);

@@ -13,6 +13,9 @@ int try_start(const char *dir, unsigned port_base, struct err *err);
 int try_stop(const char *dir, struct err *err);
 /* action: add, delete, list. name: NULL for list. */
 int user_command(const char *config_dir, const char *action, const char *name, struct err *err);
+/* argv: list, clear WHAT, flush [USER], forget USER|all, test USER [SERVICE [ADDRESS]]. 1: the answer is no. */
+enum { AUTH_COMMAND_USAGE = 64 };
+int auth_command(const char *config_dir, int argc, char **argv, struct err *err);
 /* Stored passwords: argv[0] is "pw". The exit status. */
 int pw_command(int argc, char **argv);
 /* Runs `postfix -c CONFIG_DIR COMMAND` of the same build; its exit status, or -1. */

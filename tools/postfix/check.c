@@ -148,5 +148,6 @@ void check_all(struct check *k, bool notes)
     check_services(k);
     check_tables(k);
     check_files(k);
+    check_auth(k);
     check_pam(k);
 }

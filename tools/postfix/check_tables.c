@@ -11,9 +11,11 @@
 static const char *const other_types[] = {
     "cdb", "dbm", "ldap", "memcache", "mongodb", "mysql", "nis", "pgsql", "sdbm", "sqlite",
 };
-static const char *const caches[] = {
+static const char *const not_tables[] = {
     "smtp_tls_session_cache_database", "smtpd_tls_session_cache_database", "lmtp_tls_session_cache_database", "address_verify_map",
     "postscreen_cache_map", "tls_random_exchange_name",
+    /* databases of authd: check_auth.c */
+    "postern_passdb", "postern_userdb",
 };
 /* Values that look like "word:text" without naming a table. */
 static const char *const endings[] = { "_maps", "_checks", "_map", "_table", "alias_database" };
@@ -68,7 +70,7 @@ static void check_value(struct check *k, const char *where, const char *param, c
 {
     struct str rest = str_from(value), word, type;
     struct err err = { 0 };
-    if (in_list(caches, N_ELEMS(caches), str_from(param)) || str_ends(str_from(param), STR("_transport")))
+    if (in_list(not_tables, N_ELEMS(not_tables), str_from(param)) || str_ends(str_from(param), STR("_transport")))
         return;
     while (lex_word(&rest, ", \t\r\n", &word)) {
         while (word.n > 0 && word.p[0] == '!')

@@ -24,6 +24,7 @@ void check_warn(struct check *k, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void check_all(struct check *k, bool notes);
 void check_tables(struct check *k);
 void check_files(struct check *k);
+void check_auth(struct check *k);
 void check_pam(struct check *k);
 void check_services(struct check *k);
 void check_params(struct check *k, bool notes);

@@ -35,23 +35,54 @@ static const struct account bob = { .user = S("bob"), .has_ids = true, .uid = 10
 static void test_cache(void)
 {
     struct auth_cache *c = auth_cache_new(2, 1000);
-    const struct str pw = STR("secret"), hash = STR("$6$x"), ip = STR("192.0.2.1");
-    auth_cache_put(c, alice.user, pw, hash, ip, &alice, 0);
+    const struct str pw = STR("secret"), hash = STR("$6$x");
+    auth_cache_put(c, alice.user, pw, hash, &alice, 0);
     const struct account *got = auth_cache_get(c, alice.user, pw, hash, 999);
     OK(got != NULL && got->uid == 1000 && str_eq(got->home, alice.home), "a password that was right is known");
     OK(auth_cache_get(c, alice.user, pw, hash, 1000) == NULL, "an entry that is too old is not used");
-    OK(auth_cache_get(c, alice.user, STR("secres"), hash, 1) == NULL, "another password is not known");
+    OK(auth_cache_get(c, alice.user, STR("secres"), hash, 1) == NULL, "another password is not known: the back end is asked");
+    OK(auth_cache_get(c, alice.user, pw, hash, 1) != NULL, "and a wrong one does not throw out the right one");
+    OK(auth_cache_get(c, alice.user, STR(""), hash, 1) == NULL && auth_cache_get(c, alice.user, STR("secret\0x"), hash, 1) == NULL &&
+       auth_cache_get(c, alice.user, STR("secre"), hash, 1) == NULL, "nor is a part of it, or more than it");
+    OK(auth_cache_get(c, alice.user, STR("secret$6$"), STR("x"), 1) == NULL, "password and verifier do not run together");
     OK(auth_cache_get(c, bob.user, pw, hash, 1) == NULL, "another user with the same password is not known");
     OK(auth_cache_get(c, alice.user, pw, STR("$6$y"), 1) == NULL, "after the verifier has changed, the old password is not known");
-    OK(auth_cache_knows(c, alice.user, ip) && !auth_cache_knows(c, alice.user, STR("192.0.2.2")), "the address of the last login is known");
-    auth_cache_put(c, bob.user, pw, hash, ip, &bob, 1);
-    auth_cache_put(c, STR("carol"), pw, hash, ip, &bob, 2);
-    OK(auth_cache_get(c, alice.user, pw, hash, 3) == NULL && auth_cache_get(c, bob.user, pw, hash, 3) != NULL, "the cache is bounded: the oldest goes");
+    auth_cache_put(c, alice.user, STR("new"), hash, &alice, 2);
+    OK(auth_cache_get(c, alice.user, STR("new"), hash, 3) != NULL && auth_cache_get(c, alice.user, pw, hash, 3) == NULL,
+       "a new password takes the place of the old one, even when the verifier says nothing");
+    auth_cache_put(c, bob.user, pw, hash, &bob, 3);
+    auth_cache_put(c, STR("carol"), pw, hash, &bob, 4);
+    OK(auth_cache_get(c, alice.user, STR("new"), hash, 5) == NULL && auth_cache_get(c, bob.user, pw, hash, 5) != NULL, "the cache is bounded: the oldest goes");
+    struct auth_cache_stats stats = auth_cache_stats(c);
+    OK(stats.entries == 2 && stats.hits == 4 && stats.misses == 10, "it counts what it answers");
+    OK(auth_cache_flush(c, STR("nobody")) == 0 && auth_cache_flush(c, bob.user) == 1 && auth_cache_get(c, bob.user, pw, hash, 5) == NULL, "a user can be flushed");
+    OK(auth_cache_flush(c, STR("")) == 1 && auth_cache_stats(c).entries == 0, "and all");
+    auth_cache_put(c, alice.user, pw, hash, &alice, 6);
+    auth_cache_put(c, bob.user, pw, hash, &bob, 2000);
+    OK(auth_cache_stats(c).entries == 1, "what is too old does not stay in memory");
     auth_cache_free(c);
     c = auth_cache_new(2, 0);
-    auth_cache_put(c, alice.user, pw, hash, ip, &alice, 0);
+    auth_cache_put(c, alice.user, pw, hash, &alice, 0);
     OK(auth_cache_get(c, alice.user, pw, hash, 0) == NULL, "with a lifetime of 0 nothing is kept");
     auth_cache_free(c);
+}
+
+/* An entry as bytes: neither the password, nor anything that another process's key would make of it. */
+static void test_cache_secret(void)
+{
+    struct auth_cache *one = auth_cache_new(1, 1000), *two = auth_cache_new(1, 1000);
+    const struct str pw = STR("correct horse"), hash = STR("{SHA512-CRYPT}$6$salt$stored");
+    auth_cache_put(one, alice.user, pw, hash, &alice, 0);
+    auth_cache_put(two, alice.user, pw, hash, &alice, 0);
+    struct buf a = buf_make(0), b = buf_make(0);
+    auth_cache_dump_for_test(one, &a);
+    auth_cache_dump_for_test(two, &b);
+    OK(a.n > 32 && str_find(buf_str(&a), pw) < 0 && str_find(buf_str(&a), hash) < 0, "an entry holds neither password nor verifier");
+    OK(a.n == b.n && !str_eq(buf_str(&a), buf_str(&b)), "and differs between two processes: it is keyed");
+    buf_done(&a);
+    buf_done(&b);
+    auth_cache_free(one);
+    auth_cache_free(two);
 }
 
 static void test_handover(void)
@@ -108,6 +139,7 @@ int main(void)
 {
     test_expand();
     test_cache();
+    test_cache_secret();
     test_handover();
     test_penalty();
     return tap_done();

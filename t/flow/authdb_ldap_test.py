@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: ISC
+"""Users in a directory (slapd): lookup and bind, StartTLS and ldaps with the certificate checked."""
+import os
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(__file__) + '/lib')
+from authdb import CAROL, DAVE, Auth, log_in, not_injected, refused, under_load  # noqa: E402
+from instance import PORT, Instance    # noqa: E402
+from servers import Slapd              # noqa: E402
+from tap import done, ok               # noqa: E402
+
+LDAP = PORT + 820
+TREE = """dn: dc=example,dc=test
+objectClass: dcObject
+objectClass: organization
+o: example
+dc: example
+
+dn: cn=reader,dc=example,dc=test
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: reader
+userPassword: reader-secret
+
+dn: ou=people,dc=example,dc=test
+objectClass: organizationalUnit
+ou: people
+
+""" + ''.join("""dn: uid=%s,ou=people,dc=example,dc=test
+objectClass: inetOrgPerson
+objectClass: posixAccount
+uid: %s
+cn: %s
+sn: %s
+mail: %s@example.test
+uidNumber: %d
+gidNumber: %d
+homeDirectory: BASE/vmail/%s
+userPassword: %s
+
+""" % (name, name, name, name, name, os.getuid() or 1000, os.getuid() or 1000, name, password) for name, password in (
+    ('carol', '{CRYPT}' + CAROL.split('}')[1]), ('dave', DAVE.replace('BLF-CRYPT', 'CRYPT')), ('twin1', 'x'), ('twin2', 'x')))
+FILE = """# Dovecot's
+%(server)s
+dn = cn=reader,dc=example,dc=test
+dnpass = reader-secret
+%(tls)s
+base = ou=people,dc=example,dc=test
+scope = onelevel
+%(bind)s
+pass_attrs = mail=user,userPassword=password,=userdb_quota_rule=*:bytes=%%{ldap:uidNumber}
+pass_filter = (&(objectClass=posixAccount)(mail=%%u))
+user_attrs = homeDirectory=home=%%$, uidNumber=uid, gidNumber=gid
+user_filter = (&(objectClass=posixAccount)(mail=%%u))
+iterate_attrs = mail=user
+iterate_filter = (objectClass=posixAccount)
+"""
+NAMES = ['*', 'carol*', 'carol@example.test)(uid=*', '*)(objectClass=*', 'carol@example.test)(&)', '\\2a', 'c\\61rol@example.test', 'nobody)(|(uid=carol',
+         'carol,ou=people', 'carol@example.test\\', '%u', 'x)(userPassword=*', '#61', ' carol@example.test', '"carol"']
+MAIN = """postern_passdb = passwd-file:$config_directory/passwd, ldap:%(file)s
+postern_userdb = passwd-file:$config_directory/passwd, ldap:%(file)s
+postern_auth_username_chars =
+postern_auth_cache_ttl = 0
+postern_auth_failure_delay = 0
+"""
+
+
+def write(base, name, server, tls='', bind=''):
+    path = '%s/%s.ext' % (base, name)
+    with open(path, 'w') as f:
+        f.write(FILE % {'server': server, 'tls': tls, 'bind': bind})
+    return MAIN % {'file': path}
+
+
+def one(base, name, what, load=None, **kw):
+    with Instance(main=write(base, name, **kw)) as i:
+        log_in(i, 'carol@example.test', what)
+        log_in(i, 'dave@example.test', what)
+        refused(i, what)
+        not_injected(i, NAMES, what)
+        if load:
+            under_load(i, load, 'carol@example.test', what, lambda: Auth(i).ask('alice', 'alice-secret'))
+
+
+def untrusted(base, slapd):
+    """Somebody else's certificate: no question is asked, nobody is told anything."""
+    for what, server, tls in (('StartTLS', 'hosts = 127.0.0.1:%d' % LDAP, 'tls = yes\ntls_ca_cert_file = %s/other_ca.pem' % slapd.dir),
+                              ('ldaps', 'uris = ldaps://127.0.0.1:%d' % (LDAP + 1), 'tls_ca_cert_file = %s/other_ca.pem' % slapd.dir),
+                              ('a name that is not in it', 'uris = ldaps://127.0.0.2:%d' % (LDAP + 1), 'tls_ca_cert_file = %s/ca.pem' % slapd.dir)):
+        with Instance(main=write(base, 'untrusted', server, tls)) as i:
+            a = Auth(i)
+            answer = a.ask('carol@example.test', 'carol-secret')
+            ok('code=temp_fail' in answer, 'a certificate that is not right: %s is a temporary failure' % what, answer)
+            a.close()
+
+
+def starting(base):
+    for text, pattern in (('sasl_bind = yes', 'sasl_bind: SASL binds are not made'), ('scope = some', 'scope: not one of'), ('tls = maybe', 'tls: must be yes or no'),
+                          ('pass_filter = (uid=%{nosuch})', r'line \d+: pass_filter: '), ('hosts =', 'neither hosts nor uris')):
+        with Instance(start=False, main=write(base, 'bad', 'hosts = 127.0.0.1', bind=text).replace('pass_filter = (&', '#')) as i:
+            if 'pass_filter' in text or 'scope' in text:
+                with open(base + '/bad.ext', 'a') as f:
+                    f.write(text + '\n')
+            i.run('postfix', '-c', i.etc, 'start')
+            i.running = True
+            ok(i.wait_log(pattern, 10), 'refused at the start: ' + text, i.log()[-600:])
+
+
+def main():
+    base = tempfile.mkdtemp(prefix='postern-ldap-')
+    os.chmod(base, 0o755)
+    try:
+        with Slapd(LDAP) as slapd:
+            slapd.add(TREE.replace('BASE', base))
+            ca = 'tls_ca_cert_file = %s/ca.pem\n' % slapd.dir
+            plain = 'hosts = 127.0.0.1:%d' % LDAP
+            # The first host is not there: the second is asked.
+            one(base, 'lookup', 'LDAP lookup', server='hosts = 127.0.0.1:%d 127.0.0.1:%d' % (LDAP + 5, LDAP))
+            one(base, 'bind', 'LDAP bind, StartTLS', load=slapd, server=plain, tls='tls = yes\ntls_require_cert = hard\n' + ca, bind='auth_bind = yes')
+            one(base, 'userdn', 'LDAP bind by DN, ldaps', server='uris = ldaps://localhost:%d' % (LDAP + 1), tls=ca,
+                bind='auth_bind = yes\nauth_bind_userdn = uid=%n,ou=people,dc=example,dc=test')
+            untrusted(base, slapd)
+        starting(base)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+    done()
+
+
+if __name__ == '__main__':
+    main()

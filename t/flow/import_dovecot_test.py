@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: ISC
+"""From Debian's Dovecot to Postern on the same machine: its configuration is imported, the same users log in by IMAP, POP3 and submission
+with their old passwords, and see the same UIDs, flags and UIDLs. Set-ups: a passwd-file per domain, SQL (SQLite), Debian's default (PAM, mbox)."""
+import imaplib
+import os
+import poplib
+import re
+import smtplib
+import sqlite3
+import subprocess
+import sys
+import warnings
+
+warnings.simplefilter('ignore', DeprecationWarning)
+import crypt                                                 # noqa: E402
+sys.path.insert(0, os.path.dirname(__file__) + '/lib')
+import peer                                                  # noqa: E402
+from instance import DEV, PORT, tls, wait_until              # noqa: E402
+from tap import case, done, failed, ok                       # noqa: E402
+
+BIN = '/opt/postern/bin'
+P = {'imap': PORT + 700, 'imaps': PORT + 701, 'pop3': PORT + 702, 'pop3s': PORT + 703, 'submission': PORT + 704, 'smtp': PORT + 705, 'auth': PORT + 706}
+peer.PACKAGES['dovecot-sqlite'] = ['dovecot-sqlite']
+
+COMMON = '''
+base_dir = /run/dovecot
+state_dir = /run/dovecot-state
+log_path = /var/log/dovecot.log
+listen = 127.0.0.1
+protocols = imap pop3
+ssl_cert = </etc/dovecot/cert.pem
+ssl_key = </etc/dovecot/key.pem
+mail_max_userip_connections = 40
+pop3_uidl_format = %%08Xu%%08Xv
+namespace inbox {
+  inbox = yes
+  mailbox Drafts {
+    special_use = \\Drafts
+  }
+  mailbox "Sent Messages" {
+    special_use = \\Sent
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = %(imap)d
+  }
+  inet_listener imaps {
+    port = %(imaps)d
+    ssl = yes
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = %(pop3)d
+  }
+  inet_listener pop3s {
+    port = %(pop3s)d
+    ssl = yes
+  }
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+''' % P
+
+PASSWD_FILE = COMMON + '''
+auth_mechanisms = plain login
+mail_location = maildir:/var/vmail/%d/%n/Maildir
+first_valid_uid = 5000
+passdb {
+  driver = passwd-file
+  args = scheme=BLF-CRYPT username_format=%n /etc/dovecot/domains/%d/passwd
+}
+userdb {
+  driver = static
+  args = uid=vmail gid=vmail home=/var/vmail/%d/%n
+}
+'''
+SQL = COMMON + '''
+auth_mechanisms = plain login
+mail_location = maildir:~/Maildir
+mail_home = /var/vmail/%d/%n
+mail_uid = vmail
+mail_gid = vmail
+passdb {
+  driver = sql
+  args = /etc/dovecot/dovecot-sql.conf.ext
+}
+userdb {
+  driver = sql
+  args = /etc/dovecot/dovecot-sql.conf.ext
+}
+'''
+SQL_EXT = '''driver = sqlite
+connect = /etc/dovecot/db/users.sqlite
+default_pass_scheme = SHA512-CRYPT
+# the address is the user
+password_query = SELECT email AS user, password \\
+  FROM virtual_users WHERE email = '%u'
+user_query = SELECT '/var/vmail/%d/%n' AS home, 5000 AS uid, 5000 AS gid FROM virtual_users WHERE email = '%u'
+iterate_query = SELECT email AS user FROM virtual_users
+'''
+SYSTEM = COMMON + '''
+mail_location = mbox:~/mail:INBOX=/var/mail/%u
+mail_privileged_group = mail
+passdb {
+  driver = pam
+}
+userdb {
+  driver = passwd
+}
+'''
+
+MAIN_CF = '''compatibility_level = 3.6
+myhostname = mail.example.test
+mydestination =
+mynetworks =
+alias_maps =
+alias_database =
+local_recipient_maps =
+inet_protocols = ipv4
+maillog_file = /var/log/mail.log
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = static:x
+smtpd_tls_cert_file = /etc/dovecot/cert.pem
+smtpd_tls_key_file = /etc/dovecot/key.pem
+smtpd_tls_security_level = may
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+# kept: postern_passdb is replaced
+postern_passdb = pam,
+  passwd-file:/nowhere
+'''
+MASTER_CF = '''127.0.0.1:%(smtp)d inet n - n - - smtpd
+127.0.0.1:%(submission)d inet n - n - - submitd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
+smtp unix - - n - - smtp
+local unix - n n - - local
+virtual unix - n n - - virtual
+error unix - - n - - error
+retry unix - - n - - error
+''' % P
+
+
+def accounts(root):
+    out = subprocess.run([DEV + '/bin/postconf', '-d'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    names = sorted(set(re.findall(r'^postern_\w+_user = (postern-[\w-]+)$', out, re.M)))
+    with open(root.path + '/etc/passwd', 'a') as p, open(root.path + '/etc/group', 'a') as g:
+        for i, name in enumerate(names):
+            p.write('%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n' % (name, 910 + i, 910 + i))
+            g.write('%s:x:%d:\n' % (name, 910 + i))
+
+
+def certificate(root):
+    r = root.path + '/etc/dovecot'
+    os.makedirs(r, exist_ok=True)
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
+                    '-subj', '/CN=mail.example.test', '-keyout', r + '/key.pem', '-out', r + '/cert.pem'], check=True, stderr=subprocess.DEVNULL)
+    os.chmod(r + '/key.pem', 0o600)
+
+
+class Machine:
+    """One machine: first Dovecot runs on it, then Postern."""
+
+    def __init__(self, conf, *packages):
+        self.root = peer.Root('dovecot', *packages)
+        r = self.root
+        accounts(r)
+        certificate(r)
+        r.bind(DEV, '/opt/postern')
+        r.write('/etc/dovecot/dovecot.conf', conf)
+        for d in ('/run/dovecot', '/run/dovecot-state', '/etc/postfix', '/var/lib/postern'):
+            os.makedirs(r.path + d, exist_ok=True)
+        os.makedirs(r.path + '/var/spool/postfix/private', exist_ok=True)
+        os.chown(r.path + '/var/spool/postfix/private', 901, 901)
+        os.makedirs(r.path + '/var/vmail', exist_ok=True)
+        os.chown(r.path + '/var/vmail', 5000, 5000)
+        r.write('/etc/postfix/main.cf', MAIN_CF)
+        r.write('/etc/postfix/master.cf', MASTER_CF)
+        self.dovecot = None
+
+    def start_dovecot(self):
+        self.dovecot = self.root.start(['/usr/sbin/dovecot', '-F'], stderr=subprocess.DEVNULL)
+        ok(wait_until(lambda: can_connect(P['imap']), 15), 'Dovecot runs', self.log())
+
+    def stop_dovecot(self):
+        self.dovecot.terminate()
+        self.dovecot.wait(10)
+        wait_until(lambda: not can_connect(P['imap']), 10)
+
+    def postern(self, *args, **kw):
+        return self.root.run([BIN + '/' + args[0], *args[1:]], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             errors='replace', stdin=None if 'input' in kw else subprocess.DEVNULL, **kw)
+
+    def log(self):
+        text = ''
+        for name in ('/var/log/dovecot.log', '/var/log/mail.log'):
+            if os.path.exists(self.root.path + name):
+                text += self.root.read(name)
+        return text[-6000:]
+
+    def close(self):
+        self.postern('postfix', 'stop')
+        if failed():
+            print('# ' + self.log().replace('\n', '\n# '))
+        self.root.close()
+
+
+def can_connect(port):
+    import socket
+    try:
+        socket.create_connection(('127.0.0.1', port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def imap(user, password, port='imaps'):
+    m = imaplib.IMAP4_SSL('127.0.0.1', P[port], ssl_context=tls(), timeout=30)
+    m.login(user, password)
+    return m
+
+
+def message(n):
+    return ('From: x@example.test\r\nTo: y@example.test\r\nSubject: number %d\r\nMessage-ID: <%d@x>\r\n\r\n%s\r\n' % (n, n, 'line ' * n)).encode()
+
+
+def fill(user, password, folder):
+    m = imap(user, password)
+    for n in range(1, 6):
+        m.append('INBOX', '(\\Seen)' if n % 2 else None, None, message(n))
+    m.select('INBOX')
+    m.store('2', '+FLAGS', '(\\Deleted)')
+    m.expunge()
+    m.store('1', '+FLAGS', '(\\Flagged $Label1)')
+    if folder:
+        m.create(folder)
+        m.append('"%s"' % folder if ' ' in folder else folder, None, None, message(9))
+        m.subscribe(folder)
+    m.logout()
+
+
+def view(user, password, folder):
+    """What a client sees of the mail: mailboxes with UIDVALIDITY and, by UID, flags and size; UIDLs and sizes."""
+    m = imap(user, password)
+    out = {}
+    names = sorted(re.findall(r'"?([^" ]+)"?$', x.decode())[0] for x in m.list()[1])
+    out['subscribed'] = sorted(re.findall(r'"?([^" ]+)"?$', x.decode())[0] for x in m.lsub()[1] if x)
+    for box in [n for n in ('INBOX', folder) if n]:
+        m.select(box, readonly=True)
+        out[box] = (m.response('UIDVALIDITY')[1][0], m.status(box, '(UIDNEXT MESSAGES)')[1][0])
+        rows = m.uid('FETCH', '1:*', '(UID FLAGS RFC822.SIZE INTERNALDATE)')[1]
+        for row in rows:
+            text = row.decode()
+            flags = frozenset(re.search(r'FLAGS \(([^)]*)\)', text).group(1).split()) - {'\\Recent'}
+            out[box, int(re.search(r'UID (\d+)', text).group(1))] = (flags, re.search(r'SIZE (\d+)', text).group(1), re.search(r'"([^"]*)"', text).group(1))
+    m.logout()
+    out['listed'] = folder is None or folder in names
+    p = poplib.POP3_SSL('127.0.0.1', P['pop3s'], context=tls(), timeout=30)
+    p.user(user)
+    p.pass_(password)
+    out['uidl'] = p.uidl()[1]
+    out['list'] = p.list()[1]
+    p.quit()
+    return out
+
+
+def refused(user, password):
+    try:
+        imap(user, password)
+        return False
+    except imaplib.IMAP4.error as e:
+        return b'AUTHENTICATIONFAILED' in e.args[0]
+
+
+def submits(user, password):
+    s = smtplib.SMTP('127.0.0.1', P['submission'], timeout=30)
+    s.ehlo('client.example.test')
+    s.starttls(context=tls())
+    s.ehlo('client.example.test')
+    s.login(user, password)
+    code, text = s.mail(user if '@' in user else user + '@mail.example.test')
+    s.quit()
+    return code == 250 or ok(False, 'MAIL', text)
+
+
+def migrate(what, machine, users, folder, importing):
+    """users: {name: password}. importing: what is expected of the import's output."""
+    m = machine
+    m.start_dovecot()
+    for user, password in users.items():
+        fill(user, password, folder)
+    before = {u: view(u, p, folder) for u, p in users.items()}
+    conf = m.root.output(['doveconf', '-n'])
+    m.stop_dovecot()
+    shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', '/etc/postfix', input=conf)
+    ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
+    ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
+    wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
+    text = m.root.read('/etc/postfix/main.cf')
+    ok(wrote.returncode == shown.returncode and 'myhostname = mail.example.test' in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
+       what + ': it is written into main.cf, in the place of what was there', wrote.stdout + text)
+    again = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
+    ok(again.returncode == wrote.returncode and text == m.root.read('/etc/postfix/main.cf'), what + ': importing again changes nothing', again.stdout)
+    unused = m.postern('postconf', '-n')
+    ok('unused parameter' not in unused.stdout, what + ': every parameter is one that exists', unused.stdout)
+    # the same machine: the listener of authd is where Postfix expects it
+    started = m.postern('postfix', 'start')
+    ok(started.returncode == 0 and wait_until(lambda: can_connect(P['imaps']), 20), what + ': Postern starts with it', started.stdout + m.log())
+    for user, password in users.items():
+        after = view(user, password, folder)
+        ok(after == before[user], '%s: %s sees the same mail by IMAP and POP3: UIDs, flags, dates, UIDLs' % (what, user), '%s\n%s' % (before[user], after))
+        ok(refused(user, password + 'x'), '%s: a wrong password of %s is refused' % (what, user))
+        case('%s: %s may submit' % (what, user), lambda: submits(user, password))
+    ok(refused('nobody-here@example.test', 'x'), what + ': an unknown user is refused')
+    st = os.stat(m.root.path + '/var/spool/postfix/private/auth')
+    ok(st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (901, 901), what + ': the auth socket has its owner and mode', (oct(st.st_mode), st.st_uid, st.st_gid))
+
+
+def passwd_file():
+    m = Machine(PASSWD_FILE)
+    try:
+        users = {'ann@example.test': 'ann-secret', 'bob@example.org': 'bob secret'}
+        for address, password in users.items():
+            user, domain = address.split('@')
+            path = m.root.write('/etc/dovecot/domains/%s/passwd' % domain, '%s:%s\n' % (user, crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32))), 0o640)
+            os.chown(path, 0, 902)
+        migrate('passwd-file', m, users, 'Archive',
+                ['postern_passdb = { passwd-file:/etc/dovecot/domains/%d/passwd, default_pass_scheme=BLF-CRYPT, username_format=%n }',
+                 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/vmail/%d/%n }', 'postern_mail_location = maildir:/var/vmail/%d/%n/Maildir'])
+    finally:
+        m.close()
+
+
+def sql():
+    m = Machine(SQL, 'dovecot-sqlite')
+    try:
+        users = {'ann@example.test': 'ann-secret', 'bob@example.org': "bo'b secret"}
+        m.root.write('/etc/dovecot/dovecot-sql.conf.ext', SQL_EXT, 0o600)
+        os.makedirs(m.root.path + '/etc/dovecot/db')
+        db = sqlite3.connect(m.root.path + '/etc/dovecot/db/users.sqlite')
+        db.execute('CREATE TABLE virtual_users (email TEXT PRIMARY KEY, password TEXT)')
+        for i, (address, password) in enumerate(users.items()):
+            method, scheme = ((crypt.METHOD_BLOWFISH, '{BLF-CRYPT}'), (crypt.METHOD_SHA512, ''))[i]
+            db.execute('INSERT INTO virtual_users VALUES (?, ?)', (address, scheme + crypt.crypt(password, crypt.mksalt(method))))
+        db.commit()
+        db.close()
+        for name in ('', '/users.sqlite'):
+            os.chown(m.root.path + '/etc/dovecot/db' + name, 902, 902)
+        migrate('SQL', m, users, 'Archive', ['postern_passdb = sql:/etc/dovecot/dovecot-sql.conf.ext', 'postern_userdb = sql:/etc/dovecot/dovecot-sql.conf.ext',
+                                             'postern_mail_home = /var/vmail/%d/%n', 'postern_mail_uid = 5000'])
+    finally:
+        m.close()
+
+
+def system():
+    m = Machine(SYSTEM)
+    try:
+        r = m.root
+        r.write('/etc/pam.d/dovecot', 'auth required pam_unix.so\naccount required pam_unix.so\n')
+        with open(r.path + '/etc/passwd', 'a') as f:
+            f.write('ann:x:2001:2001::/home/ann:/bin/sh\n')
+        with open(r.path + '/etc/group', 'a') as f:
+            f.write('ann:x:2001:\n')
+        with open(r.path + '/etc/shadow', 'a') as f:
+            f.write('ann:%s:19000:0:99999:7:::\n' % crypt.crypt('ann-secret', crypt.mksalt(crypt.METHOD_SHA512)))
+        for path in ('/home/ann', '/home/ann/mail', '/var/mail/ann'):
+            if path == '/var/mail/ann':
+                os.makedirs(r.path + '/var/mail', exist_ok=True)
+                os.chmod(r.path + '/var/mail', 0o1777)
+                r.write(path, '', 0o600)
+            else:
+                os.makedirs(r.path + path)
+            os.chown(r.path + path, 2001, 2001)
+        migrate('Debian default', m, {'ann': 'ann-secret'}, None, ['postern_passdb = pam', 'postern_userdb = passwd', 'postern_mail_location = mbox:~/mail:INBOX=/var/mail/%u'])
+    finally:
+        m.close()
+
+
+if os.geteuid() != 0:
+    print('1..0 # SKIP needs root')
+    sys.exit(0)
+wanted = sys.argv[1:] or ['passwd_file', 'sql', 'system']
+for name in wanted:
+    case(name + ': no exception', globals()[name])
+done()
