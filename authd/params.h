@@ -16,7 +16,9 @@
     P(STR, userdb, "postern_userdb", "", 0, 0,                                                                                      \
       "Who users are once their password was right, in order: passwd-file, lmdb, static, prefetch, passwd, sql and ldap, written as in postern_passdb. Empty: each of postern_passdb says it of its own users, and passwd of those of pam.") \
     P(STR, mechanisms, "postern_auth_mechanisms", "plain login", 0, 0,                                                              \
-      "SASL mechanisms that authd offers: plain, login.")                                                                           \
+      "SASL mechanisms that authd offers: plain, login, scram-sha-256, scram-sha-1 (both with their -PLUS where TLS allows), xoauth2, oauthbearer, external, cram-md5.") \
+    P(BOOL, username_from_cert, "postern_auth_ssl_username_from_cert", "no", 0, 0,                                                  \
+      "The common name in a client's verified certificate is its user name, for SASL EXTERNAL.")                                   \
     P(STR, username_chars, "postern_auth_username_chars", AUTHD_USERNAME_CHARS, 0, 0,                                               \
       "Characters that a user name may have; empty: all.")                                                                          \
     P(STR, username_format, "postern_auth_username_format", "%Lu", 0, 0,                                                            \
@@ -51,6 +53,8 @@
       "Most checks that may wait for PAM, and as many for a hash; beyond it, logins get a temporary error, those of the busiest client network first.") \
     P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \
       "Let passwords in that are stored as MD5, MD5-CRYPT, SMD5, HMAC-MD5, PLAIN-MD4, PLAIN-MD5, LDAP-MD5 or DES-CRYPT.")             \
+    P(STR, app_password_file, "postern_app_password_file", "$config_directory/app-passwords", 0, 0,                                 \
+      "App passwords, made by \"postern user app-add\": asked before postern_passdb, which must still know the user. It may be missing; empty: none.") \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \
       "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain and the other variables of authdb(5).") \
     P(STR, mail_home, "postern_mail_home", "", 0, 0,                                                                                \
