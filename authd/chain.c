@@ -24,6 +24,7 @@ struct chain_state {
     bool success, failed, verified, saw_internal, asked_any;
     bool user_found, user_saw_internal;
     size_t let_in_by;               /* passdb */
+    const struct db *answered;      /* the same */
     struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
     size_t n_notes;
 };
@@ -394,8 +395,10 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
         wipe(s->stored);
     if (verdict != VERDICT_MATCH)
         note(q, s, verdict);
-    else if (!asked_next)
+    else if (!asked_next) {
         q->chain->let_in_by = s->db->index;
+        q->chain->answered = s->db;
+    }
     if (verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED)
         finish(q, verdict);
     else if (asked_next) {
@@ -604,6 +607,5 @@ void db_cancel(struct db_query *q)
 
 const char *db_answered_by(const struct db_query *q)
 {
-    size_t at = q->chain == NULL ? SIZE_MAX : q->chain->let_in_by;
-    return at < db_passdbs()->n ? db_passdbs()->rows[at].driver->name : NULL;
+    return q->chain == NULL || q->chain->answered == NULL ? NULL : q->chain->answered->driver->name;
 }
