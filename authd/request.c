@@ -151,7 +151,6 @@ static void granted(struct request *r, struct str last_words)
     struct abuse_who asker = who_is(r);
     answer_fill(&ok, &r->query);
     r->is_guess = false;
-    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
     ok.has_resp = last_words.n > 0;
