@@ -592,6 +592,7 @@ void import_map(struct import *im)
     import_mail_end(im);
     import_tls_end(im);
     import_services_end(im);
+    import_lmtp_end(im);
     defaults(im);
 }
 

@@ -95,6 +95,11 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
       "postern_mailbox_services = imap, imaps, { imaps, port=9933 }\n", "" },
     { "LMTP for Postfix", "protocols = lmtp\nservice lmtp {\n  unix_listener /var/spool/postfix/private/dovecot-lmtp {\n    group = postfix\n    mode = 0600\n    user = postfix\n  }\n}\n",
       "postern_mailbox_services = { dovecot-lmtp, path=/var/spool/postfix/private/dovecot-lmtp, mode=0600, user=postfix, group=postfix }\n", "" },
+    { "LMTP into the homes of all", "protocols = lmtp\nmail_location = maildir:~/Maildir\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nuserdb {\n  args = uid=5000 gid=5000 home=/var/vmail/%d/%n\n"
+      "  driver = static\n}\n", "virtual_mailbox_base = /var/vmail/\n", "0 differs: LMTP" },
+    { "its table", "protocols = lmtp\nmail_location = maildir:/var/vmail/%d/%n/\nmail_uid = 5000\nmail_gid = 5000\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\n",
+      "/^([a-z0-9_][a-z0-9._=-]*)(\\+[^@]*)?@([a-z0-9][a-z0-9.-]*)$/ $3/$1/\n", "" },
+    { "LMTP into homes that only the database knows", "protocols = lmtp\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nmail_location = maildir:~/Maildir\n", "", "0 must decide: LMTP" },
     { "LMTP on a port", "protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    address = 127.0.0.1\n    port = 24\n  }\n}\n", "postern_mailbox_services = { lmtp, address=127.0.0.1 }\n", "" },
     { "auth for Postfix", "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    group = postfix\n    mode = 0660\n    user = postfix\n  }\n}\n",
       "postern_auth_listeners = { unix:/var/spool/postfix/private/auth, mode=0660, user=postfix, group=postfix }\n", "" },
@@ -137,7 +142,7 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
 
 static struct import read(struct arena *a, const char *text)
 {
-    struct import im = { .arena = a, .root = "", .config_dir = "/etc/postern-mailbox" };
+    struct import im = { .arena = a, .root = "", .config_dir = "/etc/postern-mailbox", .own_instance = true };
     struct err err = { 0 };
     if (dovecot_parse("dovecot.conf", str_from(text), a, &im.tree, &err) < 0)
         printf("# %s\n", err.text);
