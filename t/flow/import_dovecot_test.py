@@ -225,6 +225,10 @@ def submits(user, password):
     return code == 250 or ok(False, 'MAIL', text)
 
 
+def settings(text):
+    return sorted(line for line in text.splitlines() if re.match(r'[a-z_]+ = ', line))
+
+
 def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
     """users: {name: password}. importing: what is expected of the import's output. confdir: of the mailbox half."""
     m = machine
@@ -238,6 +242,8 @@ def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
     shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', confdir, input=conf)
     ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
     ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
+    files = m.postern('postern', 'import', 'dovecot', '--from', '/etc/dovecot', '-c', confdir)
+    ok(settings(files.stdout) == settings(shown.stdout), what + ': the configuration itself says the same as doveconf', files.stdout)
     wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
     text = m.root.read(confdir + '/main.cf')
     ok(wrote.returncode == shown.returncode and ('queue_directory = /var/spool/' if own else 'myhostname = mail.example.test') in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,

@@ -135,6 +135,7 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
       "postern_mailbox_services = imaps\n", "" },
     { "2.4: plugins are a section", "dovecot_config_version = 2.4.1\nmail_plugins {\n  fts = yes\n  acl = yes\n}\n", "", "2 must decide: mail_plugins: acl" },
     { "2.4: Sieve scripts", "dovecot_config_version = 2.4.1\nsieve_script personal {\n  path = ~/sieve\n}\n", "", "2 must decide: sieve_script personal { }: Sieve is not run" },
+    { "2.4: a password that doveconf hides", "dovecot_config_version = 2.4.1\nmysql localhost {\n  password = # hidden, use -P to show it\n}\n", "", "3 must decide: password: doveconf did not print it" },
     { "2.4: quota", "dovecot_config_version = 2.4.1\nquota \"User quota\" {\n  storage_size = 1G\n}\n", "", "2 must decide: quota User quota { }" },
     { "2.4: UIDLs", "dovecot_config_version = 2.4.1\npop3_uidl_format = %{uid | hex(8)}%{uidvalidity | hex(8)}\n", "postern_auth_mechanisms = plain\n", "" },
     { "2.4 does not take old hashes unless told", "dovecot_config_version = 2.4.1\nauth_allow_weak_schemes = yes\n", "postern_auth_allow_weak_schemes = yes\n", "" },
