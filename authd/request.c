@@ -431,7 +431,8 @@ static void step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
-        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"),
+                                        .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
         step(r, &message);
