@@ -78,6 +78,36 @@ def refused(i, what, told_apart=True):
     a.close()
 
 
+def looked_up(i, what, users):
+    """By scripts, on the userdb socket: USER, PASS and LIST."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(i.spool() + '/private/auth-userdb')
+    f = s.makefile('rb')
+
+    def line():
+        return f.readline().decode().rstrip('\n')
+
+    def ask(text):
+        s.sendall(text.encode())
+        return line()
+    s.sendall(b'VERSION\t1\t1\n')
+    hello = [line(), line()]
+    ok(hello[0].startswith('VERSION\t1\t') and hello[1].startswith('SPID\t'), what + ': a script is greeted', hello)
+    answer = ask('USER\t1\tcarol@example.test\tservice=doveadm\n')
+    ok(answer.startswith('USER\t1\tcarol@example.test\t') and '\tuid=' in answer and '/vmail/' in answer, what + ': USER says who it is', answer)
+    answer = ask('PASS\t2\tcarol@example.test\tservice=doveadm\n')
+    ok(answer.startswith('PASS\t2\tuser=carol@example.test') and 'CRYPT' not in answer, what + ': PASS says fields and no password', answer)
+    ok(ask('USER\t3\tnobody@example.test\tservice=doveadm\n') == 'NOTFOUND\t3', what + ': ... of a user who is there')
+    found, answer = set(), ask('LIST\t4\tservice=doveadm\n')
+    while answer.startswith('LIST\t4\t'):
+        found.add(answer.split('\t')[2])
+        answer = line()
+    ok(answer.rstrip('\t') == 'DONE\t4' and users <= found and 'alice' in found, what + ': LIST names all users', (answer, found))
+    f.close()
+    s.close()
+
+
 def not_injected(i, names, what):
     a = Auth(i)
     bad = []
