@@ -14,14 +14,14 @@
 #include "db.h"
 #include <stdarg.h>
 
-enum { NOTES_MAX = 2 * DB_ENTRIES_MAX };
+enum { NOTES_MAX = 2 * DB_ENTRIES_MAX, USER_MAX = 255 };
 
 struct chain_state {
     struct db_step *step;           /* being asked; NULL: nothing to cancel */
     struct verify verify;
     size_t at;                      /* of passdbs or userdbs */
     bool is_canonical, as_master, verifying, in_userdbs;
-    bool success, failed, verified, saw_internal;
+    bool success, failed, verified, saw_internal, asked_any;
     bool user_found, user_saw_internal;
     size_t let_in_by;               /* passdb */
     struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
@@ -80,7 +80,7 @@ static bool make_canonical(struct db_query *q, struct str user, struct str *ret,
     struct buf out = buf_make(1024);
     struct auth_vars vars = q->vars;
     *why = "Username is empty or too long";
-    if (user.n == 0 || user.n > 255)
+    if (user.n == 0 || user.n > USER_MAX)
         return false;
     if (realm.n > 0 && str_chr(user, '@') < 0)
         user = str_printf(q->arena, "%.*s@%.*s", STR_FMT(user), STR_FMT(realm));
@@ -93,7 +93,7 @@ static bool make_canonical(struct db_query *q, struct str user, struct str *ret,
     if (ok && format.n > 0)
         vars.user = str_dup(q->arena, buf_str(&out));
     buf_done(&out);
-    if (ok && (vars.user.n == 0 || vars.user.n > 255)) {
+    if (ok && (vars.user.n == 0 || vars.user.n > USER_MAX)) {
         *why = "Username is empty or too long";
         return false;
     }
@@ -198,7 +198,7 @@ static bool is_skipped(enum db_skip skip, bool so_far)
 static void start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
 {
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
-    *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .done = done };
+    *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .verified = q->chain->verified, .done = done };
     q->chain->step = s;
     if (db->conf->username_format.n > 0) {
         struct buf out = buf_make(1024);
@@ -228,6 +228,8 @@ static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdic
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
         s->text = texts[verdict];
+    if (s->text[0] == '\0')
+        return;
     if (verdict == VERDICT_TEMPFAIL)
         log_warning("auth: %s: %s", s->db->driver->name, s->text);
     if (q->chain->n_notes < NOTES_MAX)
@@ -279,17 +281,26 @@ static void passdbs_over(struct db_query *q, enum auth_verdict verdict)
     next_userdb(q, VERDICT_UNKNOWN);
 }
 
-/* Names that a passdb gives the user. */
+/* Names that a passdb gives the user, as they are: "user" the whole, "username" and "domain" a part of it. */
 static void take_names(struct db_query *q, struct db_step *s)
 {
-    struct str user = fields_get(&s->found, "user"), canonical;
-    const char *why;
+    struct str user = fields_get(&s->found, "user"), name = fields_get(&s->found, "username"), domain = fields_get(&s->found, "domain");
+    struct str local, rest;
     if (user.n == 0)
-        user = fields_get(&s->found, "username");
-    if (user.n > 0 && make_canonical(q, user, &canonical, &why))
-        q->vars.user = canonical;
+        user = q->vars.user;
+    (void)str_cut(user, '@', &local, &rest);
+    if (name.n > 0 && str_chr(name, '@') >= 0)
+        user = name;
+    else if (name.n > 0 || domain.n > 0) {
+        rest = domain.n > 0 ? domain : rest;
+        local = name.n > 0 ? name : local;
+        user = str_printf(q->arena, "%.*s%s%.*s", STR_FMT(local), rest.n > 0 ? "@" : "", STR_FMT(rest));
+    }
+    if (user.n <= USER_MAX && str_chr(user, '\0') < 0)
+        q->vars.user = user;
     fields_remove(&s->found, "user");
     fields_remove(&s->found, "username");
+    fields_remove(&s->found, "domain");
 }
 
 /* What was found is kept: "userdb_home" as the userdbs' home. */
@@ -353,7 +364,7 @@ static void apply_rule(struct db_query *q, struct db_step *s, enum auth_verdict 
         c->failed = true;
     }
     q->db_said_no = c->failed;
-    c->verified |= goes_on && (verdict == VERDICT_MATCH || rule == DB_CONTINUE_OK);
+    c->verified |= (rule == DB_CONTINUE && verdict == VERDICT_MATCH) || rule == DB_CONTINUE_OK;
     c->saw_internal |= verdict == VERDICT_TEMPFAIL;
     c->at = verdict == VERDICT_MATCH && become_user(q) ? 0 : c->at + 1;
     if (goes_on)
@@ -456,6 +467,22 @@ static void on_passdb(struct db_step *s, enum auth_verdict verdict)
     }
 }
 
+/* No passdb was meant for this request: the configuration's fault, but that there are no master users is an answer. */
+static enum auth_verdict nobody_asked(const struct db_query *q)
+{
+    const struct db_set *all = db_passdbs();
+    bool has_masters = false;
+    for (size_t i = 0; i < all->n; i++)
+        has_masters |= all->rows[i].conf->master;
+    if (q->chain->as_master && !has_masters) {
+        log_as("dovecot", LOG_INFO_LEVEL, "auth: login(%.*s,%.*s): Attempted master login with no master passdbs (trying to log in as user: %.*s)",
+               STR_FMT(q->vars.user), STR_FMT(q->vars.remote), STR_FMT(q->vars.login_user));
+        return VERDICT_UNKNOWN;
+    }
+    log_as("dovecot", LOG_ERROR_LEVEL, "auth: login(%.*s,%.*s): All password databases were skipped", STR_FMT(q->vars.user), STR_FMT(q->vars.remote));
+    return VERDICT_TEMPFAIL;
+}
+
 static void next_passdb(struct db_query *q, enum auth_verdict last)
 {
     struct chain_state *c = q->chain;
@@ -465,10 +492,14 @@ static void next_passdb(struct db_query *q, enum auth_verdict last)
         if (db->conf->master == c->as_master && !is_filtered(q, db) && !is_skipped(db->conf->skip, c->verified))
             break;
     }
-    if (c->at < all->n)
+    if (c->at < all->n) {
+        c->asked_any = true;
         start_step(q, &all->rows[c->at], on_passdb);
-    else
+    } else if (!c->asked_any) {
+        passdbs_over(q, nobody_asked(q));
+    } else {
         passdbs_over(q, last);
+    }
 }
 
 /* ---- userdbs ---- */

@@ -69,7 +69,7 @@ CHAINS = [
     ('result_success=continue-ok holds whatever follows', 'postern_passdb = { passwd-file:{}/a, result_success=continue-ok }, passwd-file:{}/only-alice', [
         ('alice', 'one', OK_), ('bob', 'two', OK_), ('bob', 'x', NO)]),
     ('result_success=continue-fail takes it back', 'postern_passdb = { passwd-file:{}/a, result_success=continue-fail }, passwd-file:{}/only-alice', [
-        ('bob', 'two', NO), ('alice', 'one', OK_)]),
+        ('bob', 'two', NO), ('alice', 'one', NO)]),
     ('result_success=return-fail is a no', 'postern_passdb = { passwd-file:{}/a, result_success=return-fail }, passwd-file:{}/b', [
         ('alice', 'one', NO), ('alice', 'other', OK_), ('bob', 'two', NO)]),
     ('skip=authenticated and unauthenticated', 'postern_passdb = { passwd-file:{}/a, result_success=continue-ok }, { passwd-file:{}/denied, deny=yes, skip=authenticated }, { passwd-file:{}/b, skip=authenticated }', [
@@ -83,7 +83,9 @@ CHAINS = [
     ('mechanisms', 'postern_passdb = { passwd-file:{}/a, mechanisms=login }, { passwd-file:{}/b, mechanisms=!login }', [
         ('alice', 'one', NO), ('alice', 'other', OK_)]),
     ('username_filter', 'postern_passdb = { passwd-file:{}/a, { username_filter = !b* } }', [
-        ('alice', 'one', OK_), ('bob', 'two', NO)]),
+        ('alice', 'one', OK_), ('bob', 'two', TEMP)]),
+    ('master users without a database of them', 'postern_passdb = passwd-file:{}/a', [
+        ('alice*bob', 'two', NO), ('alice', 'one', OK_)]),
     ('master users', 'postern_passdb = { passwd-file:{}/masters, master=yes }, passwd-file:{}/a', [
         ('alice*admin', 'boss', OK_ + ' user=alice'), ('alice*admin', 'one', NO), ('alice*bob', 'two', NO), ('nobody*admin', 'boss', OK_ + ' user=nobody'),
         ('admin', 'boss', NO), ('*admin', 'boss', NO), ('alice*', 'one', NO), ('alice', 'one', OK_)]),
@@ -103,7 +105,7 @@ CHAINS = [
         ('alice', 'one', TEMP), ('bob', 'two', OK_)]),
     ('fields of a passdb', 'postern_passdb = passwd-file:{}/fields, passwd-file:{}/last', [
         ('here', 'p', OK_), ('there', 'p', NO), ('there', 'q', OK_), ('off', 'p', OFF), ('off', 'x', NO), ('old', 'p', 'FAIL pass_expired'), ('no', 'p', OFF),
-        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=else')]),
+        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=Else')]),
     ('default_fields and override_fields', 'postern_passdb = { passwd-file:{}/fields, default_fields={allow_nets=192.0.2.0/24 user_disabled=no}, override_fields={pass_expired=no} }, { passwd-file:{}/a, override_fields={allow_nets=10.0.0.0/8} }', [
         ('there', 'p', NO), ('here', 'p', OK_), ('old', 'p', OK_), ('free', 'x', OK_), ('alice', 'one', NO)]),
     ('a default scheme', 'postern_passdb = { passwd-file:{}/plain, default_pass_scheme=PLAIN }', [('alice', 'one', OK_), ('alice', 'two', NO)]),
