@@ -2,6 +2,7 @@
 """authdb.py - what the tests of SQL and LDAP users share."""
 import base64
 import os
+import re
 import socket
 import threading
 import time
@@ -172,6 +173,8 @@ def under_load(i, server, user, what, others=None):
     failed = [x for x in every if 'code=temp_fail' in x[2]]
     ok(not odd, what + ': never was a right password called wrong', odd[:3])
     ok(failed, what + ': there were temporary failures', len(every))
+    banned = re.findall(r'.*\(%s,192\.0\.2\.9\S*\): (?:unknown user|Password mismatch).*' % re.escape(user), i.log())
+    ok(not banned, what + ': ... and no line by which log readers would ban somebody', banned[:3])
     slow = max(x[1] for x in every)
     ok(slow < 8, what + ': each answer came within 8 s', slow)
     print('# %s: %d answers, %d temporary failures, %.1f s from the restart to service, %.1f s the slowest' % (what, len(every), len(failed), took, slow))
