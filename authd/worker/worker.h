@@ -11,4 +11,9 @@
 void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 /* What the system's user database (NSS) knows of a user; no password is checked. */
 void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
+/*
+ * A part of the system's users: from the ask->user-th on as many as there is room for, as "name:uid" words in
+ * ret->groups; ret->uid is where the next part starts, has_ids that there is one.
+ */
+void list_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 #endif
