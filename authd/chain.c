@@ -198,7 +198,7 @@ static bool is_skipped(enum db_skip skip, bool so_far)
 static void start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
 {
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
-    *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .done = done };
+    *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .verified = q->chain->verified, .done = done };
     q->chain->step = s;
     if (db->conf->username_format.n > 0) {
         struct buf out = buf_make(1024);
@@ -228,6 +228,8 @@ static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdic
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
         s->text = texts[verdict];
+    if (s->text[0] == '\0')
+        return;
     if (verdict == VERDICT_TEMPFAIL)
         log_warning("auth: %s: %s", s->db->driver->name, s->text);
     if (q->chain->n_notes < NOTES_MAX)

@@ -76,7 +76,7 @@ void db_list_cancel(struct db_list *l);
 struct db {
     const struct db_driver *driver;
     const struct db_entry *conf;
-    size_t index;               /* among the entries of its parameter */
+    size_t index;               /* among the entries of its parameter; SIZE_MAX: not among them */
     bool is_userdb;
     size_t follows;             /* an entry that nobody wrote: of users that this passdb let in; SIZE_MAX = of all */
     struct str sample;          /* a slow verifier, so that a user who does not exist takes as long; owned by verify.c */
@@ -91,7 +91,8 @@ struct db_step {
     struct fields found;            /* the driver adds what it knows */
     struct str stored;              /* a driver that holds passwords: {SCHEME}data or bare; has_stored */
     bool has_stored;
-    const char *text;               /* for the log, when it is not VERDICT_MATCH */
+    bool verified;                  /* with DB_VERIFY: the password is known to be right; is the user there, and may he log in? */
+    const char *text;               /* for the log, when it is not VERDICT_MATCH; "": not worth a line */
     void *driver_state;
     void (*done)(struct db_step *s, enum auth_verdict verdict);
 };
@@ -113,6 +114,7 @@ const struct db_driver *db_static(void);
 const struct db_driver *db_prefetch(void);
 const struct db_driver *db_passwd(void);
 const struct db_driver *db_pam(void);
+const struct db_driver *db_app_password(void);
 
 /* All databases, in order. */
 struct db_set { struct db rows[DB_ENTRIES_MAX]; size_t n; };

@@ -148,7 +148,7 @@ bool db_mask_fits(struct str mask, struct str name)
 
 static const struct db_driver *find_driver(struct str name)
 {
-    const struct db_driver *const all[] = { db_passwd_file(), db_lmdb(), db_static(), db_prefetch(), db_passwd(), db_pam(), db_sql(), db_ldap() };
+    const struct db_driver *const all[] = { db_passwd_file(), db_lmdb(), db_static(), db_prefetch(), db_passwd(), db_pam(), db_app_password(), db_sql(), db_ldap() };
     for (size_t i = 0; i < N_ELEMS(all); i++)
         if (str_eqz(name, all[i]->name))
             return all[i];
@@ -175,6 +175,40 @@ static int read_entries(const char *name, struct str text, struct db_set *set, b
     return 0;
 }
 
+static bool is_app_password(const struct db *db) { return !db->is_userdb && str_eqz(db->conf->driver, "app-password"); }
+
+/*
+ * App passwords come first, so that a slow database is not asked about them.
+ * A right one is never the last word: the databases that follow must know the user.
+ */
+static int add_app_passwords(struct err *err)
+{
+    struct db_set *set = &dbs.passdbs;
+    struct str path = str_from(authd()->conf.app_password_file);
+    for (size_t i = 0; i < set->n; i++)
+        if (is_app_password(&set->rows[i]))
+            path = STR("");
+    if (path.n > 0 && set->n == DB_ENTRIES_MAX)
+        return err_set(err, ERR_CONFIG, "postern_passdb: with the app passwords there are more than %d entries: use fewer, or set postern_app_password_file = ", DB_ENTRIES_MAX);
+    if (path.n > 0) {
+        struct db_entry *e = ARENA_NEW(&dbs.arena, struct db_entry);
+        size_t n;
+        if (db_conf_parse("postern_app_password_file", str_printf(&dbs.arena, "app-password:%.*s", STR_FMT(path)), &dbs.arena, e, &n, err) < 0)
+            return -1;
+        memmove(&set->rows[1], &set->rows[0], set->n * sizeof set->rows[0]);
+        set->rows[0] = (struct db){ .conf = e, .index = SIZE_MAX, .follows = SIZE_MAX, .sample = STR("") };
+        set->n++;
+    }
+    for (size_t i = 0; i < set->n; i++)
+        if (is_app_password(&set->rows[i])) {
+            struct db_entry *e = arena_copy(&dbs.arena, set->rows[i].conf, sizeof *e);
+            e->on_success = e->on_failure = e->on_internalfail = DB_CONTINUE;
+            e->skip = DB_SKIP_AUTHENTICATED;
+            set->rows[i].conf = e;
+        }
+    return 0;
+}
+
 static int open_set(struct db_set *set, bool private_instance, struct err *err)
 {
     for (size_t i = 0; i < set->n; i++)
@@ -192,7 +226,7 @@ static void imply_userdbs(void)
 {
     for (size_t i = 0; i < dbs.passdbs.n; i++) {
         const struct db *p = &dbs.passdbs.rows[i];
-        if (p->conf->deny || p->conf->master)
+        if (p->conf->deny || p->conf->master || is_app_password(p))
             continue;
         struct db_entry *e = arena_copy(&dbs.arena, p->conf, sizeof *p->conf);
         e->on_success = DB_RETURN_OK;
@@ -206,7 +240,7 @@ static void imply_userdbs(void)
             e->arg = STR("");
             e->options = fields_make(&dbs.arena);
         }
-        dbs.userdbs.rows[dbs.userdbs.n] = (struct db){ .conf = e, .index = dbs.userdbs.n, .is_userdb = true, .follows = i, .sample = STR("") };
+        dbs.userdbs.rows[dbs.userdbs.n] = (struct db){ .conf = e, .index = dbs.userdbs.n, .is_userdb = true, .follows = p->index, .sample = STR("") };
         dbs.userdbs.n++;
     }
 }
@@ -224,6 +258,8 @@ int db_open_all(bool private_instance, const char *config_dir, struct err *err)
         text = STR("pam");
     }
     int rc = read_entries("postern_passdb", text, &dbs.passdbs, false, err);
+    if (rc == 0)
+        rc = add_app_passwords(err);
     if (rc == 0)
         rc = read_entries("postern_userdb", str_from(conf->userdb), &dbs.userdbs, true, err);
     if (rc == 0 && dbs.userdbs.n == 0)

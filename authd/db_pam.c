@@ -44,7 +44,7 @@ static void on_answer(struct pool_job *job, const struct ipc_verdict *v)
     if (v->verdict == VERDICT_MATCH) {
         struct account a = { .user = s->vars.user, .has_ids = v->has_ids, .uid = v->uid, .gid = v->gid, .groups = v->groups, .home = v->home };
         add_ids(s, &a);
-        if (!s->db->is_userdb)
+        if (!s->db->is_userdb && !s->verified)
             auth_cache_put(authd()->cache, s->vars.user, s->vars.password, s->stored, &a, loop_now());
     }
     s->done(s, (enum auth_verdict)v->verdict);
@@ -91,6 +91,10 @@ static void pam_step(struct db_step *s)
     if (s->query->kind != DB_VERIFY) {
         s->text = "PAM checks passwords only";
         s->done(s, VERDICT_UNKNOWN);
+        return;
+    }
+    if (s->verified) {
+        ask(s, "pam-account", STR(""));
         return;
     }
     s->stored = state_of_system(s->query->arena);

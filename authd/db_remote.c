@@ -253,7 +253,7 @@ static enum db_ask_kind kind_of(const struct db_step *s)
 {
     if (s->db->is_userdb)
         return DB_ASK_USER;
-    return s->query->kind == DB_VERIFY ? DB_ASK_VERIFY : DB_ASK_LOOKUP;
+    return s->query->kind == DB_VERIFY && !s->verified ? DB_ASK_VERIFY : DB_ASK_LOOKUP;
 }
 
 void db_remote_step(struct db_step *s)

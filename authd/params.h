@@ -51,6 +51,8 @@
       "Most checks that may wait for PAM, and as many for a hash; beyond it, logins get a temporary error, those of the busiest client network first.") \
     P(BOOL, allow_weak_schemes, "postern_auth_allow_weak_schemes", "no", 0, 0,                                                      \
       "Let passwords in that are stored as MD5, MD5-CRYPT, SMD5, HMAC-MD5, PLAIN-MD4, PLAIN-MD5, LDAP-MD5 or DES-CRYPT.")             \
+    P(STR, app_password_file, "postern_app_password_file", "$config_directory/app-passwords", 0, 0,                                 \
+      "App passwords, made by \"postern user app-add\": asked before postern_passdb, which must still know the user. It may be missing; empty: none.") \
     P(STR, mail_location, "postern_mail_location", "maildir:~/Maildir", 0, 0,                                                       \
       "Where a user's mail is: maildir:PATH or mbox:PATH:INBOX=PATH, with ~/ and %h home, %u user, %n local part, %d domain and the other variables of authdb(5).") \
     P(STR, mail_home, "postern_mail_home", "", 0, 0,                                                                                \

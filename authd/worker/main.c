@@ -35,7 +35,9 @@ static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
     struct arena arena = arena_make(ARENA_MAX);
     struct ipc_verdict v = { .verdict = VERDICT_TEMPFAIL, .text = STR(""), .groups = STR(""), .home = STR("") };
     if (str_eqz(ask->backend, "pam"))
-        verify_pam(self.conf.pam_service, ask, &arena, &v);
+        verify_pam(self.conf.pam_service, ask, true, &arena, &v);
+    else if (str_eqz(ask->backend, "pam-account"))
+        verify_pam(self.conf.pam_service, ask, false, &arena, &v);
     else if (str_eqz(ask->backend, "passwd"))
         lookup_passwd(ask, &arena, &v);
     else if (str_eqz(ask->backend, "passwd-list"))

@@ -18,7 +18,7 @@ static int converse(int n, const struct pam_message **messages, struct pam_respo
     if (r == NULL)
         return PAM_BUF_ERR;
     for (int i = 0; i < n; i++)
-        if (messages[i]->msg_style == PAM_PROMPT_ECHO_OFF || messages[i]->msg_style == PAM_PROMPT_ECHO_ON)
+        if (arg != NULL && (messages[i]->msg_style == PAM_PROMPT_ECHO_OFF || messages[i]->msg_style == PAM_PROMPT_ECHO_ON))
             r[i].resp = strdup(arg);
     *ret = r;
     return PAM_SUCCESS;
@@ -52,6 +52,7 @@ static void tell(struct ipc_verdict *ret, struct arena *arena, const char *call,
         ret->text = str_head(str_printf(arena, "%s() failed: %s%s", call, pam_strerror(pam, rc), hint), 400);
 }
 
+/* password NULL: the account only. */
 static int ask_pam(const char *service, const char *user, char *password, const char *remote, struct arena *arena, struct ipc_verdict *ret)
 {
     struct pam_conv conv = { .conv = converse, .appdata_ptr = password };
@@ -65,6 +66,8 @@ static int ask_pam(const char *service, const char *user, char *password, const 
         (void)pam_set_item(pam, PAM_FAIL_DELAY, item);
         (void)pam_set_item(pam, PAM_TTY, "dovecot");
         (void)pam_set_item(pam, PAM_RHOST, remote);
+    }
+    if (rc == PAM_SUCCESS && password != NULL) {
         call = "pam_authenticate";
         rc = pam_authenticate(pam, PAM_SILENT);
     }
@@ -141,13 +144,13 @@ void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc
     }
 }
 
-void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
+void verify_pam(const char *service, const struct ipc_verify *ask, bool with_password, struct arena *arena, struct ipc_verdict *ret)
 {
     char *user = str_to_cstr(arena, ask->user), *password = str_to_cstr(arena, ask->password), *remote = str_to_cstr(arena, ask->remote);
-    if (user == NULL || password == NULL || remote == NULL || password[0] == '\0') {
+    if (user == NULL || password == NULL || remote == NULL || (with_password && password[0] == '\0')) {
         ret->verdict = VERDICT_MISMATCH;
         return;
     }
-    if (ask_pam(service, user, password, remote, arena, ret) == PAM_SUCCESS)
+    if (ask_pam(service, user, with_password ? password : NULL, remote, arena, ret) == PAM_SUCCESS)
         (void)find_user(user, arena, ret);
 }

@@ -7,8 +7,8 @@
 #include "base/arena.h"
 #include "ipc/codec.h"
 
-/* PAM, and the user database for uid, gid and home. */
-void verify_pam(const char *service, const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
+/* PAM, and the user database for uid, gid and home. Without the password: only whether the account may be used. */
+void verify_pam(const char *service, const struct ipc_verify *ask, bool password, struct arena *arena, struct ipc_verdict *ret);
 /* What the system's user database (NSS) knows of a user; no password is checked. */
 void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 /*

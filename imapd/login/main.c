@@ -117,6 +117,9 @@ static enum login_next conclude(struct command *cmd, enum login_result r)
     case LOGIN_OK: return LOGIN_HANDED_OVER;
     case LOGIN_REFUSED: return reply(cmd, "NO [AUTHENTICATIONFAILED] Authentication failed.");
     case LOGIN_TEMPFAIL: return bad(cmd, "NO [UNAVAILABLE] Temporary authentication failure.");
+    case LOGIN_LIMIT:
+        conn_printf(cmd->client->conn, "%.*s NO [LIMIT] %s\r\n", STR_FMT(cmd->tag), cmd->client->refusal);
+        return LOGIN_NEXT;
     case LOGIN_ABORTED: return bad(cmd, "BAD Authentication aborted by client.");
     case LOGIN_BAD: return bad(cmd, "BAD Invalid data or unsupported authentication mechanism.");
     case LOGIN_PLAINTEXT:

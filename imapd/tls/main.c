@@ -26,8 +26,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { HELLO_SECONDS = 5 };      /* after which the kernel hands over a silent client */
 
 enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
 
@@ -200,6 +203,11 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
     begin(fd, s);
 }
 
+static void set_option(int fd, int option, int value)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value);
+}
+
 static void take_start(struct chan *c, struct ipc_tls_start *m)
 {
     int fd = chan_take_fd(&m->socket);
@@ -212,6 +220,7 @@ static void take_start(struct chan *c, struct ipc_tls_start *m)
     s->proto = proto_of(m->service);
     s->ticket = m->ticket;
     s->from = c;
+    set_option(fd, TCP_NODELAY, 1);
     (void)snprintf(s->remote, sizeof s->remote, "%.*s", STR_FMT(m->remote));
     (void)snprintf(s->local, sizeof s->local, "%.*s", STR_FMT(m->local));
     s->remote_port = m->remote_port;
@@ -285,12 +294,23 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     return make_contexts(err);
 }
 
+/* TLS clients speak first: a connection is worth waking up for when its hello is there. Accepted sockets inherit both. */
+static void start(const struct daemon_ctx *d)
+{
+    int fd;
+    (void)d;
+    for (unsigned i = 0; (fd = daemon_listener(i)) >= 0; i++) {
+        set_option(fd, TCP_NODELAY, 1);
+        set_option(fd, TCP_DEFER_ACCEPT, HELLO_SECONDS);
+    }
+}
+
 static bool idle(void) { return self.n_links == 0; }
 
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_TLS, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_client = on_client, .on_peer = on_peer, .keys = daemon_keys, .idle = idle },
+        { .role = ROLE_TLS, .params = &params, .conf = &self.conf, .before_drop = before_drop, .start = start, .on_client = on_client, .on_peer = on_peer, .keys = daemon_keys, .idle = idle },
     };
     return daemon_main(argc, argv, "tls-proxy", roles, N_ELEMS(roles));
 }

@@ -201,6 +201,7 @@ static const struct kind {
     const char *suffix, *remedy;
 } kinds[] = {
     { "passwd-file", true, true, false, A_FILE, "", "create it, with a line name:{SCHEME}password for each user" },
+    { "app-password", true, false, false, A_FILE, "", NULL },      /* may be missing */
     { "lmdb", true, true, false, A_FILE, ".lmdb", "make it with postmap lmdb:FILE" },
     { "static", true, true, true, NOTHING, NULL, NULL },
     { "prefetch", false, true, false, NOTHING, NULL, NULL },
@@ -230,7 +231,7 @@ static int check_file(const struct reader *r, const struct kind *k, const struct
         return refuse(r, "too long a path", e->arg, "use a shorter one");
     struct buf name = buf_make(sizeof path);
     buf_printf(&name, "%s%s", path, has_suffix ? "" : k->suffix);
-    bool is_there = fixed.n == 0 || access(buf_cstr(&name), F_OK) == 0;
+    bool is_there = fixed.n == 0 || k->remedy == NULL || access(buf_cstr(&name), F_OK) == 0;
     int rc = is_there ? 0 : refuse(r, strerror(errno), buf_str(&name), percent >= 0 ? "create the directory" : k->remedy);
     buf_done(&name);
     return rc;
@@ -246,7 +247,7 @@ int db_conf_check(const char *parameter, const struct db_entry *e, bool is_userd
     while (k < kinds + N_ELEMS(kinds) && !str_eqz(e->driver, k->name))
         k++;
     if (k == kinds + N_ELEMS(kinds))
-        rc = refuse(&r, "there is no database", e->driver, "use one of passwd-file, lmdb, static, prefetch, passwd, pam, sql, ldap");
+        rc = refuse(&r, "there is no database", e->driver, "use one of passwd-file, app-password, lmdb, static, prefetch, passwd, pam, sql, ldap");
     else if (!(is_userdb ? k->is_userdb : k->is_passdb))
         rc = refuse(&r, is_userdb ? "no user database is" : "no password database is", e->driver,
                     is_userdb ? "name it in postern_passdb" : "name it in postern_userdb");

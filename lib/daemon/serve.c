@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC
  *
- * serve.c - listeners and the fibers of their clients. At most ACCEPTS_PER_TURN
- * are accepted in a turn; at max_clients, or when the system is out of
- * descriptors or memory, the listeners rest.
+ * serve.c - listeners and the fibers of their clients. A client that comes
+ * alone costs one accept; in a rush, up to ACCEPTS_PER_TURN are accepted in a
+ * turn. At max_clients, or when the system is out of descriptors or memory,
+ * the listeners rest.
  */
 #include "base/log.h"
 #include "daemon/skeleton.h"
@@ -12,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 16, CLIENTS_DEFAULT = 1000, REST_MS = 500 };
+enum { ACCEPTS_PER_TURN = 16, CLIENTS_DEFAULT = 1000, REST_MS = 500, RUSH_MS = 2 };
 
-struct listener { struct watch watch; int fd; bool stream; };
+struct listener { struct watch watch; int fd; bool stream; int64_t last; };
 struct client { struct list node; struct fiber *fiber; int fd; unsigned listener; struct sockaddr_storage peer, local; };
 
 static struct {
@@ -101,7 +102,9 @@ static void on_connect(struct watch *w, uint32_t events)
 {
     struct listener *l = container_of(w, struct listener, watch);
     (void)events;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN && serve.n_clients < serve.max_clients; i++)
+    unsigned most = loop_now() - l->last <= RUSH_MS ? ACCEPTS_PER_TURN : 1;
+    l->last = loop_now();
+    for (unsigned i = 0; i < most && serve.n_clients < serve.max_clients; i++)
         if (!accept_one(l))
             break;
     update_listeners();

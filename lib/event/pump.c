@@ -4,13 +4,15 @@
 #include "event/fiber.h"
 #include "event/tls_session.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CHUNK = 16384, ROUNDS = 4 };
+enum {
+    CHUNK = 16384, ROUNDS = 4,
+    LINGER_MS = 10000, LINGER_BYTES = 1 << 20, LINGER_MAX = 1000,
+};
+enum side { SIDE_NONE, SIDE_TLS, SIDE_PLAIN };
 
 struct pump {
     int tls_fd, plain_fd;
@@ -28,17 +30,21 @@ struct pump {
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
     bool plain_told;                    /* of the end of the TLS side */
+    bool polite;                        /* all was said: the client gets the time to hear it */
+    size_t discarded;
     bool read_wants_out, write_wants_in;/* TLS may write to read, and read to write */
 };
 
 /* Shared by all pumps: what stays in it is copied before the callback returns. */
 static char chunk[CHUNK];
 
-static void step(struct pump *p);
+static size_t lingering;
 
-static void tls_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_tls)); }
-static void plain_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_plain)); }
-static void again_event(struct deferred *d) { step(container_of(d, struct pump, again)); }
+static void step(struct pump *p, enum side from);
+
+static void tls_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_tls), SIDE_TLS); }
+static void plain_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_plain), SIDE_PLAIN); }
+static void again_event(struct deferred *d) { step(container_of(d, struct pump, again), SIDE_NONE); }
 
 static void stop(struct pump *p, const struct err *err)
 {
@@ -61,7 +67,6 @@ static void too_slow(struct timer *t)
 
 struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user)
 {
-    const int one = 1;
     struct pump *p = calloc(1, sizeof *p);
     struct tls *t = p == NULL ? NULL : tls_new(ctx, tls_fd, NULL);
     if (t == NULL) {
@@ -70,19 +75,62 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
         (void)close(plain_fd);
         return NULL;
     }
-    (void)setsockopt(tls_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
     timer_set(&p->handshake_timer, handshake_deadline, too_slow);
     return p;
 }
 
+/* ---- the end ---- */
+
+static void linger_end(struct pump *p)
+{
+    watch_stop(&p->on_tls);
+    timer_cancel(&p->handshake_timer);
+    (void)close(p->tls_fd);
+    lingering--;
+    free(p);
+}
+
+static void linger_late(struct timer *t) { linger_end(container_of(t, struct pump, handshake_timer)); }
+
+static void linger_event(struct watch *w, uint32_t events)
+{
+    struct pump *p = container_of(w, struct pump, on_tls);
+    ssize_t n = recv(p->tls_fd, chunk, sizeof chunk, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    p->discarded += n > 0 ? (size_t)n : 0;
+    /* Its last words came with its end. */
+    bool last = (events & EPOLLHUP) != 0 && n > 0 && (size_t)n < sizeof chunk;
+    if (n <= 0 || last || p->discarded > LINGER_BYTES)
+        linger_end(p);
+}
+
+/*
+ * A socket that is closed while its client still sends answers with a reset,
+ * which may overtake the last reply. So the pump, which nobody knows any more,
+ * says that it is done and reads what comes, for a limited time.
+ */
+static void linger(struct pump *p)
+{
+    lingering++;
+    (void)shutdown(p->tls_fd, SHUT_WR);
+    timer_set(&p->handshake_timer, loop_now() + LINGER_MS, linger_late);
+    watch_start(&p->on_tls, p->tls_fd, EPOLLIN, linger_event);
+}
+
 static void release(struct pump *p)
 {
+    bool wait = p->polite && !p->tls_eof && lingering < LINGER_MAX;
     tls_free(p->tls);
-    (void)close(p->tls_fd);
     (void)close(p->plain_fd);
     buf_done(&p->to_plain);
     buf_done(&p->to_tls);
+    if (wait) {
+        linger(p);
+        return;
+    }
+    (void)close(p->tls_fd);
     free(p);
 }
 
@@ -201,7 +249,6 @@ static void secured(struct pump *p)
     timer_cancel(&p->handshake_timer);
     /* The rest follows at the end of the turn: the callback may free the pump. */
     loop_defer(&p->again, again_event);
-    watch_stop(&p->on_tls);
     p->ops->on_secure(p, p->user, tls_session_info(p->tls));
 }
 
@@ -274,15 +321,21 @@ static void rewatch(struct pump *p)
         watch_stop(&p->on_plain);
 }
 
-static void carry(struct pump *p)
+/* Only what woke us is read: the other side would say that there is nothing. */
+static void carry(struct pump *p, enum side from)
 {
     bool more = false;
-    bool ok = retry(p, &p->to_plain, give_plain) && retry(p, &p->to_tls, give_tls) && from_tls(p, &more) && from_plain(p);
+    bool ok = retry(p, &p->to_plain, give_plain) && retry(p, &p->to_tls, give_tls);
+    if (ok && (from == SIDE_TLS || tls_has_pending(p->tls)))
+        ok = from_tls(p, &more);
+    if (ok && from == SIDE_PLAIN)
+        ok = from_plain(p);
     if (ok && p->tls_eof && p->to_plain.n == 0 && !p->plain_told) {
         p->plain_told = true;
         (void)shutdown(p->plain_fd, SHUT_WR);
     }
     if (!ok || (p->plain_eof && p->to_tls.n == 0)) {
+        p->polite = ok;
         stop(p, NULL);
         return;
     }
@@ -291,10 +344,10 @@ static void carry(struct pump *p)
         loop_defer(&p->again, again_event);
 }
 
-static void step(struct pump *p)
+static void step(struct pump *p, enum side from)
 {
     if (p->secure)
-        carry(p);
+        carry(p, from);
     else
         shake_later(p);
 }

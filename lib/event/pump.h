@@ -9,6 +9,10 @@
  * both are done or one fails. A side that does not take its data stops the
  * other from being read. The handshake runs on a fiber, since it may wait for
  * a signature; freeing the pump meanwhile ends that wait.
+ *
+ * A pump whose plain side ended is freed for its owner, but keeps the socket
+ * for up to 10 s: it has said that nothing follows, and throws away what the
+ * client still sends, so that no reset overtakes the last reply.
  */
 #ifndef EVENT_PUMP_H
 #define EVENT_PUMP_H
@@ -24,7 +28,7 @@ struct pump_ops {
     void (*on_closed)(struct pump *p, void *user, const struct err *err);
 };
 
-/* Takes both descriptors (nonblocking). TLS server side on tls_fd. NULL: no memory; then both are closed. Nothing happens before pump_begin(). */
+/* Takes both descriptors (nonblocking; TCP_NODELAY is the caller's to set). TLS server side on tls_fd. NULL: no memory; then both are closed. Nothing happens before pump_begin(). */
 struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user);
 /* On a fiber: WAITS, with the handshake at once, and calls back, so that p may be gone afterwards. Else it waits for the client. Once. */
 void pump_begin(struct pump *p);

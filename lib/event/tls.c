@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "event/tls.h"
 #include "base/arena.h"
+#include "event/tls_bio.h"
 #include "event/tls_pem.h"
 #include "event/tls_session.h"
 #include "event/tls_sign.h"
@@ -188,7 +189,11 @@ static int fill_server(struct tls_ctx *t, const struct tls_server_conf *conf, st
         return -1;
     if (t->alpn_len > 0)
         SSL_CTX_set_alpn_select_cb(t->ctx, select_alpn, t);
-    return conf->ask_client_cert ? ask_for_cert(t->ctx, conf->ca_file, err) : 0;
+    if (conf->ask_client_cert)
+        return ask_for_cert(t->ctx, conf->ca_file, err);
+    /* Without authorities there is nothing to complete the chain with, which OpenSSL would try in each handshake. */
+    (void)SSL_CTX_set_mode(t->ctx, SSL_MODE_NO_AUTO_CHAIN);
+    return 0;
 }
 
 static struct tls_ctx *or_free(struct tls_ctx *t, int result)
@@ -272,7 +277,10 @@ struct tls *tls_new(struct tls_ctx *ctx, int fd, const char *name)
         return NULL;
     t->ctx = ctx;
     t->ssl = SSL_new(ctx->ctx);
-    if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 || (name != NULL && !ctx->is_server && !set_name(t, name))) {
+    BIO *line = t->ssl == NULL ? NULL : tls_bio_new(t->ssl, fd);
+    if (line != NULL)
+        SSL_set_bio(t->ssl, line, line);
+    if (line == NULL || (name != NULL && !ctx->is_server && !set_name(t, name))) {
         ERR_clear_error();
         SSL_free(t->ssl);
         free(t);
@@ -326,9 +334,16 @@ static enum tls_io explain(struct tls *t, struct err *err)
     return TLS_FAILED;
 }
 
+/* Emptying the queue is much dearer than looking into it. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 enum tls_io tls_handshake(struct tls *t, struct err *err)
 {
-    ERR_clear_error();
+    clear_errors();
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1)
         return TLS_DONE;
@@ -338,14 +353,14 @@ enum tls_io tls_handshake(struct tls *t, struct err *err)
 
 enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
 {
-    ERR_clear_error();
+    clear_errors();
     int rc = SSL_read_ex(t->ssl, p, n, ret_n);
     return rc == 1 ? TLS_DONE : outcome(t, rc);
 }
 
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
 {
-    ERR_clear_error();
+    clear_errors();
     int rc = SSL_write_ex(t->ssl, p, n, ret_n);
     return rc == 1 ? TLS_DONE : outcome(t, rc);
 }

@@ -21,7 +21,7 @@
     F(T, STR, mail, 1024, "mail location: maildir:PATH or mbox:PATH:INBOX=PATH")
 
 #define IPC_MSG_VERIFY(F, T)                                                       \
-    F(T, STR, backend, 64, "pam; hash, or make: a new verifier of the scheme, in VERDICT's text") \
+    F(T, STR, backend, 64, "pam, pam-account, passwd; hash, or make: a new verifier of the scheme, in VERDICT's text") \
     F(T, STR, user, 256, "name to verify")                                         \
     F(T, STR, password, 1024, "as the client gave it")                             \
     F(T, STR, scheme, 64, "scheme of the verifier, with its suffix, or empty")     \

@@ -20,6 +20,7 @@ static struct {
     const char *service;
     struct list all;
     size_t n, n_waiting;
+    char why[160];
 } children;
 
 void children_init(const struct session_conf *conf, const char *service)
@@ -62,8 +63,10 @@ const char *children_over_limit(uint64_t who)
         const struct child *c = container_of(it, struct child, node);
         same += c->who == who && !c->waits;
     }
-    return children.conf->max_per_user_ip > 0 && same >= children.conf->max_per_user_ip
-        ? "Maximum number of connections from user+IP exceeded (mail_max_userip_connections)" : NULL;
+    if (children.conf->max_per_user_ip == 0 || same < children.conf->max_per_user_ip)
+        return NULL;
+    (void)snprintf(children.why, sizeof children.why, SESSION_LIMIT_TEXT " (mail_max_userip_connections=%u)", children.conf->max_per_user_ip);
+    return children.why;
 }
 
 static void on_wait_over(struct timer *t) { dismiss(container_of(t, struct child, timer)); }

@@ -56,6 +56,17 @@ bool login_start_tls(struct login_client *c)
     return true;
 }
 
+/* A text for the client is the user's own doing; anything else is ours. */
+static enum login_result not_started(struct login_client *c, struct str why, const struct auth_exchange *ex, const char *method)
+{
+    c->refusal = str_starts(why, STR(SESSION_LIMIT_TEXT)) ? str_to_cstr(c->arena, why) : NULL;
+    if (c->refusal != NULL)
+        login_log_limit(c, ex->user, method, c->refusal);
+    else
+        log_warning("%s: session of %.*s not started: %.*s", c->protocol->ident, STR_FMT(ex->user), STR_FMT(why));
+    return c->refusal != NULL ? LOGIN_LIMIT : LOGIN_TEMPFAIL;
+}
+
 /* The session takes over: stream, cookie, what was read ahead. */
 static enum login_result hand_over(struct login_client *c, struct str tag, const struct auth_exchange *ex, const char *method)
 {
@@ -71,11 +82,8 @@ static enum login_result hand_over(struct login_client *c, struct str tag, const
         .tls = c->tls[0] != '\0', .tag = tag, .read_ahead = conn_pending(c->conn), .stream = conn_fd(c->conn),
     };
     enum chan_result r = chan_call(zygote, IPC_SESSION_START, &m, IPC_SESSION_STARTED, IPC_TYPE_COUNT, deadline_in(HANDOVER_MS), c->arena, &type, &reply);
-    if (r != CHAN_OK || reply.session_started.pid == 0) {
-        struct str why = r == CHAN_OK ? reply.session_started.text : STR("no answer of the session starter");
-        log_warning("%s: session of %.*s not started: %.*s", c->protocol->ident, STR_FMT(ex->user), STR_FMT(why));
-        return LOGIN_TEMPFAIL;
-    }
+    if (r != CHAN_OK || reply.session_started.pid == 0)
+        return not_started(c, r == CHAN_OK ? reply.session_started.text : STR("no answer of the session starter"), ex, method);
     login_log_success(c, ex->user, method, reply.session_started.pid);
     c->said_end = true;
     return LOGIN_OK;
@@ -247,8 +255,24 @@ static void make_session_id(struct login_client *c)
 static void drop_conn(void *arg)
 {
     struct login_client *c = arg;
+    login_leave(c);
     conn_free(c->conn);
     arena_done(c->arena);
+}
+
+/* WAITS, for commands. */
+static void converse(struct login_client *c)
+{
+    enum login_next next;
+    c->protocol->greet(c);
+    do
+        next = next_command(c);
+    while (next == LOGIN_NEXT || next == LOGIN_RESTART);
+    if (next == LOGIN_HANDED_OVER)
+        return;
+    login_log_end(c);
+    if (c->conn != NULL)
+        (void)conn_flush(c->conn, deadline_in(BYE_MS));
 }
 
 void login_run(struct login_client *c)
@@ -264,15 +288,12 @@ void login_run(struct login_client *c)
     make_session_id(c);
     cleanup_push(&cleanup, drop_conn, c);
     fiber_on_abort(on_abort, c);
-    c->protocol->greet(c);
-    enum login_next next;
-    do
-        next = next_command(c);
-    while (next == LOGIN_NEXT || next == LOGIN_RESTART);
-    if (next != LOGIN_HANDED_OVER) {
+    if (login_enter(c)) {
+        converse(c);
+    } else {
+        end(c, "Too many connections from your address.", "Too many connections from this address");
         login_log_end(c);
-        if (c->conn != NULL)
-            (void)conn_flush(c->conn, deadline_in(BYE_MS));
+        (void)conn_flush(c->conn, deadline_in(BYE_MS));
     }
     cleanup_pop(&cleanup, true);
 }

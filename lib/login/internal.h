@@ -4,6 +4,7 @@
  */
 #ifndef LOGIN_INTERNAL_H
 #define LOGIN_INTERNAL_H
+#include "base/htab.h"
 #include "daemon/daemon.h"
 #include "login/login.h"
 
@@ -13,6 +14,7 @@ struct login_state {
     const struct login_protocol *protocol;
     struct auth_client *auth;
     size_t n_streams;           /* clients from tls-proxy */
+    struct htab places;         /* by address */
 };
 struct login_state *login_state(void);
 
@@ -31,7 +33,12 @@ void login_run(struct login_client *c);
 /* Takes fd; on a fiber of its own. False: no room, fd is closed. */
 bool login_start_stream(const struct ipc_client *from, int fd);
 
+/* places.c: connections of one address before their login. False: there are enough of them. */
+bool login_enter(struct login_client *c);
+void login_leave(struct login_client *c);
+
 /* log.c */
+void login_log_limit(const struct login_client *c, struct str user, const char *method, const char *text);
 void login_log_success(const struct login_client *c, struct str user, const char *method, uint32_t pid);
 void login_log_failure(const struct login_client *c, struct str user, const char *method, const char *what);
 void login_log_end(struct login_client *c);

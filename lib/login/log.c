@@ -48,6 +48,13 @@ void login_log_failure(const struct login_client *c, struct str user, const char
         log_as("dovecot", LOG_INFO_LEVEL, "%s: Aborted login (%s): %s", c->protocol->ident, what, rest);
 }
 
+void login_log_limit(const struct login_client *c, struct str user, const char *method, const char *text)
+{
+    char rest[TAIL_MAX];
+    tail(c, user, method, 0, rest);
+    log_as("dovecot", LOG_INFO_LEVEL, "%s: %s: %s", c->protocol->ident, text, rest);
+}
+
 void login_log_end(struct login_client *c)
 {
     char rest[TAIL_MAX];

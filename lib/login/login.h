@@ -31,7 +31,9 @@ struct login_client {
     char session_id[24];
     int64_t started, deadline;
     unsigned failures, errors, commands;
+    const char *refusal;        /* LOGIN_LIMIT: text for the client */
     const char *why;            /* for the line of the end; NULL: the client closed */
+    struct login_place *place;
     bool said_end;              /* the log line of the end was written */
 };
 
@@ -69,6 +71,7 @@ enum login_result {
     LOGIN_OK,                   /* handed over; the session answers the command */
     LOGIN_REFUSED,              /* wrong password or user */
     LOGIN_TEMPFAIL,
+    LOGIN_LIMIT,                /* the user has too many sessions from there: c->refusal says so */
     LOGIN_ABORTED,              /* by the client, with "*" */
     LOGIN_BAD,                  /* no base64, or no such mechanism */
     LOGIN_PLAINTEXT,            /* not without TLS */

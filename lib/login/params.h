@@ -21,6 +21,8 @@
       "Close an IMAP or POP3 connection after this many commands without a login.")                                        \
     P(UINT, failure_limit, "postern_login_failure_limit", "10", 1, 100,                                                    \
       "Close an IMAP or POP3 connection after this many wrong passwords.")                                                 \
+    P(UINT, client_limit, "postern_login_client_limit", "60", 0, 100000,                                                   \
+      "Most IMAP or POP3 connections of one client address that have not logged in yet, in each login process; 0: no limit.") \
     P(STR, greeting, "postern_login_greeting", "Postern ready.", 0, 0,                                                     \
       "Text of the IMAP and POP3 greeting.")
 
@@ -31,6 +33,9 @@
       "How long a process whose session is over waits for another login of the same account; 0: it ends with its session.") \
     P(UINT, max_sessions, "postern_session_limit", "5000", 1, 1000000,                                                     \
       "Most sessions of one protocol at the same time.")
+
+/* How the text of a refusal begins that the client may see. */
+#define SESSION_LIMIT_TEXT "Maximum number of connections from user+IP exceeded"
 
 struct session_conf { SESSION_PARAMS(PARAM_MEMBER) };
 

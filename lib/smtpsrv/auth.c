@@ -72,6 +72,7 @@ static void authenticate(struct session *s, struct str mech, const struct str *i
         return;
     case AUTH_REFUSED:
         log_failure(s, mech, &ex);
+        s->auth_failures++;
         reply(s, "535 5.7.8 Error: authentication failed: %.*s", STR_FMT(ex.reason.n > 0 ? ex.reason : STR("(reason unavailable)")));
         return;
     case AUTH_TEMPFAIL:

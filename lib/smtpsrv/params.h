@@ -19,6 +19,7 @@
     P(UINT, min_data_rate, "smtpd_min_data_rate", "500", 1, 1000000, "Least bytes per second of message content.")     \
     P(UINT, soft_error_limit, "smtpd_soft_error_limit", "10", 1, 100000, "Errors from which on replies are delayed.")  \
     P(UINT, hard_error_limit, "smtpd_hard_error_limit", "20", 1, 100000, "Errors that end a session.")                 \
+    P(UINT, auth_failure_limit, "postern_smtpd_auth_failure_limit", "10", 1, 100000, "Wrong passwords that end a session.") \
     P(SECS, error_sleep, "smtpd_error_sleep_time", "1s", 0, 60, "Delay of replies to clients that make errors.")       \
     P(UINT, junk_limit, "smtpd_junk_command_limit", "100", 1, 1000000,                                                 \
       "NOOP, RSET, VRFY and such that count as errors from there on.")                                                 \

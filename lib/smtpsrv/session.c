@@ -210,7 +210,7 @@ static void talk(struct session *s)
 {
     while (s->state != ST_CLOSING) {
         struct str line;
-        if (s->errors >= s->conf->hard_error_limit) {
+        if (s->errors >= s->conf->hard_error_limit || s->auth_failures >= s->conf->auth_failure_limit) {
             conn_printf(s->conn, "421 4.7.0 %s Error: too many errors\r\n", s->srv->rconf->myhostname);
             say(s, "too many errors after %s from " CLIENT_FMT, s->where, CLIENT(s));
             break;

@@ -63,7 +63,7 @@ struct session {
     struct str helo;                    /* "" = none yet */
     const char *where;                  /* last command, for "lost connection after" */
     unsigned ok[SMTP_VERB_COUNT], total[SMTP_VERB_COUNT];
-    unsigned errors, junk;
+    unsigned errors, junk, auth_failures;
     bool refused;                       /* the command in work got a 4xx or 5xx */
     bool said_bare_lf;
 

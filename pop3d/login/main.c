@@ -43,6 +43,9 @@ static enum login_next conclude(struct login_client *c, enum login_result r)
     case LOGIN_OK: return LOGIN_HANDED_OVER;
     case LOGIN_REFUSED: return reply(c, "-ERR [AUTH] Authentication failed.");
     case LOGIN_TEMPFAIL: return bad(c, "-ERR [SYS/TEMP] Temporary authentication failure.");
+    case LOGIN_LIMIT:
+        conn_printf(c->conn, "-ERR [IN-USE] %s\r\n", c->refusal);
+        return LOGIN_NEXT;
     case LOGIN_ABORTED: return bad(c, "-ERR Authentication aborted by client.");
     case LOGIN_BAD: return bad(c, "-ERR Invalid data or unsupported authentication mechanism.");
     case LOGIN_PLAINTEXT: return bad(c, "-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.");

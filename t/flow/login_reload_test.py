@@ -51,7 +51,7 @@ def helpers(i):
     for pid in i.pids_of('tls-proxy'):
         os.kill(pid, signal.SIGKILL)
     ok(wait_until(lambda: works(i), 30, 0.3), 'without tls-proxy its connections end, and the next ones work')
-    ok(wait_until(lambda: not [p for p in i.pids_of('imapd') if os.path.exists('/proc/%d' % p) and is_session(i, p)], 10), 'no session is left behind')
+    ok(wait_until(lambda: not [p for p in i.pids_of('imapd') if os.path.exists('/proc/%d' % p) and is_session(i, p)], 30), 'no session is left behind, when those that wait for another login have left')
 
 
 def is_session(i, pid):

@@ -22,8 +22,8 @@ ALL = {'broker', 'log', 'smtpd', 'lmtpd', 'submitd', 'pickup', 'qmgr', 'out', 'b
        'session', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys',
        'user'}     # what a session becomes
 WAITS_AS_ROOT = {'actor', 'session'}
-FILES = {'broker', 'router', 'lookup', 'auth-worker', 'authd'}
-SOCKETS = {'out', 'resolver', 'router', 'lookup', 'broker', 'auth-worker', 'actor'}
+FILES = {'broker', 'router', 'lookup', 'auth-worker', 'auth-db', 'authd'}
+SOCKETS = {'out', 'resolver', 'router', 'lookup', 'broker', 'auth-worker', 'auth-db', 'actor'}
 
 # attempt, argument, what it is, who may
 TABLE = [
@@ -46,8 +46,8 @@ TABLE = [
     ('raw', '', 'open a raw socket', set()),
     ('fork', '', 'fork', {'session', 'actor', 'auth-worker'}),
     ('exec', '/bin/true', 'run a program', {'actor', 'auth-worker'}),
-    ('mmap-exec', '', 'make executable memory', {'actor', 'router', 'lookup', 'broker', 'auth-worker'}),
-    ('mprotect-exec', '', 'make memory executable', {'actor', 'router', 'lookup', 'broker', 'auth-worker'}),
+    ('mmap-exec', '', 'make executable memory', {'actor', 'router', 'lookup', 'broker', 'auth-worker', 'auth-db'}),
+    ('mprotect-exec', '', 'make memory executable', {'actor', 'router', 'lookup', 'broker', 'auth-worker', 'auth-db'}),
     ('kill', '{pid}', 'signal a process of another user', set()),
     ('ptrace', '{pid}', 'trace a process', set()),
     ('peek', '{pid}', "read another process's memory", set()),

@@ -21,7 +21,7 @@ from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 PROGRAMS = ['master', 'broker', 'logd', 'smtpd', 'submitd', 'pickup', 'qmgr', 'deliver-out', 'deliver-bounce', 'deliver-router',
-            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'auth-hash', 'lookup', 'resolver', 'keys']
+            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys']
 ALICE, EVE = 12345, 12346
 CAPS = {'-': 0, 'SETUID SETGID': 1 << 6 | 1 << 7}
 MASTER_CF = """127.0.0.1:%d inet n - n - - smtpd
@@ -212,7 +212,7 @@ def main():
         ok(started.returncode == 0 and 'does not run' not in started.stdout, 'the system starts as root, with every program', started.stdout)
         time.sleep(2)
         found = processes(toys)
-        expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash'}
+        expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash', 'auth-db'}
         missing = expected - {role for role, _ in found}
         ok(not missing, 'a process of every role runs: ' + ', '.join(sorted({r for r, _ in found})), 'missing: %s\n%s' % (missing, toys.log()[-3000:]))
         for role in sorted({r for r, _ in found}):

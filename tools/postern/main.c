@@ -7,6 +7,9 @@
  *      postern try DIR [--port-base N]
  *      postern stop DIR
  *      postern user -c CONFDIR add|delete|list [NAME]
+ *      postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]
+ *      postern user -c CONFDIR app-list [USER]
+ *      postern user -c CONFDIR app-delete USER NAME|--all
  *      postern auth [-c CONFDIR] [list]
  *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
  *      postern auth [-c CONFDIR] flush [USER]
@@ -22,7 +25,9 @@
  *      told otherwise), the domain is example.test, the certificate is made on
  *      the spot. `stop` ends it; `try` on the same DIR starts it again.
  *      `user` adds (or gives a new password to), deletes or lists the users in
- *      a password file; the password is one line of standard input.
+ *      a password file; the password is one line of standard input. With app-add
+ *      it makes an app password, which it shows once, with app-list and
+ *      app-delete it lists and revokes them.
  *      `auth` shows which addresses and accounts have many wrong passwords,
  *      clears them, empties the cache of right passwords, forgets from which
  *      networks users are known, and tries a password (one line of standard
@@ -52,6 +57,9 @@ static int usage(void)
     fprintf(stderr, "usage: postern try DIR [--port-base N]\n"
                     "       postern stop DIR\n"
                     "       postern user -c CONFDIR add|delete|list [NAME]\n"
+                    "       postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]\n"
+                    "       postern user -c CONFDIR app-list [USER]\n"
+                    "       postern user -c CONFDIR app-delete USER NAME|--all\n"
                     "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]]]\n"
                     "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
                     "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
@@ -84,12 +92,39 @@ static int command_try(int argc, char **argv, struct err *err)
     return dir == NULL ? usage() : report(try_start(dir, base, err), err);
 }
 
+static int command_app(const char *conf, int argc, char **argv, struct err *err)
+{
+    struct app_args a = { .action = argv[0], .services = "", .networks = "", .days = "" };
+    const struct { const char *name; const char **value; } options[] = { { "--services", &a.services }, { "--networks", &a.networks }, { "--days", &a.days } };
+    bool is_add = strcmp(a.action, "app-add") == 0, is_list = strcmp(a.action, "app-list") == 0;
+    if (!is_add && !is_list && strcmp(a.action, "app-delete") != 0)
+        return usage();
+    for (int i = 1; i < argc; i++) {
+        size_t o = 0;
+        while (o < N_ELEMS(options) && strcmp(argv[i], options[o].name) != 0)
+            o++;
+        if (o < N_ELEMS(options) && is_add && i + 1 < argc)
+            *options[o].value = argv[++i];
+        else if (a.user == NULL && argv[i][0] != '-')
+            a.user = argv[i];
+        else if (a.name == NULL && !is_list && (argv[i][0] != '-' || (!is_add && strcmp(argv[i], "--all") == 0)))
+            a.name = argv[i];
+        else
+            return usage();
+    }
+    if (!is_list && (a.user == NULL || a.name == NULL))
+        return usage();
+    return report(app_command(conf, &a, err), err);
+}
+
 static int command_user(int argc, char **argv, struct err *err)
 {
     const char *conf = NULL, *action = NULL, *name = NULL;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
             conf = argv[++i];
+        else if (action == NULL && strncmp(argv[i], "app-", 4) == 0)
+            return command_app(conf, argc - i, argv + i, err);
         else if (action == NULL)
             action = argv[i];
         else if (name == NULL)

@@ -13,6 +13,9 @@ int try_start(const char *dir, unsigned port_base, struct err *err);
 int try_stop(const char *dir, struct err *err);
 /* action: add, delete, list. name: NULL for list. */
 int user_command(const char *config_dir, const char *action, const char *name, struct err *err);
+/* App passwords. action: app-add, app-list, app-delete; name: "--all" with app-delete; what was not given is "", user NULL with app-list. */
+struct app_args { const char *action, *user, *name, *services, *networks, *days; };
+int app_command(const char *config_dir, const struct app_args *args, struct err *err);
 /* argv: list, clear WHAT, flush [USER], forget USER|all, test USER [SERVICE [ADDRESS]]. 1: the answer is no. */
 enum { AUTH_COMMAND_USAGE = 64 };
 int auth_command(const char *config_dir, int argc, char **argv, struct err *err);

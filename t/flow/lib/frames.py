@@ -14,7 +14,7 @@ import subprocess
 
 import instance
 
-ROLES = 'master broker log smtpd lmtpd submitd pickup qmgr out bounce router actor tls login session hub authd auth-worker lookup resolver keys tool auth-hash'.split()
+ROLES = 'master broker log smtpd lmtpd submitd pickup qmgr out bounce router actor tls login session hub authd auth-worker auth-db lookup resolver keys tool auth-hash'.split()
 
 
 def read_protocol():

@@ -5,7 +5,9 @@
 #include "event/tls_sign.h"
 #include "tap.h"
 #include "testcert.h"
+#include <fcntl.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 enum { BULK = 2000000, IDLE = 200 };
@@ -114,6 +116,66 @@ static void test_failures(void)
     (void)close(b[0]);
 }
 
+/* The server says its last word while the client goes on sending; TCP, since only there a reset exists. */
+static struct { size_t more; bool heard, reset; } chatter;
+static void chatty(void *arg)
+{
+    struct conn *c = conn_new(*(int *)arg, 65536);
+    struct err err;
+    struct str line;
+    if (conn_tls_connect(c, client, NULL, deadline_in(30000), &err) == 0) {
+        (void)fiber_sleep(deadline_in(50));     /* the last word is on its way, unread */
+        for (size_t n = 0; n < chatter.more && !conn_is_broken(c); n += 5000) {
+            put_pattern(c, 5000);
+            (void)conn_flush(c, deadline_in(2000));
+            (void)fiber_sleep(deadline_in(1));
+        }
+        chatter.heard = conn_read_line(c, 100, deadline_in(5000), &line) == READ_OK && str_eqz(line, "BYE");
+    }
+    chatter.reset = conn_is_broken(c);
+    conn_free(c);
+}
+
+static void listen_pair(int ret_pair[2])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t n = sizeof a;
+    int l = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 1) < 0 || getsockname(l, (struct sockaddr *)&a, &n) < 0)
+        abort();
+    ret_pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(ret_pair[0], (struct sockaddr *)&a, n) < 0)
+        abort();
+    ret_pair[1] = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+    (void)fcntl(ret_pair[0], F_SETFL, O_NONBLOCK);
+    (void)close(l);
+}
+
+static void run_chatter(size_t more)
+{
+    int a[2], b[2];
+    listen_pair(a);
+    (void)!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, b);
+    (void)!write(b[0], "BYE\r\n", 5);
+    (void)close(b[0]);
+    chatter.more = more;
+    closed_calls = 0;
+    pump_begin(pump_new(a[1], server, b[1], deadline_in(30000), &ops, NULL));
+    (void)fiber_start("client", chatty, &a[0]);
+    loop_run();
+}
+
+static void test_linger(void)
+{
+    run_chatter(0);
+    OK(chatter.heard && closed_calls == 1, "the last reply of a server that closes is read");
+    run_chatter(200000);
+    OK(chatter.heard && !chatter.reset && closed_calls == 1, "also by a client that goes on sending first");
+    int64_t start = loop_now();
+    run_chatter(3000000);
+    OK(closed_calls == 1 && loop_now() - start < 9000, "a client that sends without end is cut off");
+}
+
 /* Signatures from elsewhere: the pump's owner loses patience before they come. */
 static EVP_PKEY *far_key;
 static int64_t far_ms;
@@ -203,6 +265,7 @@ int main(void)
     test_both_ways();
     test_failures();
     test_apart();
+    test_linger();
     test_idle_memory();
     fflush(stdout);
     int status = tap_done();
