@@ -499,7 +499,8 @@ static void next_passdb(struct db_query *q, enum auth_verdict last)
             break;
     }
     if (c->at < all->n) {
-        c->asked_any = true;
+        /* App passwords come before the first of postern_passdb, and do not count. */
+        c->asked_any |= all->rows[c->at].index != SIZE_MAX;
         start_step(q, &all->rows[c->at], on_passdb);
     } else if (!c->asked_any) {
         passdbs_over(q, nobody_asked(q));
