@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC
  *
  * NAME
- *     auth-worker - asks PAM, which may block
+ *     auth-worker - asks PAM, or an OAuth introspection end, which may block
  *
  * DESCRIPTION
  *     Answers authd's VERIFY questions, one at a time. authd starts as many as
  *     it needs, up to postern_auth_worker_limit, and lets one go that does not
- *     answer in time.
+ *     answer in time. INTROSPECT questions go over HTTP to
+ *     postern_oauth2_introspection_url; its answer is judged here.
  *
  * SECURITY
  *     Runs as authd's user with group shadow and no capability, for PAM's sake
