@@ -20,6 +20,7 @@
  */
 #include "daemon/daemon.h"
 #include "params.h"
+#include "os/sandbox.h"
 #include "worker.h"
 #include <unistd.h>
 
@@ -86,7 +87,11 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     config_register(d->config, &oauth_params);
-    return config_fill(d->config, &oauth_params, &self.oauth, err) != 0 ? -1 : introspect_open(&self.oauth, err);
+    if (config_fill(d->config, &oauth_params, &self.oauth, err) != 0 || introspect_open(&self.oauth, err) < 0)
+        return -1;
+    if (self.oauth.ca_file[0] != '\0')
+        daemon_allow_path(self.oauth.ca_file, SANDBOX_READ);
+    return 0;
 }
 
 int main(int argc, char **argv)
