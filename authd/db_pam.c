@@ -122,6 +122,63 @@ static void passwd_step(struct db_step *s)
         ask(s, "passwd", STR(""));
 }
 
+/* Part after part, in a worker: NSS may block. */
+struct listing {
+    struct pool_job job;
+    struct db_list *l;
+    void (*over)(struct db_list *l, bool complete);
+    char from[16];
+};
+
+static void ask_part(struct listing *g, uint32_t from);
+
+static void say_names(struct db_list *l, struct str names)
+{
+    struct str word, name, id;
+    uint32_t uid;
+    while (str_token(&names, " ", &word)) {
+        (void)str_cut(word, ':', &name, &id);
+        /* Those below are the system's own. */
+        if (num_parse_u32(id, UINT32_MAX, &uid) && uid >= authd()->conf.first_valid_uid)
+            l->on_user(l, name);
+    }
+}
+
+static void on_part(struct pool_job *job, const struct ipc_verdict *v)
+{
+    struct listing *g = job->arg;
+    bool good = v != NULL && v->verdict == VERDICT_MATCH;
+    if (good)
+        say_names(g->l, v->groups);
+    if (good && v->has_ids) {
+        ask_part(g, v->uid);
+        return;
+    }
+    g->over(g->l, good);
+    free(g);
+}
+
+static void ask_part(struct listing *g, uint32_t from)
+{
+    (void)snprintf(g->from, sizeof g->from, "%u", from);
+    g->job = (struct pool_job){ .done = on_part, .arg = g };
+    g->job.ask = (struct ipc_verify){ .backend = STR("passwd-list"), .user = str_from(g->from), .password = STR(""), .remote = STR(""),
+                                      .service = STR(""), .scheme = STR(""), .verifier = STR("") };
+    if (pool_submit(&g->job))
+        return;
+    g->over(g->l, false);
+    free(g);
+}
+
+static void passwd_list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete))
+{
+    struct listing *g = xcalloc(1, sizeof *g);
+    (void)db;
+    g->l = l;
+    g->over = over;
+    ask_part(g, 0);
+}
+
 const struct db_driver *db_pam(void)
 {
     static const struct db_driver driver = { .name = "pam", .verifies = true, .is_passdb = true, .open = nothing_to_open, .step = pam_step, .cancel = cancel };
@@ -130,6 +187,7 @@ const struct db_driver *db_pam(void)
 
 const struct db_driver *db_passwd(void)
 {
-    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = nothing_to_open, .step = passwd_step, .cancel = cancel };
+    static const struct db_driver driver = { .name = "passwd", .is_userdb = true, .open = nothing_to_open, .step = passwd_step, .cancel = cancel,
+                                             .list = passwd_list };
     return &driver;
 }

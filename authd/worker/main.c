@@ -45,6 +45,8 @@ static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
         verify_pam(self.conf.pam_service, ask, false, &arena, &v);
     else if (str_eqz(ask->backend, "passwd"))
         lookup_passwd(ask, &arena, &v);
+    else if (str_eqz(ask->backend, "passwd-list"))
+        list_passwd(ask, &arena, &v);
     else
         v.text = STR("unknown back end");
     (void)chan_send(c, IPC_VERDICT, id, &v);

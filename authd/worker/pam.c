@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/buf.h"
+#include "base/num.h"
 #include "worker.h"
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
 
-enum { PASSWD_BUFFER = 16384, GROUPS_MAX = 200, GROUPS_TEXT = 2048 };
+enum { PASSWD_BUFFER = 16384, GROUPS_MAX = 200, GROUPS_TEXT = 2048, PASSWD_NAME_MAX = 280 };
 
 /* PAM asks; the only answer there is is the password. Texts it wants shown have no reader. */
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *arg)
@@ -111,6 +112,24 @@ static int find_user(const char *user, struct arena *arena, struct ipc_verdict *
     ret->home = str_from(pw.pw_dir);
     ret->groups = find_groups(user, pw.pw_gid, arena);
     return 0;
+}
+
+void list_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
+{
+    uint32_t from = 0, at = 0;
+    struct buf names = buf_make(0);
+    struct passwd *pw = NULL;
+    (void)num_parse_u32(ask->user, UINT32_MAX, &from);
+    setpwent();
+    while (names.n + PASSWD_NAME_MAX < GROUPS_TEXT && (pw = getpwent()) != NULL)
+        if (at++ >= from && strlen(pw->pw_name) < PASSWD_NAME_MAX - 16)
+            buf_printf(&names, "%s%s:%u", names.n > 0 ? " " : "", pw->pw_name, (unsigned)pw->pw_uid);
+    endpwent();
+    ret->verdict = VERDICT_MATCH;
+    ret->has_ids = pw != NULL;
+    ret->uid = at;
+    ret->groups = str_dup(arena, buf_str(&names));
+    buf_done(&names);
 }
 
 void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)

@@ -17,4 +17,9 @@ void lookup_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc
 int introspect_open(const struct oauth_conf *c, struct err *err);
 /* Whose token is it? Asks over HTTP; the answer's strings are in the arena or literals. */
 void introspect(const struct oauth_conf *c, struct str token, struct arena *arena, struct ipc_introspected *ret);
+/*
+ * A part of the system's users: from the ask->user-th on as many as there is room for, as "name:uid" words in
+ * ret->groups; ret->uid is where the next part starts, has_ids that there is one.
+ */
+void list_passwd(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 #endif

@@ -276,7 +276,53 @@ def logins(i):
             ok(good, '%s: %s %s' % (name, user, 'is let in' if box else 'is refused'), '%s\n%s' % (got, i.log()[-1500:]))
 
 
+def userdb(i, command):
+    """What private/auth-userdb answers to one command: its lines."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(i.spool() + '/private/auth-userdb')
+    f = s.makefile('rb')
+    s.sendall(b'VERSION\t1\t1\n' + command.encode() + b'\n')
+    lines = []
+    while not lines or (command.startswith('LIST') and not lines[-1].startswith('DONE')):
+        line = f.readline().decode().rstrip('\n')
+        if line.split('\t')[0] not in ('VERSION', 'SPID'):
+            lines.append(line)
+        if line == '':
+            break
+    return lines
+
+
+def userdbs(i):
+    d, mail = i.dir + '/db', i.dir + '/boxes'
+    own = 'postern_auth_listeners = {unix:private/auth-userdb, type=userdb, mode=0600}\n'
+    sockets = FAST + own + 'postern_passdb = passwd-file:%s/boxes, passwd-file:%s/b\n' % (d, d)
+    set_main(i, sockets + 'postern_userdb = { passwd-file:%s/boxes, skip=found }, { static:, uid=1, gid=2, home=%s/%%u, extra=%%{userdb:none:x}, { quota = 1 G } }\n' % (d, mail))
+    i.stop()
+    i.start()
+    ok(userdb(i, 'USER\t1\town\tservice=lmtp')[0].startswith('USER\t1\town\t') and 'home=%s/own' % mail in userdb(i, 'USER\t1\town\tservice=lmtp')[0],
+       'the first userdb that knows the user answers', userdb(i, 'USER\t1\town\tservice=lmtp'))
+    line = userdb(i, 'USER\t2\tCarol\tservice=lmtp')[0]
+    ok(line.startswith('USER\t2\tcarol\t') and 'home=%s/carol' % mail in line and '\textra=x' in line and '\tquota=1 G' in line, 'static fields of a user whom a passdb knows', line)
+    ok(userdb(i, 'USER\t3\tnobody\tservice=lmtp') == ['NOTFOUND\t3'], 'static does not answer for a user whom no passdb knows')
+    names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t4\tservice=lmtp')[:-1])
+    ok(names == ['alice', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
+    set_main(i, sockets + 'postern_userdb = { static:, allow_all_users=yes, home=%s/%%u }\n' % mail)
+    i.stop()
+    i.start()
+    ok(userdb(i, 'USER\t5\tanybody\tservice=lmtp')[0].startswith('USER\t5\tanybody\t'), 'allow_all_users takes everybody for a user')
+    names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t6\tservice=lmtp')[:-1])
+    ok(names == ['alice', 'alice', 'carol', 'new', 'other', 'own'], 'where no userdb can list, the passdbs do', names)
+    set_main(i, sockets + 'postern_userdb = passwd\npostern_first_valid_uid = 1\n')
+    i.stop()
+    i.start()
+    ok(userdb(i, 'USER\t7\tdaemon\tservice=lmtp')[0].startswith('USER\t7\tdaemon\t'), 'a user of the system')
+    ok(userdb(i, 'USER\t8\tno-such-user\tservice=lmtp') == ['NOTFOUND\t8'], 'one who is not there')
+    names = [x.split('\t')[2] for x in userdb(i, 'LIST\t9\tservice=lmtp')[:-1]]
+    ok('daemon' in names and 'bin' in names and 'root' not in names and len(names) == len(set(names)), 'the users of the system are listed', names)
+
+
 with Instance(start=False) as instance:
-    for test in (chains, logins, refusals):
+    for test in (chains, logins, userdbs, refusals):
         case(test.__name__, lambda t=test: t(instance))
 done()

@@ -4,6 +4,7 @@
  * two sources of tables are kept when the configuration uses them: mailboxes
  * (virtual_mailbox_maps) and virtual (virtual_alias_maps), for the address.
  */
+#include "auth/db_conf.h"
 #include "auth/scheme.h"
 #include "base/enc.h"
 #include "conf/lex.h"
@@ -43,13 +44,18 @@ static const char *param(struct users *u, const char *name)
     return value == NULL ? "" : value;
 }
 
-/* The file that postern_passdb names. */
+/* The file that postern_passdb names: its first one. */
 static int find_passwd(struct users *u)
 {
-    struct str rest = str_from(param(u, "postern_passdb")), word;
-    while (str_token(&rest, ", \t", &word)) {
-        if (str_starts(word, STR("passwd-file:"))) {
-            u->passwd = str_to_cstr(&u->arena, str_skip(word, strlen("passwd-file:")));
+    struct db_entry *rows = ARENA_ARRAY(&u->arena, struct db_entry, DB_ENTRIES_MAX);
+    size_t n = 0;
+    if (db_conf_parse("postern_passdb", str_from(param(u, "postern_passdb")), &u->arena, rows, &n, u->err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        /* Not a list of masters or of those who are refused, and one file. */
+        bool is_plain = str_eqz(rows[i].driver, "passwd-file") && !rows[i].deny && !rows[i].master && str_chr(rows[i].arg, '%') < 0;
+        if (is_plain) {
+            u->passwd = str_to_cstr(&u->arena, rows[i].arg);
             return 0;
         }
     }
