@@ -9,7 +9,9 @@
  *     smtpd, submitd, imap-login and pop3-login. Users and passwords come from the databases of
  *     postern_passdb and postern_userdb (authdb(5)), asked in order; slow hashes
  *     in auth-hash processes, PAM in auth-worker processes. A right password is
- *     remembered for a while, by a keyed hash.
+ *     remembered for a while, by a keyed hash. SCRAM and CRAM-MD5 are proven here
+ *     against what is stored; OAuth tokens by the keys of
+ *     postern_oauth2_local_keys, or by auth-worker at an introspection end.
  *
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within

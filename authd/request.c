@@ -24,7 +24,7 @@
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
+enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500, GUESS_TIMEOUT_MS = 30000 };
 
 enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, HELD };
 
@@ -149,7 +149,6 @@ static void granted(struct request *r, struct str last_words)
     const struct account *who = &r->query.account;
     struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
-    answer_fill(&ok, &r->query);
     r->is_guess = false;
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
@@ -187,7 +186,8 @@ static void challenge(struct request *r, struct str text)
     r->state = DIALOGUE;
     r->challenged = true;
     stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&base64) });
-    timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
+    /* A guess that was begun holds up others of its address: it is not kept waiting for long. */
+    timer_set(&r->timer, loop_now() + (r->is_guess ? GUESS_TIMEOUT_MS : REQUEST_TIMEOUT_MS), on_timeout);
     buf_done(&base64);
 }
 

@@ -55,6 +55,8 @@ int introspect_open(const struct oauth_conf *c, struct err *err)
     if (url.n > 0)
         return err_set(err, ERR_CONFIG, "postern_oauth2_introspection_url: this auth-worker was built without libcurl");
 #endif
+    if (c->ca_file[0] != '\0' && access(c->ca_file, R_OK) != 0)
+        return err_sys(err, ERR_CONFIG, "postern_oauth2_ca_file: %s", c->ca_file);
     return url.n == 0 ? 0 : read_secret(c->client_secret_file, err);
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC
  *
  * NAME
- *     auth-worker - asks PAM, which may block
+ *     auth-worker - asks PAM, or an OAuth introspection end, which may block
  *
  * DESCRIPTION
  *     Answers authd's VERIFY questions, one at a time. authd starts as many as
  *     it needs, up to postern_auth_worker_limit, and lets one go that does not
- *     answer in time.
+ *     answer in time. INTROSPECT questions go over HTTP to
+ *     postern_oauth2_introspection_url; its answer is judged here.
  *
  * SECURITY
  *     Runs as authd's user with group shadow and no capability, for PAM's sake
@@ -19,6 +20,7 @@
  */
 #include "daemon/daemon.h"
 #include "params.h"
+#include "os/sandbox.h"
 #include "worker.h"
 #include <unistd.h>
 
@@ -87,7 +89,11 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     config_register(d->config, &oauth_params);
-    return config_fill(d->config, &oauth_params, &self.oauth, err) != 0 ? -1 : introspect_open(&self.oauth, err);
+    if (config_fill(d->config, &oauth_params, &self.oauth, err) != 0 || introspect_open(&self.oauth, err) < 0)
+        return -1;
+    if (self.oauth.ca_file[0] != '\0')
+        daemon_allow_path(self.oauth.ca_file, SANDBOX_READ);
+    return 0;
 }
 
 int main(int argc, char **argv)

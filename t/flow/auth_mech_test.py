@@ -75,11 +75,13 @@ class Keys:
             f.write('client-secret\n')
         openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', directory + '/ca.key', '-out', directory + '/ca.pem', '-subj', '/CN=Test CA',
                 '-days', '2')
-        for name, own in (('alice', True), ('mallory', False)):
+        with open(directory + '/san', 'w') as f:
+            f.write('subjectAltName=DNS:localhost\n')
+        for name, own in (('alice', True), ('mallory', False), ('server', True)):
             p = directory + '/' + name
             openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', p + '.key', '-out', p + '.csr', '-subj', '/CN=alice')
             ca = ['-CA', directory + '/ca.pem', '-CAkey', directory + '/ca.key', '-CAcreateserial'] if own else ['-signkey', p + '.key']
-            openssl('x509', '-req', '-in', p + '.csr', '-out', p + '.pem', '-days', '2', *ca)
+            openssl('x509', '-req', '-in', p + '.csr', '-out', p + '.pem', '-days', '2', *ca, *(['-extfile', directory + '/san'] if name == 'server' else []))
 
     def jwt(self, claims, alg='RS256', kid='main', pad=0):
         claims = {'exp': int(time.time()) + 600, 'iss': 'https://idp.test', 'scope': 'openid mail', **({'pad': 'x' * pad} if pad else {}), **claims}
@@ -356,16 +358,20 @@ def refusals(i):
 
 def main():
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Provider)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     i = Instance(start=False)
     i.keys = Keys(i.base + '/idp')
     d = i.keys.dir
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(d + '/server.pem', d + '/server.key')
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     i.append_main('\n'.join((
         'postern_auth_mechanisms = ' + MECHS, 'postern_auth_failure_delay = 0', 'postern_auth_trusted_networks = 127.0.0.1', 'postern_auth_ssl_username_from_cert = yes',
         'postern_tls_ask_client_cert = yes', 'smtpd_tls_CAfile = %s/ca.pem' % d, 'smtpd_tls_ask_ccert = yes', 'smtpd_sasl_mechanism_filter =',
         'postern_oauth2_local_keys = %s/keys' % d, 'postern_oauth2_algorithms = RS256 HS256', 'postern_oauth2_issuers = https://idp.test',
         'postern_oauth2_scope = mail', 'postern_oauth2_client_id = postern', 'postern_oauth2_client_secret_file = %s/secret' % d,
-        'postern_oauth2_introspection_url = http://127.0.0.1:%d/introspect' % server.server_address[1],
+        'postern_oauth2_introspection_url = https://localhost:%d/introspect' % server.server_address[1],
+        'postern_oauth2_ca_file = %s/ca.pem' % d,
         'postern_oauth2_openid_configuration_url = https://idp.test/.well-known/openid-configuration')))
     keys = run(i.bin('postern'), 'pw', '-s', 'SCRAM-SHA-256', '-p', 'carol-secret').stdout.strip()
     with open(i.etc + '/passwd', 'a') as f:
@@ -374,7 +380,7 @@ def main():
         f.write(i.keys.jwt({'email': 'alice'}) + '\n')
     with i:
         i.start()
-        for test in (offers, scram, tokens, introspection, certificates, clients, strangers):
+        for test in (introspection, offers, scram, tokens, certificates, clients, strangers):
             case(test.__name__ + ': to its end', lambda t=test: t(i))
         i.stop()
         case('refusals: to its end', lambda: refusals(i))
