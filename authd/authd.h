@@ -4,6 +4,8 @@
  *
  *   stream.c   a client of the auth protocol: lines in, lines out, its requests
  *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
+ *   mechs.c    the mechanisms that are offered, and to whom
+ *   oauth.c    whose a token is
  *   request.c  one AUTH from its first line to its answer
  *   abuse.c    how long it waits, and whether its password is looked at
  *   control.c  what an administrator asks
@@ -17,6 +19,7 @@
 #ifndef AUTHD_AUTHD_H
 #define AUTHD_AUTHD_H
 #include "auth/account.h"
+#include "auth/mech.h"
 #include "auth/passwd_file.h"
 #include "auth/penalty.h"
 #include "auth/token.h"
@@ -24,9 +27,9 @@
 #include "daemon/daemon.h"
 #include "event/loop.h"
 #include "params.h"
+#include "worker/params.h"
 #include "pool.h"
 #include "proto/auth_proto.h"
-#include "proto/sasl.h"
 #include <unistd.h>
 
 enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENTS_MAX = 2000 };
@@ -35,8 +38,9 @@ enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENT
 struct authd {
     struct authd_conf conf;
     bool private_instance;
-    const char *mechs[SASL_MECHS][2];
-    size_t n_mechs;
+    char hostname[256];
+    uint8_t mech_key[MECH_KEY_SIZE];    /* SCRAM's salts of users who have none */
+    struct oauth_conf oauth;
     struct auth_cache *cache;
     struct handover *handover;
     struct token_keys keys;

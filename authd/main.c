@@ -35,6 +35,8 @@
 #include "abuse.h"
 #include "control.h"
 #include "db.h"
+#include "mechs.h"
+#include "oauth.h"
 #include "socks.h"
 #include "os/proc.h"
 #include <unistd.h>
@@ -47,21 +49,6 @@ struct authd *authd(void) { return &state; }
 static const struct param rows[] = { AUTHD_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
 
-static int choose_mechs(struct err *err)
-{
-    struct str rest = str_from(state.conf.mechanisms), word;
-    while (str_token(&rest, ", \t", &word)) {
-        enum sasl_mech m = sasl_mech_by_name(word);
-        if (m == SASL_MECHS)
-            return err_set(err, ERR_CONFIG, "postern_auth_mechanisms: \"%.*s\" is not one of: plain, login", STR_FMT(word));
-        if (state.n_mechs == SASL_MECHS)
-            return err_set(err, ERR_CONFIG, "postern_auth_mechanisms: a mechanism is named twice");
-        state.mechs[state.n_mechs][0] = sasl_mech_name(m);
-        state.mechs[state.n_mechs++][1] = "plaintext";
-    }
-    return state.n_mechs > 0 ? 0 : err_set(err, ERR_CONFIG, "postern_auth_mechanisms: names no mechanism");
-}
-
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     const char *data = config_get(d->config, "data_directory", err);
@@ -71,7 +58,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     control_open(d->queue_directory);
     state.private_instance = d->private_instance;
     state.cpus = proc_cpus();
-    return choose_mechs(err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
+    return mechs_open(data, err) < 0 || oauth_open(d, err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
 
 /* The first login shall not wait for a process to start. */

@@ -118,13 +118,19 @@ static void put_text(struct buf *out, const char *name, struct str value)
 }
 
 /* A number as the database said it, else (a name, or nothing said) as it will be used. */
+static bool find_id(const char *name, const struct fields *said, bool has_id, uint32_t id, uint32_t *ret)
+{
+    if (num_parse_u32(fields_get(said, name), UINT32_MAX, ret))
+        return true;
+    *ret = id;
+    return has_id;
+}
+
 static void put_id(struct buf *out, const char *name, const struct fields *said, bool has_id, uint32_t id)
 {
     uint32_t n;
-    if (num_parse_u32(fields_get(said, name), UINT32_MAX, &n))
+    if (find_id(name, said, has_id, id, &n))
         put_number(out, name, n);
-    else if (has_id)
-        put_number(out, name, id);
 }
 
 /* The fields that every reader wants first; the rest as the databases said it. */
@@ -149,7 +155,8 @@ static void answer_user(struct ask *a)
     struct master *m = a->master;
     uid_t only = restricted_to(m);
     const struct account *found = &a->query.account;
-    if (only != 0 && (!found->has_ids || found->uid != only)) {
+    uint32_t uid;
+    if (only != 0 && (!find_id("uid", &a->query.userdb, found->has_ids, found->uid, &uid) || uid != only)) {
         log_warning("auth master client (%s, uid %u): may not ask for user %.*s", m->sock->listen.socket, (unsigned)only, STR_FMT(found->user));
         say(m, "FAIL", a->id);
         return;

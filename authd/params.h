@@ -16,7 +16,9 @@
     P(STR, userdb, "postern_userdb", "", 0, 0,                                                                                      \
       "Who users are once their password was right, in order: passwd-file, lmdb, static, prefetch, passwd, sql and ldap, written as in postern_passdb. Empty: each of postern_passdb says it of its own users, and passwd of those of pam.") \
     P(STR, mechanisms, "postern_auth_mechanisms", "plain login", 0, 0,                                                              \
-      "SASL mechanisms that authd offers: plain, login.")                                                                           \
+      "SASL mechanisms that authd offers: plain, login, scram-sha-256, scram-sha-1 (both with their -PLUS where TLS allows), xoauth2, oauthbearer, external, cram-md5.") \
+    P(BOOL, username_from_cert, "postern_auth_ssl_username_from_cert", "no", 0, 0,                                                  \
+      "The common name in a client's verified certificate is its user name, for SASL EXTERNAL.")                                   \
     P(STR, username_chars, "postern_auth_username_chars", AUTHD_USERNAME_CHARS, 0, 0,                                               \
       "Characters that a user name may have; empty: all.")                                                                          \
     P(STR, username_format, "postern_auth_username_format", "%Lu", 0, 0,                                                            \

@@ -2,9 +2,14 @@
  *
  * request.c - one AUTH, from its first line to its answer.
  *
- *   DIALOGUE  --message complete-->  PENALTY  --timer-->  CHECKING  --verdict-->  answered
- *      |                                                      |
- *      +--malformed--> HELD <-------------- refused ----------+     HELD --timer--> answered
+ *   DIALOGUE  --a name is known-->  PENALTY  --timer-->  CHECKING  --verdict-->  answered
+ *    | ^                                                   |   |
+ *    | +------ SCRAM's proof, the client's word to -------+   |
+ *    |         a refused token, the server's last words        |
+ *    +--malformed--> HELD <-------------- refused -------------+     HELD --timer--> answered
+ *
+ * What is checked is the mechanism's to say (auth/mech.h): a password, a proof
+ * against what is stored, a token (oauth.c), or a certificate's name.
  *
  * A failure is logged and counted when it is known, and answered when its time
  * has come: the same bytes at the same time, whatever was wrong.
@@ -13,13 +18,15 @@
 #include "abuse.h"
 #include "base/enc.h"
 #include "db.h"
+#include "mechs.h"
+#include "oauth.h"
 #include "socks.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
 enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500 };
 
-enum state { DIALOGUE, PENALTY, CHECKING, HELD };
+enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, HELD };
 
 struct request {
     struct list node;
@@ -32,7 +39,11 @@ struct request {
     struct timer timer;
     int64_t arrived;            /* when the message was complete */
     int64_t started;            /* when its penalty was over */
-    struct sasl_server sasl;
+    struct mech_run run;
+    struct token_ask token;
+    bool has_secret;            /* the stored password was asked for; only the proof is missing */
+    bool has_proof;             /* proven; the client confirms the server's last words */
+    bool is_guess;              /* taken from the budget (abuse.h), not settled */
     struct auth_cmd cmd;        /* strings in the arena */
     struct db_query query;
     struct abuse abuse;
@@ -65,22 +76,25 @@ static bool is_smtp(const struct request *r) { return stream_kind(r->stream) != 
 /* Our own processes do not say who is counted. */
 static struct abuse_who who_is(const struct request *r)
 {
-    return (struct abuse_who){ .user = r->query.vars.user, .password = r->sasl.password, .remote = r->cmd.remote, .service = r->cmd.service,
+    return (struct abuse_who){ .user = r->query.vars.user, .password = r->run.password, .remote = r->cmd.remote, .service = r->cmd.service,
                                .is_smtp = is_smtp(r), .exempt = r->cmd.no_penalty && stream_kind(r->stream) == STREAM_PUBLIC };
 }
 
 static void request_free(struct request *r)
 {
     timer_cancel(&r->timer);
-    if (r->state == CHECKING) {
-        struct abuse_who who = who_is(r);
+    token_cancel(&r->token);
+    if (r->state == CHECKING)
         db_cancel(&r->query);
+    if (r->is_guess) {
+        struct abuse_who who = who_is(r);
         abuse_abandoned(&r->abuse, &who);
     }
     list_remove(&r->node);
     r->all->n--;
     authd()->n_requests--;
-    wipe_str(r->sasl.password);
+    mech_wipe(&r->run);
+    wipe_str(r->query.stored);
     arena_done(&r->arena);
     free(r);
 }
@@ -123,18 +137,25 @@ static void hold(struct request *r, struct str code)
 static void refused(struct request *r, struct str code)
 {
     struct abuse_who who = who_is(r);
+    r->is_guess = false;
     abuse_failed(&r->abuse, &who);
     hold(r, code);
 }
 
-static void granted(struct request *r)
+/* last_words: of the mechanism, for a client that can take them together with the success. */
+static void granted(struct request *r, struct str last_words)
 {
-    struct buf token = buf_make(0), cookie = buf_make(0);
+    struct buf token = buf_make(0), cookie = buf_make(0), words = buf_make(0);
     const struct account *who = &r->query.account;
     struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
     answer_fill(&ok, &r->query);
+    r->is_guess = false;
+    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
+    enc_base64(&words, last_words);
+    ok.has_resp = last_words.n > 0;
+    ok.resp = buf_str(&words);
     if (stream_kind(r->stream) == STREAM_SMTP) {
         struct token_claim claim = { .user = ok.user, .service = r->cmd.service, .channel = stream_peer(r->stream), .remote = r->cmd.remote };
         token_make(&authd()->keys.keys[0], &claim, clock_wall_ms() / 1000 + TOKEN_LIFETIME_SECONDS, &token);
@@ -151,22 +172,51 @@ static void granted(struct request *r)
     secret_wipe(cookie.p, cookie.n);
     buf_done(&token);
     buf_done(&cookie);
+    buf_done(&words);
 }
+
+static void on_timeout(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .reason = STR("Authentication request timed out") });
+}
+
+static void challenge(struct request *r, struct str text)
+{
+    struct buf base64 = buf_make(0);
+    enc_base64(&base64, text);
+    r->state = DIALOGUE;
+    r->challenged = true;
+    stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&base64) });
+    timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
+    buf_done(&base64);
+}
+
+/* In the words of the databases' lines; log readers know backends by names like these. */
+static void log_refused(const struct request *r, const char *why)
+{
+    static const char *const names[] = { [NEED_PASSWORD] = "login", [NEED_SECRET] = "scram", [NEED_TOKEN] = "oauth", [NEED_CERT] = "external" };
+    const char *name = r->run.row->digest == NULL && r->run.row->need == NEED_SECRET ? "cram-md" : names[r->run.row->need];
+    const char *open = r->cmd.session.n > 0 ? ",<" : "", *close = r->cmd.session.n > 0 ? ">" : "";
+    struct str user = r->query.vars.user.n > 0 ? r->query.vars.user : STR("?");
+    log_as("dovecot", LOG_INFO_LEVEL, "auth: %s(%.*s,%.*s%s%.*s%s): %s", name, STR_FMT(user), STR_FMT(r->cmd.remote), open,
+           STR_FMT(r->cmd.session), close, why);
+}
+
+/* ---- what the databases say ---- */
 
 static void temp_fail(struct request *r)
 {
     struct abuse_who who = who_is(r);
+    r->is_guess = false;
     abuse_undecided(&r->abuse, &who);
     answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
 }
 
-static void on_checked(struct db_query *q, enum auth_verdict verdict)
+static void conclude(struct request *r, enum auth_verdict verdict)
 {
-    struct request *r = container_of(q, struct request, query);
-    timer_cancel(&r->timer);
-    r->state = DIALOGUE;        /* nothing to cancel any more */
     switch (verdict) {
-    case VERDICT_MATCH: granted(r); return;
+    case VERDICT_MATCH: granted(r, STR("")); return;
     case VERDICT_MISMATCH:
     case VERDICT_UNKNOWN: refused(r, STR("")); return;
     case VERDICT_DISABLED: refused(r, STR("user_disabled")); return;
@@ -180,10 +230,117 @@ static void on_checked(struct db_query *q, enum auth_verdict verdict)
 static void on_too_late(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    db_cancel(&r->query);
+    token_cancel(&r->token);
+    if (r->state == CHECKING)
+        db_cancel(&r->query);
     r->state = DIALOGUE;
     log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
     temp_fail(r);
+}
+
+static void start_patience(struct request *r)
+{
+    if (is_smtp(r))
+        timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
+}
+
+static void ask_databases(struct request *r)
+{
+    r->state = CHECKING;
+    start_patience(r);
+    db_ask(&r->query);
+}
+
+static void proven(struct request *r, struct str last_words)
+{
+    if (last_words.n == 0 || r->cmd.final_resp_ok) {
+        granted(r, last_words);
+        return;
+    }
+    r->has_proof = true;
+    challenge(r, last_words);
+}
+
+static void proceed(struct request *r, enum mech_step got, struct str out);
+
+/* A user who does not exist, or must not log in, goes on as one whose proof fails. */
+static void take_secret(struct request *r, enum auth_verdict verdict)
+{
+    struct str out, stored = verdict == VERDICT_MATCH ? r->query.stored : STR("");
+    r->has_secret = verdict == VERDICT_MATCH;
+    enum mech_step got = mech_secret(&r->run, r->query.vars.user, stored, &out);
+    wipe_str(r->query.stored);
+    r->query.stored = STR("");
+    proceed(r, got, out);
+}
+
+static void on_checked(struct db_query *q, enum auth_verdict verdict)
+{
+    struct request *r = container_of(q, struct request, query);
+    enum mech_need need = r->run.row->need;
+    timer_cancel(&r->timer);
+    r->state = DIALOGUE;        /* nothing to cancel any more */
+    if (need == NEED_SECRET && verdict != VERDICT_TEMPFAIL) {
+        take_secret(r, verdict);
+        return;
+    }
+    /* A token or certificate is the proof: such users need not be in a passdb. */
+    if ((need == NEED_TOKEN || need == NEED_CERT) && verdict == VERDICT_UNKNOWN && q->kind == DB_LOOKUP && q->vars.login_user.n == 0) {
+        struct auth_vars vars = q->vars;
+        *q = (struct db_query){ .arena = &r->arena, .kind = DB_USER, .want_account = true, .done = on_checked, .vars = vars };
+        ask_databases(r);
+        return;
+    }
+    conclude(r, verdict);
+}
+
+/* ---- tokens ---- */
+
+static bool same_user(struct request *r, struct str said)
+{
+    const char *why;
+    struct db_query q = { .arena = &r->arena, .kind = DB_LOOKUP, .vars = { .user = said } };
+    return said.n == 0 || (db_canonical(&q, &why) && str_eq(q.vars.user, r->query.vars.user));
+}
+
+static void on_token(struct token_ask *t, enum token_verdict verdict, struct str user, const char *why)
+{
+    struct request *r = container_of(t, struct request, token);
+    struct str out, said = r->run.user;
+    timer_cancel(&r->timer);
+    r->state = DIALOGUE;
+    if (verdict == TOKEN_UNKNOWN) {
+        log_warning("auth: oauth: %s", why);
+        conclude(r, VERDICT_TEMPFAIL);
+        return;
+    }
+    if (verdict == TOKEN_HOLDS) {
+        const char *bad = "";
+        r->query.vars.user = user;
+        r->query.vars.original_user = said.n > 0 ? said : user;
+        if (db_canonical(&r->query, &bad) && same_user(r, said)) {
+            ask_databases(r);
+            return;
+        }
+        why = bad[0] != '\0' ? bad : "token is of another user";
+    }
+    log_refused(r, why);
+    enum mech_step got = mech_token_refused(&r->run, "invalid_token", &out);
+    proceed(r, got, out);
+}
+
+/* ---- from the first question on ---- */
+
+static void check(struct request *r)
+{
+    if (r->run.row->need == NEED_TOKEN) {
+        r->state = VOUCHING;
+        r->token = (struct token_ask){ .arena = &r->arena, .token = r->run.token, .remote = r->cmd.remote, .done = on_token };
+        start_patience(r);
+        token_ask(&r->token);
+    } else {
+        ask_databases(r);
+    }
 }
 
 static void on_penalty_over(struct timer *t)
@@ -193,10 +350,8 @@ static void on_penalty_over(struct timer *t)
     r->started = loop_now();
     switch (abuse_take(&r->abuse, &who)) {
     case ABUSE_CHECK:
-        r->state = CHECKING;
-        if (is_smtp(r))
-            timer_set(&r->timer, r->arrived + PATIENCE_SMTP_MS, on_too_late);
-        db_ask(&r->query);
+        r->is_guess = true;
+        check(r);
         return;
     case ABUSE_REFUSE: hold(r, STR("")); return;
     case ABUSE_LATER: timer_set(&r->timer, loop_now() + ABUSE_AGAIN_MS, on_penalty_over); return;
@@ -205,19 +360,31 @@ static void on_penalty_over(struct timer *t)
     UNREACHABLE();
 }
 
-/* Name and password are here. */
+static bool make_query(struct request *r, const char **why)
+{
+    static const enum db_kind kinds[] = { [NEED_PASSWORD] = DB_VERIFY, [NEED_SECRET] = DB_SECRET, [NEED_TOKEN] = DB_LOOKUP, [NEED_CERT] = DB_LOOKUP };
+    r->query = (struct db_query){ .arena = &r->arena, .kind = kinds[r->run.row->need], .want_account = stream_wants_account(r->stream), .done = on_checked,
+                                  .stored = STR("") };
+    r->query.vars = (struct auth_vars){ .user = r->run.user, .login_user = r->run.authzid, .password = r->run.password, .service = r->cmd.service,
+                                        .remote = r->cmd.remote, .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .cert = r->cmd.cert_username, .mech = str_from(r->run.row->name) };
+    /* Whose a token is, it says itself. */
+    return r->run.row->need == NEED_TOKEN || db_canonical(&r->query, why);
+}
+
+/* Who it is, or claims to be, is here. */
 static void complete(struct request *r)
 {
-    r->arrived = r->started = loop_now();
     const char *why;
-    r->query = (struct db_query){ .arena = &r->arena, .kind = DB_VERIFY, .want_account = stream_wants_account(r->stream), .done = on_checked };
-    r->query.vars = (struct auth_vars){ .user = r->sasl.user, .password = r->sasl.password, .service = r->cmd.service, .remote = r->cmd.remote,
-                                        .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
-                                        .mech = str_from(sasl_mech_name(r->sasl.mech)) };
-    if (!db_canonical(&r->query, &why)) {
+    r->arrived = r->started = loop_now();
+    if (!make_query(r, &why)) {
         log_as("dovecot", LOG_INFO_LEVEL, "auth: login(?,%.*s): %s", STR_FMT(r->cmd.remote), why);
-        r->query.vars.user = r->query.vars.original_user = r->sasl.user;
-        refused(r, STR(""));
+        r->query.vars.user = r->query.vars.original_user = r->run.user;
+        /* SCRAM's first answer comes at once, whatever the name. */
+        if (r->run.row->need == NEED_SECRET)
+            take_secret(r, VERDICT_UNKNOWN);
+        else
+            refused(r, STR(""));
         return;
     }
     struct abuse_who who = who_is(r);
@@ -229,35 +396,35 @@ static void complete(struct request *r)
         timer_set(&r->timer, loop_now() + wait, on_penalty_over);
 }
 
-static void on_timeout(struct timer *t)
+static void failed(struct request *r)
 {
-    struct request *r = container_of(t, struct request, timer);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .reason = STR("Authentication request timed out") });
+    r->started = loop_now();
+    if (r->has_secret)
+        log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
+    refused(r, STR(""));
+}
+
+static void proceed(struct request *r, enum mech_step got, struct str out)
+{
+    switch (got) {
+    case MECH_CONTINUE: challenge(r, out); return;
+    case MECH_ASK: complete(r); return;
+    case MECH_DONE: proven(r, out); return;
+    case MECH_FAILED: failed(r); return;
+    }
+    UNREACHABLE();
 }
 
 static void step(struct request *r, const struct str *message)
 {
-    struct str challenge = STR("");
-    struct buf text = buf_make(0);
-    switch (sasl_server_step(&r->sasl, message, &r->arena, &challenge)) {
-    case SASL_CONTINUE:
-        enc_base64(&text, challenge);
-        stream_answer(r->stream, &(struct auth_answer){ .verb = AUTH_ANSWER_CONT, .id = r->id, .data = buf_str(&text) });
-        r->challenged = true;
-        timer_set(&r->timer, loop_now() + REQUEST_TIMEOUT_MS, on_timeout);
-        break;
-    case SASL_DONE:
-        timer_cancel(&r->timer);
-        complete(r);
-        break;
-    case SASL_FAILED:
-        timer_cancel(&r->timer);
-        r->started = loop_now();
-        r->query.vars.user = STR("");
-        refused(r, STR(""));
-        break;
-    }
-    buf_done(&text);
+    struct str out;
+    timer_cancel(&r->timer);
+    if (r->has_proof && message != NULL && message->n == 0)
+        granted(r, STR(""));
+    else if (r->has_proof)
+        failed(r);
+    else
+        proceed(r, mech_step(&r->run, message, &out), out);
 }
 
 /* A single "=" is an empty message. One bad text ends this exchange, not the connection. */
@@ -280,12 +447,41 @@ static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
     r->cmd.resp = r->cmd.mech = STR("");
 }
 
-static bool is_offered(enum sasl_mech mech)
+/* Random text for nonces: 18 bytes in base64, which has neither ',' nor blanks. */
+static struct str make_nonce(struct arena *arena)
 {
-    for (size_t i = 0; i < authd()->n_mechs; i++)
-        if (mech != SASL_MECHS && strcmp(authd()->mechs[i][0], sasl_mech_name(mech)) == 0)
-            return true;
-    return false;
+    uint8_t raw[18];
+    struct buf text = buf_make(0);
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        log_fatal("no randomness for a nonce");
+    enc_base64(&text, str_make(raw, sizeof raw));
+    struct str s = str_dup(arena, buf_str(&text));
+    buf_done(&text);
+    return s;
+}
+
+/* What our own processes say of the TLS session; of others it is not believed. */
+static struct str channel_binding(struct request *r)
+{
+    struct buf raw = buf_make(64);
+    struct str s = STR("");
+    bool own = stream_kind(r->stream) != STREAM_PUBLIC;
+    if (own && r->cmd.channel_binding.n > 0 && enc_unbase64(&raw, r->cmd.channel_binding) && !raw.full)
+        s = str_dup(&r->arena, buf_str(&raw));
+    buf_done(&raw);
+    return s;
+}
+
+static void prepare(struct request *r, const struct mech_row *row)
+{
+    const struct authd *a = authd();
+    bool certified = a->conf.username_from_cert && r->cmd.valid_client_cert;
+    r->run = (struct mech_run){ .row = row, .arena = &r->arena, .host = str_from(a->hostname), .key = a->mech_key,
+                                .cert_user = certified ? r->cmd.cert_username : STR(""), .scope = str_from(a->oauth.scope),
+                                .discovery = str_from(a->oauth.discovery), .nonce = make_nonce(&r->arena) };
+    r->run.binding = channel_binding(r);
+    r->run.plus_offered = r->run.binding.n > 0 && mechs_has_plus(row);
+    r->query.vars.user = r->query.stored = STR("");
 }
 
 static void refuse_at_once(struct stream *s, uint32_t id, struct str code)
@@ -295,8 +491,8 @@ static void refuse_at_once(struct stream *s, uint32_t id, struct str code)
 
 void request_start(struct stream *s, struct request_list *all, const struct auth_cmd *cmd)
 {
-    enum sasl_mech mech = sasl_mech_by_name(cmd->mech);
-    if (!is_offered(mech)) {
+    const struct mech_row *row = mechs_find(s, cmd->mech);
+    if (row == NULL) {
         refuse_at_once(s, cmd->id, STR("auth_mech_invalid"));
         return;
     }
@@ -310,9 +506,8 @@ void request_start(struct stream *s, struct request_list *all, const struct auth
     r->id = cmd->id;
     r->arena = arena_make(REQUEST_ARENA_MAX);
     r->arena.block_size = 1024;
-    r->sasl.mech = mech;
-    r->sasl.user = r->sasl.password = STR("");
     copy_cmd(r, cmd);
+    prepare(r, row);
     list_append(&all->requests, &r->node);
     all->n++;
     authd()->n_requests++;

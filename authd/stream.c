@@ -2,6 +2,7 @@
 #include "authd.h"
 #include "base/enc.h"
 #include "lines.h"
+#include "mechs.h"
 #include "socks.h"
 #include <sys/random.h>
 
@@ -99,20 +100,12 @@ static void distrust(const struct stream *s, struct auth_cmd *c)
     c->cert_username = c->cert_fp = c->cert_pubkey_fp = STR("");
 }
 
-static bool is_offered(struct str mech)
-{
-    for (size_t i = 0; i < authd()->n_mechs; i++)
-        if (str_ieqz(mech, authd()->mechs[i][0]))
-            return true;
-    return false;
-}
-
 static bool take_auth(struct stream *s, struct auth_cmd *c)
 {
     if (request_exists(&s->requests, c->id))
         return protocol_error(s, "request id used twice");
     /* A neighbour read the list; our own processes pass on what a stranger asked for, and keep their other exchanges. */
-    if (s->kind == STREAM_PUBLIC && !is_offered(c->mech))
+    if (s->kind == STREAM_PUBLIC && mechs_find(s, c->mech) == NULL)
         return protocol_error(s, "a mechanism that is not offered");
     kept_forget(&s->kept, c->id);
     distrust(s, c);
@@ -238,6 +231,7 @@ static void make_cookie(struct stream *s)
 
 static struct stream *open_stream(int fd, enum stream_kind kind, const struct auth_sock *sock, uint64_t peer_id)
 {
+    const char *rows[MECHS_MAX][2];
     struct stream *s = xcalloc(1, sizeof *s);
     if (!streams.ready)
         list_init(&streams.all);
@@ -254,7 +248,7 @@ static struct stream *open_stream(int fd, enum stream_kind kind, const struct au
     s->lines.on_end = on_end;
     make_cookie(s);
     lines_start(&s->lines, fd, OUT_MAX);
-    auth_handshake_put(&s->lines.out, authd()->mechs, authd()->n_mechs, (uint64_t)getpid(), peer_id, str_from(s->cookie));
+    auth_handshake_put(&s->lines.out, rows, mechs_list(s, rows), (uint64_t)getpid(), peer_id, str_from(s->cookie));
     lines_flush(&s->lines);
     return s;
 }

@@ -24,11 +24,14 @@
 
 enum { ARENA_MAX = 256 << 10 };
 
-static struct { struct auth_worker_conf conf; } self;
+static struct { struct auth_worker_conf conf; struct oauth_conf oauth; } self;
 
 #define ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct auth_worker_conf, kind, member, name, def, lo, hi, doc)
 static const struct param rows[] = { AUTH_WORKER_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
+#define OAUTH_ROW(kind, member, name, def, lo, hi, doc) PARAM_ROW(struct oauth_conf, kind, member, name, def, lo, hi, doc)
+static const struct param oauth_rows[] = { OAUTH2_PARAMS(OAUTH_ROW) };
+static const struct param_table oauth_params = { oauth_rows, N_ELEMS(oauth_rows) };
 
 static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
 {
@@ -48,10 +51,21 @@ static void verify(struct chan *c, uint32_t id, const struct ipc_verify *ask)
     arena_done(&arena);
 }
 
+static void ask_about(struct chan *c, uint32_t id, const struct ipc_introspect *ask)
+{
+    struct arena arena = arena_make(ARENA_MAX);
+    struct ipc_introspected a = { .user = STR(""), .text = STR("") };
+    introspect(&self.oauth, ask->token, &arena, &a);
+    (void)chan_send(c, IPC_INTROSPECTED, id, &a);
+    arena_done(&arena);
+}
+
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     if (type == IPC_VERIFY)
         verify(c, id, msg);
+    else if (type == IPC_INTROSPECT)
+        ask_about(c, id, msg);
 }
 
 /* authd let us go, or is gone. */
@@ -70,10 +84,16 @@ static void on_peer(const struct ipc_peer *peer, int fd)
         close(fd);
 }
 
+static int before_drop(const struct daemon_ctx *d, struct err *err)
+{
+    config_register(d->config, &oauth_params);
+    return config_fill(d->config, &oauth_params, &self.oauth, err) != 0 ? -1 : introspect_open(&self.oauth, err);
+}
+
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .on_peer = on_peer, .blocks = true },
+        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_peer = on_peer, .blocks = true },
     };
     return daemon_main(argc, argv, "auth-worker", roles, N_ELEMS(roles));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/client.h"
-#include "auth/mech.h"
 #include "base/enc.h"
 #include "proto/auth_proto.h"
+#include "proto/sasl.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -243,9 +243,8 @@ bool auth_client_next_mech(const struct auth_client *c, const struct auth_offer 
 {
     struct str rest = str_skip(buf_str(&c->mechs), *at), word;
     while (offer->allowed && str_token(&rest, " ", &word)) {
-        const struct mech_row *row = mech_find(word);
         *at = c->mechs.n - rest.n;
-        if (row == NULL || (row->binds && !offer->binding) || (row->need == NEED_CERT && !offer->cert))
+        if (sasl_name(word) == NULL || (str_iends(word, STR("-PLUS")) && !offer->binding) || (str_ieqz(word, "EXTERNAL") && !offer->cert))
             continue;
         *ret = word;
         return true;

@@ -44,7 +44,7 @@ struct token_policy {
     struct str active_attribute;    /* "" = not looked at */
     struct str active_value;        /* one of these, separated by blanks; "" = it must be there and not false */
     int64_t skew;                   /* seconds that clocks may differ */
-    bool needs_exp;
+    bool is_answer;                 /* of an introspection end: exp, iss and aud may be missing */
 };
 /* Do the claims let somebody in at time `now` (seconds)? *ret_user: the attribute's text. Else *ret_why, a literal for the log. */
 bool token_claims_check(const struct token_policy *p, struct json claims, int64_t now, struct arena *arena, struct str *ret_user, const char **ret_why);

@@ -103,21 +103,21 @@ enum mech_step mech_token_refused(struct mech_run *m, const char *status, struct
 }
 
 #define SCRAM_ROW(row_name, hash, binding)                                                                                          \
-    { .name = row_name, .flags = binding ? "\tmutual-auth\tchannel-binding" : "\tmutual-auth", .need = NEED_SECRET, .binds = binding, \
+    { .name = row_name, .flags = binding ? "mutual-auth\tchannel-binding" : "mutual-auth", .need = NEED_SECRET, .binds = binding, \
       .step = mech_scram_step, .secret = mech_scram_secret, .digest = hash }
 
 /* The strongest first: clients that take the first they know are served best. PLAIN and LOGIN come before, as everywhere. */
 static const struct mech_row rows[] = {
-    { .name = "PLAIN", .flags = "\tplaintext", .need = NEED_PASSWORD, .is_plaintext = true, .step = plain_step },
-    { .name = "LOGIN", .flags = "\tplaintext", .need = NEED_PASSWORD, .is_plaintext = true, .step = login_step },
+    { .name = "PLAIN", .flags = "plaintext", .need = NEED_PASSWORD, .is_plaintext = true, .step = plain_step },
+    { .name = "LOGIN", .flags = "plaintext", .need = NEED_PASSWORD, .is_plaintext = true, .step = login_step },
     SCRAM_ROW("SCRAM-SHA-256-PLUS", "SHA256", true),
     SCRAM_ROW("SCRAM-SHA-256", "SHA256", false),
     SCRAM_ROW("SCRAM-SHA-1-PLUS", "SHA1", true),
     SCRAM_ROW("SCRAM-SHA-1", "SHA1", false),
-    { .name = "XOAUTH2", .flags = "\tplaintext", .need = NEED_TOKEN, .is_plaintext = true, .step = xoauth2_step },
-    { .name = "OAUTHBEARER", .flags = "\tplaintext", .need = NEED_TOKEN, .is_plaintext = true, .step = bearer_step },
+    { .name = "XOAUTH2", .flags = "plaintext", .need = NEED_TOKEN, .is_plaintext = true, .step = xoauth2_step },
+    { .name = "OAUTHBEARER", .flags = "plaintext", .need = NEED_TOKEN, .is_plaintext = true, .step = bearer_step },
     { .name = "EXTERNAL", .flags = "", .need = NEED_CERT, .step = external_step },
-    { .name = "CRAM-MD5", .flags = "\tdictionary\tactive", .need = NEED_SECRET, .step = mech_cram_step, .secret = mech_cram_secret },
+    { .name = "CRAM-MD5", .flags = "dictionary\tactive", .need = NEED_SECRET, .step = mech_cram_step, .secret = mech_cram_secret },
 };
 
 const struct mech_row *mech_at(size_t i) { return i < N_ELEMS(rows) ? &rows[i] : NULL; }

@@ -39,7 +39,7 @@ enum mech_step { MECH_CONTINUE, MECH_ASK, MECH_DONE, MECH_FAILED };
 
 struct mech_row {
     const char *name;
-    const char *flags;          /* of the MECH line, each after a TAB */
+    const char *flags;          /* of the MECH line, with TABs between them; may be "" */
     enum mech_need need;
     bool binds;                 /* only where channel binding data is known */
     bool is_plaintext;          /* sends what can be replayed: not without TLS */

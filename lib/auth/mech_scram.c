@@ -7,11 +7,10 @@
 #include "auth/mech.h"
 #include "auth/scheme.h"
 #include "base/enc.h"
-#include "base/num.h"
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-enum { SALT_SIZE = 16, ITERATIONS = 4096, SALT_MAX = 256, STORED_MAX = 2048 };
+enum { SALT_SIZE = 16, ITERATIONS = 4096, STORED_MAX = 2048 };
 
 static bool hmac(const EVP_MD *md, struct str key, struct str data, uint8_t *out)
 {
@@ -46,34 +45,22 @@ static enum mech_step first_message(struct mech_run *m, struct str in)
 
 /* ---- what is stored ---- */
 
-static bool decode_key(struct str text, size_t size, uint8_t *out)
+/* The scheme that keeps keys of this mechanism. */
+static const char *own_scheme(const struct mech_run *m) { return strcmp(m->row->digest, "SHA1") == 0 ? "SCRAM-SHA-1" : "SCRAM-SHA-256"; }
+
+static bool take_keys(struct mech_run *m, const struct scheme *s)
 {
-    struct buf raw = buf_make(64);
-    bool ok = text.n > 0 && enc_unbase64(&raw, text) && !raw.full && raw.n == size;
-    if (ok)
-        memcpy(out, raw.p, size);
-    buf_done(&raw);
+    struct scheme_scram k;
+    bool ok = scheme_scram_keys(s, own_scheme(m), m->salt, m->iterations, m->arena, &k);
+    if (ok) {
+        m->salt = k.salt;
+        m->iterations = k.iterations;
+        memcpy(m->stored_key, k.stored_key, k.size);
+        memcpy(m->server_key, k.server_key, k.size);
+    }
+    secret_wipe(&k, sizeof k);
     return ok;
 }
-
-/* iterations,salt,StoredKey,ServerKey */
-static bool take_keys(struct mech_run *m, struct str data)
-{
-    struct str part[4], rest = data;
-    for (size_t i = 0; i < N_ELEMS(part); i++)
-        if (str_cut(rest, ',', &part[i], &rest) == (i + 1 == N_ELEMS(part)))
-            return false;
-    struct buf salt = buf_make(SALT_MAX);
-    size_t n = digest_size(m);
-    bool ok = num_parse_u32(part[0], SCRAM_ITERATIONS_MAX, &m->iterations) && m->iterations > 0 && enc_unbase64(&salt, part[1]) && !salt.full &&
-              salt.n > 0 && decode_key(part[2], n, m->stored_key) && decode_key(part[3], n, m->server_key);
-    if (ok)
-        m->salt = str_dup(m->arena, buf_str(&salt));
-    buf_done(&salt);
-    return ok;
-}
-
-static bool is_plaintext(struct str scheme) { return str_ieqz(scheme, "PLAIN") || str_ieqz(scheme, "CLEAR") || str_ieqz(scheme, "CLEARTEXT"); }
 
 /* The salt of a user without one of his own: of a name always the same, to others unforeseeable. */
 static void own_salt(struct mech_run *m, struct str name)
@@ -93,16 +80,12 @@ static void own_salt(struct mech_run *m, struct str name)
 static void take_stored(struct mech_run *m, struct str name, struct str stored)
 {
     struct scheme s = scheme_split(stored);
-    char own[32];
-    (void)snprintf(own, sizeof own, "SCRAM-SHA-%s", m->row->digest + strlen("SHA"));
-    m->plaintext = STR("");
-    if (stored.n > 0 && str_ieqz(s.name, own) && take_keys(m, s.data))
-        return;
     own_salt(m, name);
-    if (stored.n > 0 && is_plaintext(s.name) && s.data.n > 0)
-        m->plaintext = str_dup(m->arena, s.data);
+    m->plaintext = STR("");
+    if (stored.n > 0 && str_ieqz(s.name, own_scheme(m)))
+        m->is_fake = !take_keys(m, &s);
     else
-        m->is_fake = true;
+        m->is_fake = stored.n == 0 || !scheme_clear_text(&s, m->arena, &m->plaintext);
 }
 
 enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str stored, struct str *ret_out)
@@ -117,19 +100,10 @@ enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str
 
 /* ---- the proof ---- */
 
-/* SaltedPassword and from it both keys (RFC 5802 §3). */
 static bool derive(struct mech_run *m)
 {
-    const EVP_MD *md = digest_of(m);
-    size_t n = digest_size(m);
-    uint8_t salted[MECH_DIGEST_MAX], client_key[MECH_DIGEST_MAX];
-    struct str pw = saslprep(m->plaintext, m->arena);
-    bool ok = PKCS5_PBKDF2_HMAC(pw.p, (int)pw.n, (const uint8_t *)m->salt.p, (int)m->salt.n, (int)m->iterations, md, (int)n, salted) == 1 &&
-              hmac(md, str_make(salted, n), STR("Client Key"), client_key) && EVP_Digest(client_key, n, m->stored_key, NULL, md, NULL) == 1 &&
-              hmac(md, str_make(salted, n), STR("Server Key"), m->server_key);
-    secret_wipe(salted, sizeof salted);
-    secret_wipe(client_key, sizeof client_key);
-    return ok;
+    struct scheme clear = { .name = STR("PLAIN"), .data = saslprep(m->plaintext, m->arena), .label = STR("PLAIN") };
+    return take_keys(m, &clear);
 }
 
 static struct str auth_message(struct mech_run *m, const struct scram_final *f)

@@ -47,6 +47,14 @@ enum auth_verdict {
     F(T, STR, groups, 2048, "supplementary gids, separated by blanks")             \
     F(T, STR, home, 1024, "home directory")
 
+#define IPC_MSG_INTROSPECT(F, T)                                                   \
+    F(T, STR, token, 12288, "access token that the introspection end is asked about")
+
+#define IPC_MSG_INTROSPECTED(F, T)                                                 \
+    F(T, U32, verdict, 0, "1 = it holds, 2 = refused, 3 = nobody could say")       \
+    F(T, STR, user, 256, "whose it is, if it holds")                               \
+    F(T, STR, text, 400, "for the log, if it does not")
+
 #define IPC_MSG_TOKEN_KEY(F, T)                                                    \
     F(T, STR, key, 64, "MAC key of identity tokens, shared by authd and qmgr")     \
     F(T, U32, serial, 0, "of the key")
@@ -88,5 +96,7 @@ enum db_ask_kind {
     M(DB_END, db_end, ROLE_BIT(AUTHDB), ROLE_BIT(AUTHD))                           \
     M(VERIFY, verify, ROLE_BIT(AUTHD), ROLE_BIT(WORKER) | ROLE_BIT(HASH))          \
     M(VERDICT, verdict, ROLE_BIT(WORKER) | ROLE_BIT(HASH), ROLE_BIT(AUTHD))        \
+    M(INTROSPECT, introspect, ROLE_BIT(AUTHD), ROLE_BIT(WORKER))                   \
+    M(INTROSPECTED, introspected, ROLE_BIT(WORKER), ROLE_BIT(AUTHD))               \
     M(TOKEN_KEY, token_key, ROLE_BIT(AUTHD), ROLE_BIT(QMGR))
 #endif

@@ -386,7 +386,7 @@ void auth_handshake_put(struct buf *out, const char *const mechs[][2], size_t n_
 {
     buf_printf(out, "VERSION\t%d\t%d\n", AUTH_MAJOR, AUTH_MINOR);
     for (size_t i = 0; i < n_mechs; i++)
-        buf_printf(out, "MECH\t%s\t%s\n", mechs[i][0], mechs[i][1]);
+        buf_printf(out, "MECH\t%s%s%s\n", mechs[i][0], mechs[i][1][0] == '\0' ? "" : "\t", mechs[i][1]);
     buf_printf(out, "SPID\t%llu\nCUID\t%llu\nCOOKIE\t%.*s\nDONE\n", (unsigned long long)spid, (unsigned long long)cuid, STR_FMT(cookie_hex));
 }
 

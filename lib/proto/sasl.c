@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 #include "proto/sasl.h"
-#include "base/utf8.h"
 
-static const char *const names[SASL_MECHS] = { [SASL_PLAIN] = "PLAIN", [SASL_LOGIN] = "LOGIN" };
-
-enum sasl_mech sasl_mech_by_name(struct str name)
+const char *sasl_name(struct str name)
 {
-    unsigned i = 0;
-    while (i < SASL_MECHS && !str_ieqz(name, names[i]))
-        i++;
-    return (enum sasl_mech)i;
+    static const char *const names[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1",
+                                         "XOAUTH2", "OAUTHBEARER", "EXTERNAL", "CRAM-MD5" };
+    for (size_t i = 0; i < N_ELEMS(names); i++)
+        if (str_ieqz(name, names[i]))
+            return names[i];
+    return NULL;
 }
 
-const char *sasl_mech_name(enum sasl_mech mech) { return names[mech]; }
+const char *sasl_mech_name(enum sasl_mech mech) { return mech == SASL_PLAIN ? "PLAIN" : "LOGIN"; }
 
 bool sasl_name_unescape(struct str in, struct arena *arena, struct str *ret)
 {
@@ -33,67 +32,6 @@ bool sasl_name_unescape(struct str in, struct arena *arena, struct str *ret)
     return n > 0 && str_chr(*ret, '\0') < 0;
 }
 
-static bool name_is_fit(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return s.n > 0 && s.n <= SASL_NAME_MAX && utf8_is_valid(s);
-}
-
-static bool password_is_fit(struct str s) { return s.n > 0 && s.n <= SASL_PASSWORD_MAX && str_chr(s, '\0') < 0; }
-
-static enum sasl_step finish(struct sasl_server *s, struct str user, struct str password, struct arena *arena)
-{
-    if (!name_is_fit(user) || !password_is_fit(password))
-        return SASL_FAILED;
-    s->user = str_dup(arena, user);
-    s->password = str_dup(arena, password);
-    return SASL_DONE;
-}
-
-/* [authzid] NUL authcid NUL passwd (RFC 4616 §2). */
-static enum sasl_step plain_step(struct sasl_server *s, const struct str *in, struct arena *arena, struct str *ret_challenge)
-{
-    if (in == NULL && s->stage++ == 0) {
-        *ret_challenge = STR("");
-        return SASL_CONTINUE;
-    }
-    struct str authzid, rest, user, password;
-    if (in == NULL || in->n > SASL_MESSAGE_MAX || !str_cut(*in, '\0', &authzid, &rest) || !str_cut(rest, '\0', &user, &password))
-        return SASL_FAILED;
-    if (authzid.n > 0 && !str_eq(authzid, user))
-        return SASL_FAILED;
-    return finish(s, user, password, arena);
-}
-
-/* Clients look for exactly these two prompts. */
-static enum sasl_step login_step(struct sasl_server *s, const struct str *in, struct arena *arena, struct str *ret_challenge)
-{
-    if (in == NULL) {
-        *ret_challenge = STR("Username:");
-        return s->stage == 0 ? SASL_CONTINUE : SASL_FAILED;
-    }
-    if (s->stage++ == 0) {
-        if (!name_is_fit(*in))
-            return SASL_FAILED;
-        s->user = str_dup(arena, *in);
-        *ret_challenge = STR("Password:");
-        return SASL_CONTINUE;
-    }
-    return finish(s, s->user, *in, arena);
-}
-
-enum sasl_step sasl_server_step(struct sasl_server *s, const struct str *in, struct arena *arena, struct str *ret_challenge)
-{
-    switch (s->mech) {
-    case SASL_PLAIN: return plain_step(s, in, arena, ret_challenge);
-    case SASL_LOGIN: return login_step(s, in, arena, ret_challenge);
-    case SASL_MECHS: break;
-    }
-    UNREACHABLE();
-}
-
 bool sasl_client_initial(struct sasl_client *c, struct buf *out) { return c->mech == SASL_PLAIN && sasl_client_step(c, out); }
 
 bool sasl_client_step(struct sasl_client *c, struct buf *out)
@@ -109,7 +47,6 @@ bool sasl_client_step(struct sasl_client *c, struct buf *out)
     case SASL_LOGIN:
         buf_add(out, stage == 0 ? c->user : c->password);
         return stage < 2;
-    case SASL_MECHS: break;
     }
     UNREACHABLE();
 }

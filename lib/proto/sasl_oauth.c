@@ -80,7 +80,7 @@ bool oauth_bearer_parse(struct str message, struct arena *arena, struct oauth_me
     /* Neither 'n' nor 'y' promises anything here: there is no variant with channel binding to fall back from. */
     if ((!str_eqz(flag, "n") && !str_eqz(flag, "y")) || rest.n == 0 || rest.p[0] != CTRL_A)
         return false;
-    if (authzid.n > 0 && (!str_starts(authzid, STR("a=")) || !sasl_name_unescape(str_skip(authzid, 2), arena, &user)))
+    if (authzid.n > 0 && !str_eqz(authzid, "a=") && (!str_starts(authzid, STR("a=")) || !sasl_name_unescape(str_skip(authzid, 2), arena, &user)))
         return false;
     if (!parse_pairs(str_skip(rest, 1), &m, &ended) || !ended || m.token.n == 0)
         return false;

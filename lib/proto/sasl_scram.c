@@ -44,7 +44,8 @@ static bool parse_gs2(struct str message, struct arena *arena, struct scram_firs
     f->cb_name = f->flag == 'p' ? str_skip(flag, 2) : STR("");
     bool ok = f->flag == 'p' ? str_starts(flag, STR("p=")) && is_cb_name(f->cb_name) : (f->flag == 'n' || f->flag == 'y') && flag.n == 1;
     f->authzid = STR("");
-    return ok && (authzid.n == 0 || (str_starts(authzid, STR("a=")) && take_name(str_skip(authzid, 2), arena, &f->authzid)));
+    /* An empty "a=" is against the grammar, but some clients send it for none. */
+    return ok && (authzid.n == 0 || str_eqz(authzid, "a=") || (str_starts(authzid, STR("a=")) && take_name(str_skip(authzid, 2), arena, &f->authzid)));
 }
 
 bool scram_first_parse(struct str message, struct arena *arena, struct scram_first *ret)

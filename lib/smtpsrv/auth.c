@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * auth.c - AUTH (RFC 4954): the exchange is authd's, its words are ours. */
 #include "auth/client.h"
-#include "auth/mech.h"
 #include "base/enc.h"
 #include "event/tls.h"
+#include "proto/sasl.h"
 #include "smtpsrv/session.h"
 
 enum { AUTH_PATIENCE_MS = 60000 };
@@ -91,13 +91,13 @@ static bool find_mech(const struct session *s, struct str name, struct str *ret)
     struct str one;
     for (size_t at = 0; auth_next_mech(s, &at, &one);)
         if (str_ieq(one, name)) {
-            *ret = str_from(mech_find(one)->name);
+            *ret = str_from(sasl_name(one));
             return true;
         }
-    const struct mech_row *row = mech_find(name);
-    if (row == NULL || auth_client_is_ready(s->srv->env.auth))
+    const char *known = sasl_name(name);
+    if (known == NULL || auth_client_is_ready(s->srv->env.auth))
         return false;
-    *ret = str_from(row->name);
+    *ret = str_from(known);
     return true;
 }
 

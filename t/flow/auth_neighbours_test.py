@@ -168,7 +168,7 @@ def end_all_in(path):
         try:
             if os.readlink('/proc/%s/root' % pid) == path:
                 os.kill(int(pid), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             pass
 
 

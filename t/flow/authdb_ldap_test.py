@@ -62,6 +62,7 @@ NAMES = ['*', 'carol*', 'carol@example.test)(uid=*', '*)(objectClass=*', 'carol@
 MAIN = """postern_passdb = passwd-file:$config_directory/passwd, ldap:%(file)s
 postern_userdb = passwd-file:$config_directory/passwd, ldap:%(file)s
 postern_auth_username_chars =
+postern_auth_master_user_separator =
 postern_auth_cache_ttl = 0
 postern_auth_failure_delay = 0
 """
@@ -78,7 +79,7 @@ def one(base, name, what, load=None, **kw):
     with Instance(main=write(base, name, **kw)) as i:
         log_in(i, 'carol@example.test', what)
         log_in(i, 'dave@example.test', what)
-        refused(i, what)
+        refused(i, what, name != 'userdn')
         not_injected(i, NAMES, what)
         if load:
             under_load(i, load, 'carol@example.test', what, lambda: Auth(i).ask('alice', 'alice-secret'))
@@ -119,7 +120,7 @@ def main():
             # The first host is not there: the second is asked.
             one(base, 'lookup', 'LDAP lookup', server='hosts = 127.0.0.1:%d 127.0.0.1:%d' % (LDAP + 5, LDAP))
             one(base, 'bind', 'LDAP bind, StartTLS', load=slapd, server=plain, tls='tls = yes\ntls_require_cert = hard\n' + ca, bind='auth_bind = yes')
-            one(base, 'userdn', 'LDAP bind by DN, ldaps', server='uris = ldaps://localhost:%d' % (LDAP + 1), tls=ca,
+            one(base, 'userdn', 'LDAP bind by DN, ldaps', server='uris = ldaps://127.0.0.1:%d' % (LDAP + 1), tls=ca,
                 bind='auth_bind = yes\nauth_bind_userdn = uid=%n,ou=people,dc=example,dc=test')
             untrusted(base, slapd)
         starting(base)

@@ -37,6 +37,7 @@ NAMES = ["' OR '1'='1", "x'; DROP TABLE virtual_users; --", "carol@example.test'
 MAIN = """postern_passdb = passwd-file:$config_directory/passwd, sql:%(file)s
 postern_userdb = passwd-file:$config_directory/passwd, sql:%(file)s
 postern_auth_username_chars =
+postern_auth_master_user_separator =
 postern_auth_cache_ttl = 0
 postern_auth_failure_delay = 0
 """

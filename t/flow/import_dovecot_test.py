@@ -7,7 +7,6 @@ import poplib
 import re
 import smtplib
 import sqlite3
-import subprocess
 import sys
 import warnings
 
@@ -15,10 +14,10 @@ warnings.simplefilter('ignore', DeprecationWarning)
 import crypt                                                 # noqa: E402
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 import peer                                                  # noqa: E402
-from instance import DEV, PORT, tls, wait_until              # noqa: E402
-from tap import case, done, failed, ok                       # noqa: E402
+from instance import PORT, tls, wait_until                   # noqa: E402
+from machine import Machine, can_connect                     # noqa: E402
+from tap import case, done, ok                               # noqa: E402
 
-BIN = '/opt/postern/bin'
 P = {'imap': PORT + 700, 'imaps': PORT + 701, 'pop3': PORT + 702, 'pop3s': PORT + 703, 'submission': PORT + 704, 'smtp': PORT + 705, 'auth': PORT + 706}
 peer.PACKAGES['dovecot-sqlite'] = ['dovecot-sqlite']
 
@@ -146,79 +145,6 @@ retry unix - - n - - error
 ''' % P
 
 
-def accounts(root):
-    out = subprocess.run([DEV + '/bin/postconf', '-d'], stdout=subprocess.PIPE, text=True, check=True).stdout
-    names = sorted(set(re.findall(r'^postern_\w+_user = (postern-[\w-]+)$', out, re.M)))
-    with open(root.path + '/etc/passwd', 'a') as p, open(root.path + '/etc/group', 'a') as g:
-        for i, name in enumerate(names):
-            p.write('%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n' % (name, 910 + i, 910 + i))
-            g.write('%s:x:%d:\n' % (name, 910 + i))
-
-
-def certificate(root):
-    r = root.path + '/etc/dovecot'
-    os.makedirs(r, exist_ok=True)
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
-                    '-subj', '/CN=mail.example.test', '-keyout', r + '/key.pem', '-out', r + '/cert.pem'], check=True, stderr=subprocess.DEVNULL)
-    os.chmod(r + '/key.pem', 0o600)
-
-
-class Machine:
-    """One machine: first Dovecot runs on it, then Postern."""
-
-    def __init__(self, conf, *packages):
-        self.root = peer.Root('dovecot', *packages)
-        r = self.root
-        accounts(r)
-        certificate(r)
-        r.bind(DEV, '/opt/postern')
-        r.write('/etc/dovecot/dovecot.conf', conf)
-        for d in ('/run/dovecot', '/run/dovecot-state', '/etc/postfix', '/var/lib/postern'):
-            os.makedirs(r.path + d, exist_ok=True)
-        os.makedirs(r.path + '/var/spool/postfix/private', exist_ok=True)
-        os.chown(r.path + '/var/spool/postfix/private', 901, 901)
-        os.makedirs(r.path + '/var/vmail', exist_ok=True)
-        os.chown(r.path + '/var/vmail', 5000, 5000)
-        r.write('/etc/postfix/main.cf', MAIN_CF)
-        r.write('/etc/postfix/master.cf', MASTER_CF)
-        self.dovecot = None
-
-    def start_dovecot(self):
-        self.dovecot = self.root.start(['/usr/sbin/dovecot', '-F'], stderr=subprocess.DEVNULL)
-        ok(wait_until(lambda: can_connect(P['imap']), 15), 'Dovecot runs', self.log())
-
-    def stop_dovecot(self):
-        self.dovecot.terminate()
-        self.dovecot.wait(10)
-        wait_until(lambda: not can_connect(P['imap']), 10)
-
-    def postern(self, *args, **kw):
-        return self.root.run([BIN + '/' + args[0], *args[1:]], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             errors='replace', stdin=None if 'input' in kw else subprocess.DEVNULL, **kw)
-
-    def log(self):
-        text = ''
-        for name in ('/var/log/dovecot.log', '/var/log/mail.log'):
-            if os.path.exists(self.root.path + name):
-                text += self.root.read(name)
-        return text[-6000:]
-
-    def close(self):
-        self.postern('postfix', 'stop')
-        if failed():
-            print('# ' + self.log().replace('\n', '\n# '))
-        self.root.close()
-
-
-def can_connect(port):
-    import socket
-    try:
-        socket.create_connection(('127.0.0.1', port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
 def imap(user, password, port='imaps'):
     m = imaplib.IMAP4_SSL('127.0.0.1', P[port], ssl_context=tls(), timeout=30)
     m.login(user, password)
@@ -288,28 +214,32 @@ def submits(user, password):
     return code == 250 or ok(False, 'MAIL', text)
 
 
-def migrate(what, machine, users, folder, importing):
-    """users: {name: password}. importing: what is expected of the import's output."""
+def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
+    """users: {name: password}. importing: what is expected of the import's output. confdir: of the mailbox half."""
     m = machine
-    m.start_dovecot()
+    own = confdir != '/etc/postfix'
+    ok(m.start_dovecot(P['imap']), 'Dovecot runs', m.log())
     for user, password in users.items():
         fill(user, password, folder)
     before = {u: view(u, p, folder) for u, p in users.items()}
     conf = m.root.output(['doveconf', '-n'])
-    m.stop_dovecot()
-    shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', '/etc/postfix', input=conf)
+    m.stop_dovecot(P['imap'])
+    shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', confdir, input=conf)
     ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
     ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
-    wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
-    text = m.root.read('/etc/postfix/main.cf')
-    ok(wrote.returncode == shown.returncode and 'myhostname = mail.example.test' in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
+    wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
+    text = m.root.read(confdir + '/main.cf')
+    ok(wrote.returncode == shown.returncode and ('queue_directory = /var/spool/' if own else 'myhostname = mail.example.test') in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
        what + ': it is written into main.cf, in the place of what was there', wrote.stdout + text)
-    again = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', '/etc/postfix', input=conf)
-    ok(again.returncode == wrote.returncode and text == m.root.read('/etc/postfix/main.cf'), what + ': importing again changes nothing', again.stdout)
-    unused = m.postern('postconf', '-n')
+    again = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
+    ok(again.returncode == wrote.returncode and text == m.root.read(confdir + '/main.cf'), what + ': importing again changes nothing', again.stdout)
+    unused = m.postern('postconf', '-c', confdir, '-n')
     ok('unused parameter' not in unused.stdout, what + ': every parameter is one that exists', unused.stdout)
     # the same machine: the listener of authd is where Postfix expects it
-    started = m.postern('postfix', 'start')
+    started = m.postern('postfix', '-c', confdir, 'start')
+    if own:
+        other = m.postern('postfix', 'start')
+        ok(other.returncode == 0, what + ': and another instance, which has the submission service', other.stdout + m.log())
     ok(started.returncode == 0 and wait_until(lambda: can_connect(P['imaps']), 20), what + ': Postern starts with it', started.stdout + m.log())
     for user, password in users.items():
         after = view(user, password, folder)
@@ -319,25 +249,36 @@ def migrate(what, machine, users, folder, importing):
     ok(refused('nobody-here@example.test', 'x'), what + ': an unknown user is refused')
     st = os.stat(m.root.path + '/var/spool/postfix/private/auth')
     ok(st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (901, 901), what + ': the auth socket has its owner and mode', (oct(st.st_mode), st.st_uid, st.st_gid))
+    if own:
+        m.postern('postfix', '-c', confdir, 'stop')
+
+
+def machine(conf, *packages):
+    m = Machine('dovecot', *packages)
+    m.root.write('/etc/dovecot/dovecot.conf', conf)
+    m.root.write('/etc/postfix/main.cf', MAIN_CF)
+    m.root.write('/etc/postfix/master.cf', MASTER_CF)
+    return m
 
 
 def passwd_file():
-    m = Machine(PASSWD_FILE)
+    m = machine(PASSWD_FILE)
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': 'bob secret'}
+        m.root.write('/etc/postfix/main.cf', MAIN_CF.split('# kept')[0] + 'postern_auth_listeners =\n')
         for address, password in users.items():
             user, domain = address.split('@')
             path = m.root.write('/etc/dovecot/domains/%s/passwd' % domain, '%s:%s\n' % (user, crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32))), 0o640)
             os.chown(path, 0, 902)
         migrate('passwd-file', m, users, 'Archive',
                 ['postern_passdb = { passwd-file:/etc/dovecot/domains/%d/passwd, default_pass_scheme=BLF-CRYPT, username_format=%n }',
-                 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/vmail/%d/%n }', 'postern_mail_location = maildir:/var/vmail/%d/%n/Maildir'])
+                 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/vmail/%d/%n }', 'postern_mail_location = maildir:/var/vmail/%d/%n/Maildir'], '/etc/postern-mailbox')
     finally:
         m.close()
 
 
 def sql():
-    m = Machine(SQL, 'dovecot-sqlite')
+    m = machine(SQL, 'dovecot-sqlite')
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': "bo'b secret"}
         m.root.write('/etc/dovecot/dovecot-sql.conf.ext', SQL_EXT, 0o600)
@@ -358,7 +299,7 @@ def sql():
 
 
 def system():
-    m = Machine(SYSTEM)
+    m = machine(SYSTEM)
     try:
         r = m.root
         r.write('/etc/pam.d/dovecot', 'auth required pam_unix.so\naccount required pam_unix.so\n')

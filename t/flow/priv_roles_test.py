@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import smtplib
+import sqlite3
 import ssl
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from tap import done, ok                        # noqa: E402
+from tap import case, done, ok                        # noqa: E402
 from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
@@ -43,11 +44,40 @@ def role_table():
     return {r[0]: dict(zip(rows[0], r)) for r in rows[2:]}
 
 
+def sql_users(toys):
+    """A user in SQLite, whose database only root's configuration file names; "" when the module was not built."""
+    if not os.path.exists(toys.dir + '/bin/postern-sqlite.so'):
+        return ''
+    os.mkdir(toys.dir + '/db', 0o755)
+    db = sqlite3.connect(toys.dir + '/db/users.sqlite')
+    db.execute('CREATE TABLE users (name TEXT, password TEXT)')
+    db.execute("INSERT INTO users VALUES ('carol', '{PLAIN}carol-secret')")
+    db.commit()
+    db.close()
+    os.chmod(toys.dir + '/db/users.sqlite', 0o644)
+    with open(toys.dir + '/etc/sql.ext', 'w') as f:
+        f.write("driver = sqlite\nconnect = %s/db/users.sqlite\npassword_query = SELECT name AS user, password FROM users WHERE name = '%%u'\n" % toys.dir)
+    os.chmod(toys.dir + '/etc/sql.ext', 0o600)
+    return ', sql:%s/etc/sql.ext' % toys.dir
+
+
+def ask_database():
+    """A user whom only the database knows: afterwards the process that asked it is there."""
+    s = smtplib.SMTP('127.0.0.1', PORT + 587, timeout=30)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    s.starttls(context=context)
+    s.login('carol', 'carol-secret')
+    s.quit()
+
+
 def install():
     toys = Toys(build=BUILD, private=False)
     for program in PROGRAMS:
         if os.path.exists('%s/bin/%s' % (BUILD, program)):
             shutil.copy('%s/bin/%s' % (BUILD, program), toys.dir + '/bin/' + program)
+    for module in glob.glob(BUILD + '/bin/postern-*.so'):
+        shutil.copy(module, toys.dir + '/bin')
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=mail.example.test', '-keyout',
                     toys.dir + '/etc/key.pem', '-out', toys.dir + '/etc/cert.pem'], stderr=subprocess.DEVNULL, check=True)
     os.chmod(toys.dir + '/etc/key.pem', 0o600)
@@ -56,8 +86,8 @@ def install():
             'inet_protocols = ipv4\nvirtual_mailbox_domains = example.test\nvirtual_mailbox_base = %s/mail\n'
             'virtual_mailbox_maps = inline:{{alice@example.test = alice/Maildir/}, {eve@example.test = eve/Maildir/}}\n'
             'virtual_uid_maps = inline:{{alice@example.test = %d}, {eve@example.test = %d}}\nvirtual_gid_maps = static:%d\n'
-            'postern_passdb = passwd-file:%s/etc/passwd\n'
-            % (toys.dir, toys.dir, toys.dir, ALICE, EVE, ALICE, toys.dir))
+            'postern_passdb = passwd-file:%s/etc/passwd%s\n'
+            % (toys.dir, toys.dir, toys.dir, ALICE, EVE, ALICE, toys.dir, sql_users(toys)))
     os.mkdir(toys.dir + '/mail', 0o755)
     with open(toys.dir + '/etc/passwd', 'w') as f:
         for user, uid in (('alice', ALICE), ('eve', EVE)):
@@ -211,6 +241,10 @@ def main():
         started = toys.start()
         ok(started.returncode == 0 and 'does not run' not in started.stdout, 'the system starts as root, with every program', started.stdout)
         time.sleep(2)
+        expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash', 'auth-db'}
+        if os.path.exists(toys.dir + '/bin/postern-sqlite.so'):
+            case('a user in a database whose file only root can name logs in', ask_database)
+            expected.add('auth-db')
         found = processes(toys)
         expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash', 'auth-db'}
         missing = expected - {role for role, _ in found}

@@ -91,6 +91,16 @@ static void keep_old(const struct import *im, struct str old, struct buf *out)
         add_line(out, held);
 }
 
+/* The first lines of a main.cf that an import has made: the mailbox half with a master of its own (dovecot.service). */
+#define MADE_BY "# Made by postern import dovecot: the mailbox half, with a master of its own."
+
+static void put_new(const char *dir, struct buf *out)
+{
+    const char *slash = strrchr(dir, '/'), *name = slash == NULL ? dir : slash + 1;
+    buf_printf(out, MADE_BY "\ncompatibility_level = 3.6\nqueue_directory = /var/spool/%s\ndata_directory = /var/lib/%s\nsyslog_name = dovecot\n"
+                    "mydestination =\nalias_maps =\nalias_database =\n", name, name);
+}
+
 /* What stays, and the parameters at its end. */
 static void merge(const struct import *im, struct str old, struct buf *out)
 {
@@ -142,6 +152,8 @@ int import_write(const struct import *im, const char *dir, struct err *err)
     if (rc == 0)
         rc = make_master_cf(im, dir, err);
     if (rc == 0) {
+        if (old.n == 0)
+            put_new(dir, &old);
         merge(im, buf_str(&old), &new);
         rc = conf_save(path, buf_str(&new), 0644, err);
     }

@@ -196,7 +196,7 @@ static const struct { const char *name, *claims, *why; } claims_rows[] = {
 static void test_claims(void)
 {
     struct token_policy p = { .issuers = STR("https://a https://b"), .audiences = STR("mail"), .client_id = STR("client"), .scope = STR("mail imap"),
-                              .username_attribute = STR("email"), .active_attribute = STR(""), .active_value = STR(""), .skew = 60, .needs_exp = true };
+                              .username_attribute = STR("email"), .active_attribute = STR(""), .active_value = STR(""), .skew = 60 };
     for (size_t i = 0; i < N_ELEMS(claims_rows); i++) {
         struct arena a = arena_make(65536);
         struct json claims = { 0 };
@@ -208,11 +208,12 @@ static void test_claims(void)
         arena_done(&a);
     }
     struct arena a = arena_make(65536);
-    struct token_policy open = { .username_attribute = STR("sub"), .active_attribute = STR("state"), .active_value = STR("on enabled") };
+    struct token_policy open = { .is_answer = true, .issuers = STR("https://a"), .username_attribute = STR("sub"), .active_attribute = STR("state"), .active_value = STR("on enabled") };
     struct json on, off;
     struct str user;
     const char *why;
-    OK(json_parse(STR("{\"sub\":\"u\",\"state\":\"enabled\"}"), &on) && token_claims_check(&open, on, 0, &a, &user, &why), "an active attribute with its value");
+    OK(json_parse(STR("{\"sub\":\"u\",\"state\":\"enabled\"}"), &on) && token_claims_check(&open, on, 0, &a, &user, &why), "an answer that names no issuer, active attribute with its value");
+    OK(json_parse(STR("{\"sub\":\"u\",\"state\":\"on\",\"iss\":\"https://b\"}"), &off) && !token_claims_check(&open, off, 0, &a, &user, &why), "an answer of another issuer");
     OK(json_parse(STR("{\"sub\":\"u\",\"state\":\"locked\"}"), &off) && !token_claims_check(&open, off, 0, &a, &user, &why), "... and with another one");
     open.active_value = STR("");
     OK(json_parse(STR("{\"sub\":\"u\"}"), &off) && !token_claims_check(&open, off, 0, &a, &user, &why), "... and without the attribute");
