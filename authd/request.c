@@ -120,7 +120,7 @@ static void on_held(struct timer *t)
 static int64_t failure_delay(const struct request *r)
 {
     uint16_t noise = 0;
-    int64_t ms = (int64_t)authd()->conf.failure_delay * 1000;
+    int64_t ms = r->query.nodelay ? 0 : (int64_t)authd()->conf.failure_delay * 1000;
     if (getrandom(&noise, sizeof noise, 0) != (ssize_t)sizeof noise)
         noise = 100;
     ms += ms * (noise % 201 - 100) / 1000;
@@ -214,11 +214,13 @@ static void temp_fail(struct request *r)
 
 static void conclude(struct request *r, enum auth_verdict verdict)
 {
+    /* The master was right, the user is not to be had. */
+    bool is_master = r->query.vars.master_user.n > 0;
     switch (verdict) {
     case VERDICT_MATCH: granted(r, STR("")); return;
     case VERDICT_MISMATCH:
-    case VERDICT_UNKNOWN: refused(r, STR("")); return;
-    case VERDICT_DISABLED: refused(r, STR("user_disabled")); return;
+    case VERDICT_UNKNOWN: refused(r, is_master ? STR("authz_fail") : STR("")); return;
+    case VERDICT_DISABLED: refused(r, is_master ? STR("authz_fail") : STR("user_disabled")); return;
     case VERDICT_EXPIRED: refused(r, STR("pass_expired")); return;
     case VERDICT_TEMPFAIL: break;
     }

@@ -90,9 +90,9 @@ CHAINS = [
         ('alice*admin', 'boss', OK_ + ' user=alice'), ('alice*admin', 'one', NO), ('alice*bob', 'two', NO), ('nobody*admin', 'boss', OK_ + ' user=nobody'),
         ('admin', 'boss', NO), ('*admin', 'boss', NO), ('alice*', 'one', NO), ('alice', 'one', OK_)]),
     ('a master whose user must be there', 'postern_passdb = { passwd-file:{}/masters, master=yes, pass=yes }, passwd-file:{}/a', [
-        ('alice*admin', 'boss', OK_ + ' user=alice'), ('nobody*admin', 'boss', NO), ('alice*admin', 'x', NO)]),
+        ('alice*admin', 'boss', OK_ + ' user=alice'), ('nobody*admin', 'boss', 'FAIL authz_fail'), ('alice*admin', 'x', NO)]),
     ('a master who may not log in everybody', 'postern_passdb = { passwd-file:{}/masters, master=yes, result_success=continue }, { passwd-file:{}/denied, deny=yes }, passwd-file:{}/a', [
-        ('alice*admin', 'boss', OK_ + ' user=alice'), ('bob*admin', 'boss', OFF)]),
+        ('alice*admin', 'boss', OK_ + ' user=alice'), ('bob*admin', 'boss', 'FAIL authz_fail')]),
     ('another separator', 'postern_passdb = { passwd-file:{}/masters, master=yes }, passwd-file:{}/a\npostern_auth_master_user_separator = +', [
         ('alice+admin', 'boss', OK_ + ' user=alice'), ('alice*admin', 'boss', NO)]),
     ('no separator', 'postern_passdb = { passwd-file:{}/masters, master=yes }, passwd-file:{}/a\npostern_auth_master_user_separator =', [
