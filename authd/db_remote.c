@@ -326,16 +326,13 @@ int db_remote_open(struct db *db, const struct db_driver *if_binds, struct err *
 {
     struct arena arena = arena_make(CONF_ARENA_MAX);
     struct db_source s;
-    char own[4096], path[4096];
-    const char *dir = authd()->conf.module_directory;
+    char path[4096];
     struct err why = { 0 };
     if (self.spare.next == NULL)
         list_init(&self.spare);
-    if (dir[0] == '\0')
-        dir = db_module_own_dir(own, sizeof own) ? own : "";
     int rc = db_source_open(db->conf, &arena, &s, &why);
     if (rc == 0)
-        rc = db_module_find(dir, s.driver, path, sizeof path, &why);
+        rc = db_module_find(authd()->conf.module_directory, s.driver, path, sizeof path, &why);
     if (rc != 0)
         (void)db_refuse(db, err, "%s", why.text);
     else {

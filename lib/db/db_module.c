@@ -49,8 +49,14 @@ int db_module_find(const char *dir, const char *name, char *ret_path, size_t cap
     size_t i = index_of(name);
     if (i == N_ELEMS(known))
         return err_set(err, ERR_CONFIG, "there is no database driver \"%s\" (pgsql, mysql, sqlite, ldap)", name);
-    int n = snprintf(ret_path, cap, "%s/postern-%s.so", dir, name);
-    if (n < 0 || (size_t)n >= cap)
+    bool own = dir == NULL || dir[0] == '\0';
+    if (own && !db_module_own_dir(ret_path, cap))
+        return err_set(err, ERR_CONFIG, "postern_module_directory: not set, and the program's own directory is not known");
+    size_t dir_n = strlen(own ? ret_path : dir);
+    if (!own && dir_n < cap)
+        memcpy(ret_path, dir, dir_n);
+    int n = dir_n >= cap ? -1 : snprintf(ret_path + dir_n, cap - dir_n, "/postern-%s.so", name);
+    if (n < 0 || (size_t)n >= cap - dir_n)
         return err_set(err, ERR_CONFIG, "the module directory's name is too long");
     if (stat(ret_path, &st) != 0)
         return err_set(err, ERR_CONFIG, "driver %s: no module %s (%s): install Debian's %s and build again, or set postern_module_directory",

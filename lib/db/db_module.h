@@ -76,7 +76,7 @@ extern const struct db_module postern_db_module;
  * the Debian package or the build option that is missing. Before privileges are dropped.
  */
 const struct db_module *db_module_load(const char *dir, const char *name, struct err *err);
-/* As much of it as can be said without running the file's code: is it there, and may it be taken? */
+/* As much of it as can be said without running the file's code: is it there, and may it be taken? dir "" (or NULL): next to the program. */
 int db_module_find(const char *dir, const char *name, char *ret_path, size_t cap, struct err *err);
 /* The Debian package of its client library. */
 const char *db_module_package(const char *name);

@@ -14,15 +14,13 @@ enum { ENTRIES_ARENA = 16 << 20 };
 /* sql: and ldap: have a file of their own, and a module. */
 static int check_source(struct check *k, const char *name, const struct db_entry *entry, struct arena *arena, struct err *err)
 {
-    char own[4096], path[4096];
+    char path[4096];
     struct db_source source;
     const char *dir = config_get(k->config, "postern_module_directory", err);
     if (!db_source_is(entry))
         return 0;
     if (db_source_open(entry, arena, &source, err) != 0)
         return err_prefix(err, "%s", name);
-    if (dir == NULL || dir[0] == '\0')
-        dir = db_module_own_dir(own, sizeof own) ? own : "";
     return db_module_find(dir, source.driver, path, sizeof path, err) == 0 ? 0 : err_prefix(err, "%s", name);
 }
 
