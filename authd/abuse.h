@@ -49,7 +49,7 @@ enum abuse_says {
     ABUSE_LATER,                /* ask again in ABUSE_AGAIN_MS: others of this address are being checked */
     ABUSE_BUSY,                 /* and have been for too long: a temporary failure */
 };
-enum { ABUSE_AGAIN_MS = 50 };
+enum { ABUSE_AGAIN_MS = 200 };
 
 /* Before privileges are dropped: opens what is kept over restarts, in data_directory; without it nothing is kept. */
 void abuse_open(const char *data_directory);

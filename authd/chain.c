@@ -41,13 +41,15 @@ void db_step_say(struct db_step *s, const char *fmt, ...)
     s->text = str_printf(s->query->arena, "%s", text).p;
 }
 
-void db_log(const struct db_step *s, const char *text)
+static void log_step(const struct db_step *s, enum log_level level, const char *text)
 {
     struct str session = s->query->vars.session;
     const char *open = session.n > 0 ? ",<" : "", *close = session.n > 0 ? ">" : "";
-    log_as("dovecot", LOG_INFO_LEVEL, "auth: %s(%.*s,%.*s%s%.*s%s): %s", s->db->driver->name, STR_FMT(s->vars.user), STR_FMT(s->vars.remote), open,
+    log_as("dovecot", level, "auth: %s(%.*s,%.*s%s%.*s%s): %s", s->db->driver->name, STR_FMT(s->vars.user), STR_FMT(s->vars.remote), open,
            STR_FMT(session), close, text);
 }
+
+void db_log(const struct db_step *s, const char *text) { log_step(s, LOG_INFO_LEVEL, text); }
 
 /* ---- names ---- */
 
@@ -221,9 +223,11 @@ static void wipe(struct str s)
         secret_wipe(p, s.n);
 }
 
+static const char unknown_user[] = "unknown user";
+
 static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
-    static const char *const texts[] = { [VERDICT_MISMATCH] = "Password mismatch", [VERDICT_UNKNOWN] = "unknown user",
+    static const char *const texts[] = { [VERDICT_MISMATCH] = "Password mismatch", [VERDICT_UNKNOWN] = unknown_user,
                                          [VERDICT_DISABLED] = "user is disabled", [VERDICT_EXPIRED] = "password has expired",
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
@@ -231,21 +235,23 @@ static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdic
     if (s->text[0] == '\0')
         return;
     if (verdict == VERDICT_TEMPFAIL)
-        log_warning("auth: %s: %s", s->db->driver->name, s->text);
-    if (q->chain->n_notes < NOTES_MAX)
+        log_step(s, LOG_WARNING_LEVEL, s->text);
+    else if (q->chain->n_notes < NOTES_MAX)
         q->chain->notes[q->chain->n_notes++] = s;
 }
 
 /*
  * A user whom one passdb does not know and the next lets in has not failed:
- * log readers that ban addresses must not see that line.
+ * log readers that ban addresses must not see that line. Nor has one whom a
+ * database does not know while the one that knows him does not answer.
  */
 static void finish(struct db_query *q, enum auth_verdict verdict)
 {
     struct chain_state *c = q->chain;
     c->step = NULL;
     for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
-        db_log(c->notes[i], c->notes[i]->text);
+        if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
+            db_log(c->notes[i], c->notes[i]->text);
     q->done(q, verdict);
 }
 

@@ -4,9 +4,9 @@
  *     authd - the one authority for passwords
  *
  * DESCRIPTION
- *     Answers Dovecot's auth protocol: on private/auth for a Postfix or Exim
- *     next door, and over channels from master for smtpd, submitd, imap-login
- *     and pop3-login. Users and passwords come from the databases of
+ *     Answers Dovecot's auth protocol: on the sockets of
+ *     postern_auth_listeners for neighbours, and over channels from master for
+ *     smtpd, submitd, imap-login and pop3-login. Users and passwords come from the databases of
  *     postern_passdb and postern_userdb (authdb(5)), asked in order; slow hashes
  *     in auth-hash processes, PAM in auth-worker processes. A right password is
  *     remembered for a while, by a keyed hash.
@@ -14,6 +14,14 @@
  *     For its OK a submission process gets an identity token for qmgr, a login
  *     process a cookie; with the cookie a session zygote asks, once and within
  *     10 s, who the user is.
+ *
+ *     A socket of type auth is for clients: a Postfix or an Exim next door
+ *     (smtpd_sasl_path, server_socket). One of type login is, too, and a client
+ *     of a master socket may take its logins over (REQUEST, once, within a
+ *     minute, with the connection's cookie). Sockets of type userdb answer USER,
+ *     PASS and LIST; of type master also REQUEST and CACHE-FLUSH. UNIX sockets
+ *     have owner, group and mode; TCP listeners of the latter two types exist on
+ *     loopback only.
  *
  *     `postern auth` asks on private/auth-control who guesses passwords, and
  *     clears what is held against an address or a user.
@@ -24,11 +32,17 @@
  *     trust, and never bytes from the network itself. The answer to a failure is held
  *     back on a timer, for longer when the same address fails again; a user who
  *     does not exist costs the same time and gets the same bytes as a wrong
- *     password. No user with uid or gid 0 or below postern_first_valid_uid is
+ *     password. A neighbour is believed what it says of addresses, but neither
+ *     no-penalty nor certificates unless its listener is trusted=yes. A userdb
+ *     socket of mode 0666 tells a stranger of his own uid only. A connection
+ *     without handshake ends after 30 s; when there are too many, the longest
+ *     idle one makes room. No user with uid or gid 0 or below postern_first_valid_uid is
  *     ever named to a session.
  *
  * DIAGNOSTICS
  *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
+ *     What breaks the protocol ends its connection: "auth client (SOCKET N):
+ *     reason: connection closed", "auth master client (SOCKET, pid N): ...".
  */
 #include "authd.h"
 #include "db_remote.h"

@@ -151,7 +151,6 @@ static void granted(struct request *r, struct str last_words)
     struct abuse_who asker = who_is(r);
     answer_fill(&ok, &r->query);
     r->is_guess = false;
-    answer_fill(&ok, &r->query);
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
     ok.has_resp = last_words.n > 0;
@@ -434,7 +433,8 @@ static void step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
-        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"), .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
+        answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .code = STR("invalid_base64"),
+                                        .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
         step(r, &message);

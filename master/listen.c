@@ -103,11 +103,21 @@ static int remove_old(const char *path, struct err *err)
     return 0;
 }
 
+/* /run is empty after a start of the machine: /run/dovecot is made again for its sockets. Elsewhere a missing directory is a mistake. */
+static void make_run_dir(const char *path)
+{
+    char dir[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    const char *slash = strrchr(path, '/');
+    if (strncmp(path, "/run/", 5) == 0 && str_to_fixed(str_make(path, (size_t)(slash - path)), dir, sizeof dir))
+        (void)mkdir(dir, 0755);
+}
+
 static int open_unix(const char *path, const struct plan_socket *socket_plan, const struct listen_plan *plan, struct err *err)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
     if (!str_to_fixed(str_from(path), sa.sun_path, sizeof sa.sun_path))
         return err_set(err, ERR_CONFIG, "%s: name of a UNIX socket is too long", path);
+    make_run_dir(path);
     if (remove_old(path, err) != 0)
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

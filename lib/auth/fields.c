@@ -12,6 +12,17 @@ static struct field *find(struct fields *f, struct str name)
     return NULL;
 }
 
+/* Most sets hold a few; the room that is left behind when one grows is the arena's. */
+static void grow(struct fields *f)
+{
+    size_t room = f->room == 0 ? 8 : MIN(2 * f->room, (size_t)FIELDS_MAX);
+    struct field *rows = ARENA_ARRAY(f->arena, struct field, room);
+    if (f->n > 0)
+        memcpy(rows, f->rows, f->n * sizeof *rows);
+    f->rows = rows;
+    f->room = room;
+}
+
 static bool put(struct fields *f, struct str name, struct str value, bool is_bare)
 {
     struct field *row = find(f, name);
@@ -22,6 +33,8 @@ static bool put(struct fields *f, struct str name, struct str value, bool is_bar
     }
     f->bytes += more;
     if (row == NULL) {
+        if (f->n == f->room)
+            grow(f);
         row = &f->rows[f->n++];
         row->name = str_dup(f->arena, name);
     }

@@ -22,8 +22,8 @@ enum { FIELDS_MAX = 64, FIELDS_BYTES_MAX = 16384, FIELD_NAME_MAX = 128 };
 struct field { struct str name, value; bool is_bare; };
 struct fields {
     struct arena *arena;        /* borrowed */
-    struct field rows[FIELDS_MAX];
-    size_t n, bytes;
+    struct field *rows;         /* in the arena; a copy of the struct is for reading */
+    size_t n, room, bytes;
     bool full;
 };
 struct fields fields_make(struct arena *arena);

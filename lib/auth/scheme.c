@@ -3,46 +3,47 @@
 #include "base/enc.h"
 #include "base/num.h"
 #include <openssl/evp.h>
+#include <stdatomic.h>
 
 static const struct scheme_row rows[] = {
-    { "SHA512-CRYPT", ALGO_CRYPT, "$6$", false, false, 5000 },
-    { "SHA256-CRYPT", ALGO_CRYPT, "$5$", false, false, 5000 },
-    { "BLF-CRYPT", ALGO_CRYPT, "$2y$", false, false, 10 },
-    { "CRYPT", ALGO_CRYPT, "$y$", false, false, 5 },
-    { "MD5-CRYPT", ALGO_CRYPT, "$1$", false, true, 0 },
-    { "DES-CRYPT", ALGO_CRYPT, "", false, true, 0 },
-    { "ARGON2ID", ALGO_ARGON2, "id", false, false, 3 },
-    { "ARGON2I", ALGO_ARGON2, "i", false, false, 4 },
-    { "PBKDF2", ALGO_PBKDF2, "SHA1", false, false, 5000 },
-    { "SCRAM-SHA-256", ALGO_SCRAM, "SHA256", false, false, 4096 },
-    { "SCRAM-SHA-1", ALGO_SCRAM, "SHA1", false, false, 4096 },
-    { "SSHA512", ALGO_SALTED, "SHA512", false, false, 0 },
-    { "SSHA256", ALGO_SALTED, "SHA256", false, false, 0 },
-    { "SSHA", ALGO_SALTED, "SHA1", false, false, 0 },
-    { "SMD5", ALGO_SALTED, "MD5", false, true, 0 },
-    { "SHA512", ALGO_DIGEST, "SHA512", false, false, 0 },
-    { "SHA256", ALGO_DIGEST, "SHA256", false, false, 0 },
-    { "SHA1", ALGO_DIGEST, "SHA1", false, false, 0 },
-    { "SHA", ALGO_DIGEST, "SHA1", false, false, 0 },
-    { "MD5", ALGO_MD5_ANY, "MD5", false, true, 0 },
-    { "PLAIN-MD5", ALGO_DIGEST, "MD5", true, true, 0 },
-    { "PLAIN-MD4", ALGO_DIGEST, "MD4", true, true, 0 },
-    { "LDAP-MD5", ALGO_DIGEST, "MD5", false, true, 0 },
-    { "CRAM-MD5", ALGO_CRAM, "MD5", true, false, 0 },
-    { "HMAC-MD5", ALGO_CRAM, "MD5", true, true, 0 },
-    { "DIGEST-MD5", ALGO_USER_DIGEST, "MD5", true, false, 0 },
-    { "PLAIN", ALGO_PLAIN, NULL, false, false, 0 },
-    { "CLEAR", ALGO_PLAIN, NULL, false, false, 0 },
-    { "CLEARTEXT", ALGO_PLAIN, NULL, false, false, 0 },
-    { "PLAIN-TRUNC", ALGO_TRUNC, NULL, false, false, 0 },
+    { STR_INIT("SHA512-CRYPT"), ALGO_CRYPT, "$6$", false, false, 5000 },
+    { STR_INIT("SHA256-CRYPT"), ALGO_CRYPT, "$5$", false, false, 5000 },
+    { STR_INIT("BLF-CRYPT"), ALGO_CRYPT, "$2y$", false, false, 10 },
+    { STR_INIT("CRYPT"), ALGO_CRYPT, "$y$", false, false, 5 },
+    { STR_INIT("MD5-CRYPT"), ALGO_CRYPT, "$1$", false, true, 0 },
+    { STR_INIT("DES-CRYPT"), ALGO_CRYPT, "", false, true, 0 },
+    { STR_INIT("ARGON2ID"), ALGO_ARGON2, "id", false, false, 3 },
+    { STR_INIT("ARGON2I"), ALGO_ARGON2, "i", false, false, 4 },
+    { STR_INIT("PBKDF2"), ALGO_PBKDF2, "SHA1", false, false, 5000 },
+    { STR_INIT("SCRAM-SHA-256"), ALGO_SCRAM, "SHA256", false, false, 4096 },
+    { STR_INIT("SCRAM-SHA-1"), ALGO_SCRAM, "SHA1", false, false, 4096 },
+    { STR_INIT("SSHA512"), ALGO_SALTED, "SHA512", false, false, 0 },
+    { STR_INIT("SSHA256"), ALGO_SALTED, "SHA256", false, false, 0 },
+    { STR_INIT("SSHA"), ALGO_SALTED, "SHA1", false, false, 0 },
+    { STR_INIT("SMD5"), ALGO_SALTED, "MD5", false, true, 0 },
+    { STR_INIT("SHA512"), ALGO_DIGEST, "SHA512", false, false, 0 },
+    { STR_INIT("SHA256"), ALGO_DIGEST, "SHA256", false, false, 0 },
+    { STR_INIT("SHA1"), ALGO_DIGEST, "SHA1", false, false, 0 },
+    { STR_INIT("SHA"), ALGO_DIGEST, "SHA1", false, false, 0 },
+    { STR_INIT("MD5"), ALGO_MD5_ANY, "MD5", false, true, 0 },
+    { STR_INIT("PLAIN-MD5"), ALGO_DIGEST, "MD5", true, true, 0 },
+    { STR_INIT("PLAIN-MD4"), ALGO_DIGEST, "MD4", true, true, 0 },
+    { STR_INIT("LDAP-MD5"), ALGO_DIGEST, "MD5", false, true, 0 },
+    { STR_INIT("CRAM-MD5"), ALGO_CRAM, "MD5", true, false, 0 },
+    { STR_INIT("HMAC-MD5"), ALGO_CRAM, "MD5", true, true, 0 },
+    { STR_INIT("DIGEST-MD5"), ALGO_USER_DIGEST, "MD5", true, false, 0 },
+    { STR_INIT("PLAIN"), ALGO_PLAIN, NULL, false, false, 0 },
+    { STR_INIT("CLEAR"), ALGO_PLAIN, NULL, false, false, 0 },
+    { STR_INIT("CLEARTEXT"), ALGO_PLAIN, NULL, false, false, 0 },
+    { STR_INIT("PLAIN-TRUNC"), ALGO_TRUNC, NULL, false, false, 0 },
 };
 
-const char *scheme_name(size_t i) { return i < N_ELEMS(rows) ? rows[i].name : NULL; }
+const char *scheme_name(size_t i) { return i < N_ELEMS(rows) ? rows[i].name.p : NULL; }
 
 const struct scheme_row *scheme_row(struct str name)
 {
     for (size_t i = 0; i < N_ELEMS(rows); i++)
-        if (str_ieqz(name, rows[i].name))
+        if (str_ieq(name, rows[i].name))
             return &rows[i];
     return NULL;
 }
@@ -62,6 +63,7 @@ struct scheme scheme_of(struct str label, struct str data)
         s.encoding = SCHEME_ENC_HEX;
     else if (cut_suffix(&s.name, STR(".B64")) || cut_suffix(&s.name, STR(".BASE64")))
         s.encoding = SCHEME_ENC_BASE64;
+    s.row = scheme_row(s.name);
     return s;
 }
 
@@ -80,7 +82,7 @@ static bool is_md5_crypt(const struct scheme *s) { return str_starts(s->data, ST
 
 enum scheme_kind scheme_kind(const struct scheme *s)
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     if (r == NULL)
         return SCHEME_UNKNOWN;
     switch (r->algo) {
@@ -101,15 +103,32 @@ enum scheme_kind scheme_kind(const struct scheme *s)
 
 bool scheme_is_weak(const struct scheme *s)
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     return r != NULL && r->weak;
+}
+
+/* Found once: OpenSSL's own search costs more than the digest. The same for every thread. */
+static const EVP_MD *digest_of(const char *name)
+{
+    static struct { const char *name; _Atomic(EVP_MD *) md; } known[] = { { "SHA256", NULL }, { "SHA512", NULL }, { "SHA1", NULL }, { "MD5", NULL } };
+    for (size_t i = 0; i < N_ELEMS(known); i++) {
+        if (strcmp(known[i].name, name) != 0)
+            continue;
+        EVP_MD *md = known[i].md, *none = NULL;
+        if (md == NULL && (md = EVP_MD_fetch(NULL, name, NULL)) != NULL && !atomic_compare_exchange_strong(&known[i].md, &none, md)) {
+            EVP_MD_free(md);
+            md = none;
+        }
+        return md;
+    }
+    return NULL;
 }
 
 size_t scheme_digest(const char *name, struct str a, struct str b, uint8_t out[SCHEME_DIGEST_MAX])
 {
-    const EVP_MD *md = EVP_get_digestbyname(name);
     if (strcmp(name, "MD4") == 0)
         return scheme_md4(a, out) ? 16 : 0;
+    const EVP_MD *md = digest_of(name);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = md != NULL && ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, a.p, a.n) == 1 &&
               EVP_DigestUpdate(ctx, b.p, b.n) == 1 && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
@@ -139,8 +158,8 @@ static bool decode_digest(const struct scheme *s, size_t size, bool salted, stru
 
 static size_t digest_size(const char *name)
 {
-    const EVP_MD *md = EVP_get_digestbyname(name);
-    return md == NULL ? 0 : (size_t)EVP_MD_get_size(md);
+    const EVP_MD *md = digest_of(name);
+    return strcmp(name, "MD4") == 0 ? 16 : md == NULL ? 0 : (size_t)EVP_MD_get_size(md);
 }
 
 static enum scheme_verdict verify_digest(const struct scheme_row *r, const struct scheme *s, struct str password)
@@ -224,7 +243,7 @@ static enum scheme_verdict verify_text(const struct scheme_row *r, const struct 
 
 enum scheme_verdict scheme_verify(const struct scheme *s, struct str password)
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     if (r == NULL || s->data.n == 0 || scheme_kind(s) != SCHEME_CHEAP)
         return SCHEME_BROKEN;
     switch (r->algo) {

@@ -27,12 +27,14 @@ enum scheme_encoding { SCHEME_ENC_AUTO, SCHEME_ENC_HEX, SCHEME_ENC_BASE64 };
 enum scheme_verdict { SCHEME_MATCH, SCHEME_MISMATCH, SCHEME_BROKEN };
 enum { SCHEME_DATA_MAX = 2048, SCHEME_PASSWORD_MAX = 1024 };
 
+struct scheme_row;
 struct scheme {
     struct str name;                /* without its suffix */
     enum scheme_encoding encoding;
     struct str data;
     struct str label;               /* the name with its suffix, "" when the text had none: what a worker is told */
     struct str user;                /* for DIGEST-MD5; the caller's to set */
+    const struct scheme_row *row;   /* private: NULL when it is not known */
 };
 
 /* Cut a stored password into its parts; they point into it. Without {}: default_scheme ("" = CRYPT). */

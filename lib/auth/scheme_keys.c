@@ -13,7 +13,7 @@ enum { MD5_BLOCK = 64, SCRAM_SALT_MAX = 256 };
 
 bool scheme_clear_text(const struct scheme *s, struct arena *arena, struct str *ret_password)
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     struct buf text = buf_make(SCHEME_DATA_MAX);
     bool ok = r != NULL && r->algo == ALGO_PLAIN && s->data.n > 0 && scheme_decode_text(s, &text) && !text.full;
     if (ok)
@@ -71,7 +71,7 @@ bool scheme_scram_derive(const char *digest, struct str password, struct str sal
 
 bool scheme_scram_keys(const struct scheme *s, const char *mech, struct str salt, uint32_t iterations, struct arena *arena, struct scheme_scram *ret)
 {
-    const struct scheme_row *r = scheme_row(s->name), *want = scheme_row(str_from(mech));
+    const struct scheme_row *r = s->row, *want = scheme_row(str_from(mech));
     struct str password;
     if (r == NULL || want == NULL || want->algo != ALGO_SCRAM)
         return false;
@@ -152,7 +152,7 @@ static bool stored_state(const struct scheme *s, uint8_t state[CRAM_STATE_SIZE])
 
 bool scheme_cram_digest(const struct scheme *s, struct str challenge, uint8_t ret_digest[CRAM_DIGEST_SIZE])
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     struct arena arena = arena_make(2 * SCHEME_DATA_MAX + 8192);
     uint8_t state[CRAM_STATE_SIZE], inner[CRAM_DIGEST_SIZE];
     struct str password;

@@ -25,17 +25,17 @@ static void put_text(const struct scheme *s, struct str text, struct buf *out)
     if (s->encoding == SCHEME_ENC_AUTO)
         buf_add(out, text);
     else
-        put_bytes(scheme_row(s->name), s, text, out);
+        put_bytes(s->row, s, text, out);
 }
 
 static int make_crypt(const struct scheme_row *r, uint32_t rounds, struct str password, struct buf *text, struct err *err)
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE], pw[CRYPT_MAX_PASSPHRASE_SIZE];
     if (!str_to_fixed(password, pw, sizeof pw))
-        return err_set(err, ERR_PERM, "%s: a password has at most %d bytes, and no NUL", r->name, CRYPT_MAX_PASSPHRASE_SIZE - 1);
+        return err_set(err, ERR_PERM, "%s: a password has at most %d bytes, and no NUL", r->name.p, CRYPT_MAX_PASSPHRASE_SIZE - 1);
     if (crypt_gensalt_rn(r->digest, rounds, NULL, 0, setting, sizeof setting) == NULL) {
         secret_wipe(pw, sizeof pw);
-        return err_set(err, ERR_PERM, "%s: libcrypt makes no such password%s", r->name, rounds > 0 ? " with so many rounds" : "");
+        return err_set(err, ERR_PERM, "%s: libcrypt makes no such password%s", r->name.p, rounds > 0 ? " with so many rounds" : "");
     }
     struct crypt_data *data = xcalloc(1, sizeof *data);
     const char *hash = crypt_r(pw, setting, data);
@@ -45,7 +45,7 @@ static int make_crypt(const struct scheme_row *r, uint32_t rounds, struct str pa
     secret_wipe(pw, sizeof pw);
     secret_wipe(data, sizeof *data);
     free(data);
-    return good ? 0 : err_set(err, ERR_PERM, "%s: libcrypt cannot hash the password", r->name);
+    return good ? 0 : err_set(err, ERR_PERM, "%s: libcrypt cannot hash the password", r->name.p);
 }
 
 /* Letters of crypt(3)'s alphabet: a salt that may stand between dollar signs. */
@@ -78,7 +78,7 @@ static int make_scram(const struct scheme_row *r, uint32_t rounds, struct str pa
     struct scheme_scram k;
     rand_bytes(salt, sizeof salt);
     if (!scheme_scram_derive(r->digest, password, str_make(salt, sizeof salt), rounds, &k))
-        return err_set(err, ERR_PERM, "%s: from 1 to %d rounds", r->name, SCRAM_ITERATIONS_MAX);
+        return err_set(err, ERR_PERM, "%s: from 1 to %d rounds", r->name.p, SCRAM_ITERATIONS_MAX);
     buf_printf(text, "%u,", rounds);
     enc_base64(text, k.salt);
     buf_putc(text, ',');
@@ -98,7 +98,7 @@ static int make_argon2(const struct scheme_row *r, uint32_t rounds, struct str p
     int rc = argon2_hash(rounds, id ? 65536 : 32768, 1, password.p, password.n, salt, sizeof salt, NULL, ARGON2_HASH_SIZE, encoded, sizeof encoded,
                          id ? Argon2_id : Argon2_i, ARGON2_VERSION_13);
     if (rc != ARGON2_OK)
-        return err_set(err, ERR_PERM, "%s: %s", r->name, argon2_error_message(rc));
+        return err_set(err, ERR_PERM, "%s: %s", r->name.p, argon2_error_message(rc));
     buf_puts(text, encoded);
     return 0;
 }
@@ -106,7 +106,7 @@ static int make_argon2(const struct scheme_row *r, uint32_t rounds, struct str p
 static int make_argon2(const struct scheme_row *r, uint32_t rounds, struct str password, struct buf *text, struct err *err)
 {
     (void)rounds, (void)password, (void)text;
-    return err_set(err, ERR_PERM, "%s: this build has no Argon2 (libargon2 was not there)", r->name);
+    return err_set(err, ERR_PERM, "%s: this build has no Argon2 (libargon2 was not there)", r->name.p);
 }
 #endif
 
@@ -117,7 +117,7 @@ static int make_digest(const struct scheme_row *r, struct str password, struct b
     struct str tail = r->algo == ALGO_SALTED ? str_make(salt, sizeof salt) : STR("");
     size_t size = scheme_digest(r->digest, password, tail, got);
     if (size == 0)
-        return err_set(err, ERR_PERM, "%s: OpenSSL has no such digest", r->name);
+        return err_set(err, ERR_PERM, "%s: OpenSSL has no such digest", r->name.p);
     buf_put(raw, got, size);
     buf_add(raw, tail);
     return 0;
@@ -127,12 +127,12 @@ static int make_keyed(const struct scheme_row *r, struct str password, struct st
 {
     uint8_t state[SCHEME_DIGEST_MAX];
     if (r->algo == ALGO_USER_DIGEST && user.n == 0)
-        return err_set(err, ERR_PERM, "%s: the user name is a part of it (-u)", r->name);
+        return err_set(err, ERR_PERM, "%s: the user name is a part of it (-u)", r->name.p);
     bool ok = r->algo == ALGO_USER_DIGEST ? scheme_user_digest(user, password, state) : scheme_cram_state(password, state);
     if (ok)
         buf_put(raw, state, r->algo == ALGO_USER_DIGEST ? 16 : CRAM_STATE_SIZE);
     secret_wipe(state, sizeof state);
-    return ok ? 0 : err_set(err, ERR_PERM, "%s: OpenSSL has no MD5", r->name);
+    return ok ? 0 : err_set(err, ERR_PERM, "%s: OpenSSL has no MD5", r->name.p);
 }
 
 /* Text schemes into *text, byte schemes into *raw. */
@@ -157,7 +157,7 @@ static int make_data(const struct scheme_row *r, struct str password, struct str
 int scheme_make(struct str label, struct str password, struct str user, uint32_t rounds, struct buf *out, struct err *err)
 {
     struct scheme s = scheme_of(label, STR(""));
-    const struct scheme_row *r = scheme_row(s.name);
+    const struct scheme_row *r = s.row;
     struct buf text = buf_make(SCHEME_DATA_MAX), raw = buf_make(SCHEME_DATA_MAX);
     if (r == NULL || label.n == 0)
         return err_set(err, ERR_PERM, "unknown scheme: %.*s", STR_FMT(label));

@@ -12,7 +12,7 @@ enum scheme_algo {
     ALGO_CRYPT, ALGO_PBKDF2, ALGO_ARGON2, ALGO_SCRAM
 };
 struct scheme_row {
-    const char *name;
+    struct str name;
     enum scheme_algo algo;
     const char *digest;     /* of OpenSSL; of ALGO_CRYPT: the prefix of a new setting; of ALGO_ARGON2: "i" or "id" */
     bool hex;               /* written in hexadecimal, not base64 */

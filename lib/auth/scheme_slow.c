@@ -148,7 +148,7 @@ static enum scheme_verdict verify_argon2(const struct scheme_row *row, const str
 
 static enum scheme_verdict verify_in(const struct scheme *s, struct str password, struct arena *arena, const char **ret_why)
 {
-    const struct scheme_row *r = scheme_row(s->name);
+    const struct scheme_row *r = s->row;
     switch (r->algo) {
     case ALGO_CRYPT:
     case ALGO_MD5_ANY: return verify_crypt(s, password, arena, ret_why);

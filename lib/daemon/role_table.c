@@ -73,7 +73,7 @@ static const struct role_row rows[ROLE_COUNT] = {
         .sandbox = SANDBOX_FILES, .paths = PATHS_LISTED, .read = "/etc /usr/share/zoneinfo $config_directory $data_directory", .write = "",
         .start = START_ALONE, .log_name = "dovecot",
         .peers = B(SMTPD) | B(SUBMITD) | B(LOGIN) | B(SESSION) | B(WORKER) | B(QMGR) | B(LOOKUP),
-        .listeners = "private/auth", .sentence = "the one authority for passwords" },
+        .listeners = "postern_auth_listeners (private/auth, private/auth-userdb)", .sentence = "the one authority for passwords" },
     [ROLE_WORKER] = { .role = ROLE_WORKER, .program = "auth-worker", .user = "$postern_auth_user", .groups = GROUPS_SHADOW, .root = ROOT_HOST,
         .sandbox = SANDBOX_WORKER, .paths = PATHS_LISTED, .read = SYSTEM_FILES, .write = "/run /dev", .start = START_NEEDED,
         .log_name = "dovecot", .peers = B(AUTHD), .sentence = "PAM: asks modules that may block for as long as they like" },

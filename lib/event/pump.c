@@ -10,7 +10,7 @@
 
 enum {
     CHUNK = 16384, ROUNDS = 4,
-    LINGER_MS = 10000, LINGER_BYTES = 1 << 20, LINGER_MAX = 1000,
+    LINGER_MS = 10000, LINGER_BYTES = 1 << 20, LINGER_MAX = 1000, LINGER_READS = 8, LINGER_SWEEP_MS = 100,
 };
 enum side { SIDE_NONE, SIDE_TLS, SIDE_PLAIN };
 
@@ -32,13 +32,15 @@ struct pump {
     bool plain_told;                    /* of the end of the TLS side */
     bool polite;                        /* all was said: the client gets the time to hear it */
     size_t discarded;
+    struct list linger;
     bool read_wants_out, write_wants_in;/* TLS may write to read, and read to write */
 };
 
 /* Shared by all pumps: what stays in it is copied before the callback returns. */
 static char chunk[CHUNK];
 
-static size_t lingering;
+/* Pumps that only wait for their clients' end. */
+static struct { struct list list; size_t n; struct timer sweeper; } lingers;
 
 static void step(struct pump *p, enum side from);
 
@@ -84,26 +86,36 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
 
 static void linger_end(struct pump *p)
 {
-    watch_stop(&p->on_tls);
-    timer_cancel(&p->handshake_timer);
+    list_remove(&p->linger);
     (void)close(p->tls_fd);
-    lingering--;
+    lingers.n--;
     free(p);
 }
 
-static void linger_late(struct timer *t) { linger_end(container_of(t, struct pump, handshake_timer)); }
-
-static void linger_event(struct watch *w, uint32_t events)
+/* Has the client ended too, or had its share of patience? */
+static bool linger_over(struct pump *p)
 {
-    struct pump *p = container_of(w, struct pump, on_tls);
-    ssize_t n = recv(p->tls_fd, chunk, sizeof chunk, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    p->discarded += n > 0 ? (size_t)n : 0;
-    /* Its last words came with its end. */
-    bool last = (events & EPOLLHUP) != 0 && n > 0 && (size_t)n < sizeof chunk;
-    if (n <= 0 || last || p->discarded > LINGER_BYTES)
-        linger_end(p);
+    for (int i = 0; i < LINGER_READS; i++) {
+        ssize_t n = recv(p->tls_fd, chunk, sizeof chunk, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (n <= 0)
+            return true;
+        p->discarded += (size_t)n;
+    }
+    return p->discarded > LINGER_BYTES || loop_now() >= p->last_active + LINGER_MS;
+}
+
+/* All are looked at together: a wake-up for each would cost more than the rest of its end. */
+static void linger_sweep(struct timer *t)
+{
+    LIST_EACH(it, &lingers.list) {
+        struct pump *p = container_of(it, struct pump, linger);
+        if (linger_over(p))
+            linger_end(p);
+    }
+    if (lingers.n > 0)
+        timer_set(t, loop_now() + LINGER_SWEEP_MS, linger_sweep);
 }
 
 /*
@@ -113,15 +125,18 @@ static void linger_event(struct watch *w, uint32_t events)
  */
 static void linger(struct pump *p)
 {
-    lingering++;
+    if (lingers.n++ == 0) {
+        list_init(&lingers.list);
+        timer_set(&lingers.sweeper, loop_now() + LINGER_SWEEP_MS, linger_sweep);
+    }
     (void)shutdown(p->tls_fd, SHUT_WR);
-    timer_set(&p->handshake_timer, loop_now() + LINGER_MS, linger_late);
-    watch_start(&p->on_tls, p->tls_fd, EPOLLIN, linger_event);
+    p->last_active = loop_now();
+    list_append(&lingers.list, &p->linger);
 }
 
 static void release(struct pump *p)
 {
-    bool wait = p->polite && !p->tls_eof && lingering < LINGER_MAX;
+    bool wait = p->polite && !p->tls_eof && lingers.n < LINGER_MAX;
     tls_free(p->tls);
     (void)close(p->plain_fd);
     buf_done(&p->to_plain);

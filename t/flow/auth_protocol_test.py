@@ -78,7 +78,7 @@ def accepting(i):
     ok(a.line() == 'CONT\t4\t', 'an empty resp= of an old client (Exim) is none')
     a.send('CANCEL\t4\n')
     a.auth(5, plain('ALICE', PASSWORD['alice']))
-    ok(a.line() == 'OK\t5\tuser=alice', 'a name in upper case is the same user')
+    ok(a.line() == 'OK\t5\tuser=alice\toriginal_user=ALICE', 'a name in upper case is the same user')
     ok('token' not in a.hello and 'cookie' not in '\n'.join(a.hello).lower().replace('cookie\t', ''), 'no token or cookie for neighbours')
     new = Auth(i, minor=2)
     new.auth(1, '')
@@ -137,7 +137,7 @@ def isolation(i):
     a.auth(200, '!!!!')
     b.send('NONSENSE\n')
     lines = [a.line() for _ in range(101)]
-    ok('FAIL\t200\tcode=invalid_base64\treason=Invalid base64 data' in lines, 'bad base64 is refused')
+    ok('FAIL\t200\tcode=invalid_base64\treason=Invalid base64 data in initial response' in lines, 'bad base64 is refused')
     ok(sum(x.startswith('OK\t') for x in lines) == 100, '100 logins beside it succeed', len(lines))
     ok(b.closed(), 'an unknown command ends its own connection')
     ok(Auth(i).hello[-1] == 'DONE', 'and only that')

@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from authdb import CAROL, DAVE, Auth, log_in, not_injected, refused, under_load  # noqa: E402
+from authdb import CAROL, DAVE, Auth, log_in, looked_up, not_injected, refused, under_load  # noqa: E402
 from instance import PORT, Instance    # noqa: E402
 from servers import Slapd              # noqa: E402
 from tap import done, ok               # noqa: E402
@@ -64,6 +64,7 @@ postern_userdb = passwd-file:$config_directory/passwd, ldap:%(file)s
 postern_auth_username_chars =
 postern_auth_master_user_separator =
 postern_auth_cache_ttl = 0
+postern_auth_listeners = unix:private/auth, { unix:private/auth-userdb, mode=0600 }
 postern_auth_failure_delay = 0
 """
 
@@ -80,6 +81,7 @@ def one(base, name, what, load=None, **kw):
         log_in(i, 'carol@example.test', what)
         log_in(i, 'dave@example.test', what)
         refused(i, what, name != 'userdn')
+        looked_up(i, what, {'carol@example.test', 'dave@example.test', 'twin1@example.test'})
         not_injected(i, NAMES, what)
         if load:
             under_load(i, load, 'carol@example.test', what, lambda: Auth(i).ask('alice', 'alice-secret'))

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from authdb import CAROL, DAVE, PASSWORDS, Auth, log_in, not_injected, refused, under_load  # noqa: E402
+from authdb import CAROL, DAVE, PASSWORDS, Auth, log_in, looked_up, not_injected, refused, under_load  # noqa: E402
 from instance import PORT, Instance, wait_until    # noqa: E402
 from servers import Maria, Postgres                 # noqa: E402
 from tap import done, ok                            # noqa: E402
@@ -39,6 +39,7 @@ postern_userdb = passwd-file:$config_directory/passwd, sql:%(file)s
 postern_auth_username_chars =
 postern_auth_master_user_separator =
 postern_auth_cache_ttl = 0
+postern_auth_listeners = unix:private/auth, { unix:private/auth-userdb, mode=0600 }
 postern_auth_failure_delay = 0
 """
 
@@ -54,6 +55,7 @@ def everything(base, path, what, count, server=None):
         log_in(i, 'carol@example.test', what)
         log_in(i, 'dave@example.test', what)
         refused(i, what)
+        looked_up(i, what, {'carol@example.test', 'dave@example.test', 'null@example.test'})
         not_injected(i, NAMES, what)
         ok(count() == '5', what + ': all rows are still there')
         a = Auth(i)

@@ -67,7 +67,17 @@ service auth {
 }
 ''' % P
 
-PASSWD_FILE = COMMON + '''
+PASSWD_FILE = COMMON.replace('protocols = imap pop3', 'protocols = imap pop3 lmtp') + '''
+service lmtp {
+  unix_listener /var/spool/postfix/private/dovecot-lmtp {
+    mode = 0600
+    user = postfix
+    group = postfix
+  }
+  unix_listener lmtp {
+    mode = 0600
+  }
+}
 auth_mechanisms = plain login
 mail_location = maildir:/var/vmail/%d/%n/Maildir
 first_valid_uid = 5000
@@ -138,6 +148,7 @@ postern_passdb = pam,
 MASTER_CF = '''127.0.0.1:%(smtp)d inet n - n - - smtpd
 127.0.0.1:%(submission)d inet n - n - - submitd -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 local unix - n n - - local
 virtual unix - n n - - virtual
 error unix - - n - - error
@@ -214,6 +225,10 @@ def submits(user, password):
     return code == 250 or ok(False, 'MAIL', text)
 
 
+def settings(text):
+    return sorted(line for line in text.splitlines() if re.match(r'[a-z_]+ = ', line))
+
+
 def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
     """users: {name: password}. importing: what is expected of the import's output. confdir: of the mailbox half."""
     m = machine
@@ -227,6 +242,8 @@ def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
     shown = m.postern('postern', 'import', 'dovecot', '--from', '-', '-c', confdir, input=conf)
     ok(shown.returncode in (0, 2) and all(x in shown.stdout for x in importing), what + ': the import says what it makes of it', shown.stdout)
     ok('not known' not in shown.stdout, what + ': and knows every setting', shown.stdout)
+    files = m.postern('postern', 'import', 'dovecot', '--from', '/etc/dovecot', '-c', confdir)
+    ok(settings(files.stdout) == settings(shown.stdout), what + ': the configuration itself says the same as doveconf', files.stdout)
     wrote = m.postern('postern', 'import', 'dovecot', '--write', '--from', '-', '-c', confdir, input=conf)
     text = m.root.read(confdir + '/main.cf')
     ok(wrote.returncode == shown.returncode and ('queue_directory = /var/spool/' if own else 'myhostname = mail.example.test') in text and '/nowhere' not in text and text.count('\npostern_passdb = ') == 1,
@@ -250,7 +267,28 @@ def migrate(what, machine, users, folder, importing, confdir='/etc/postfix'):
     st = os.stat(m.root.path + '/var/spool/postfix/private/auth')
     ok(st.st_mode & 0o777 == 0o660 and (st.st_uid, st.st_gid) == (901, 901), what + ': the auth socket has its owner and mode', (oct(st.st_mode), st.st_uid, st.st_gid))
     if own:
+        delivers(what, m, users, folder, confdir)
         m.postern('postfix', '-c', confdir, 'stop')
+
+
+def delivers(what, m, users, folder, confdir):
+    user, password = next(iter(users.items()))
+    before = view(user, password, folder)
+    s = smtplib.SMTP('127.0.0.1', P['smtp'], timeout=30)
+    s.sendmail('x@example.net', [user], message(77))
+    s.quit()
+
+    def inbox():
+        c = imap(user, password)
+        c.select('INBOX')
+        found = c.search(None, 'SUBJECT', '"number 77"')[1][0].split()
+        c.logout()
+        return found
+    ok(wait_until(inbox, 30, 0.5), what + ': LMTP delivers into the same mailbox', m.log())
+    after = view(user, password, folder)
+    ok(all(after.get(k) == v for k, v in before.items() if isinstance(k, tuple)) and len(after['uidl']) == len(before['uidl']) + 1,
+       what + ': and the mail that was there keeps its UIDs', (before, after))
+    ok(os.path.exists(m.root.path + '/run/dovecot/lmtp'), what + ': sockets are where neighbours look for them')
 
 
 def machine(conf, *packages):
@@ -265,7 +303,7 @@ def passwd_file():
     m = machine(PASSWD_FILE)
     try:
         users = {'ann@example.test': 'ann-secret', 'bob@example.org': 'bob secret'}
-        m.root.write('/etc/postfix/main.cf', MAIN_CF.split('# kept')[0] + 'postern_auth_listeners =\n')
+        m.root.write('/etc/postfix/main.cf', MAIN_CF.split('# kept')[0] + 'postern_auth_listeners =\nvirtual_transport = lmtp:unix:private/dovecot-lmtp\n')
         for address, password in users.items():
             user, domain = address.split('@')
             path = m.root.write('/etc/dovecot/domains/%s/passwd' % domain, '%s:%s\n' % (user, crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=32))), 0o640)

@@ -41,7 +41,7 @@ def users(i):
     except Exception as e:
         ok('5.1.1' in str(e), 'mail for a deleted user is refused', e)
     for args, text, word in ((('add', '../x'), 'p\n', 'user name'), (('add', 'dave'), '', 'no password'), (('add', 'dave'), '\n', 'no password'),
-                             (('delete', 'nobody-here'), '', 'no user'), (('add', 'dave'), 'x' * 600 + '\n', 'longer'), (('add', 'a:b'), 'p\n', 'user name')):
+                             (('delete', 'nobody-here'), '', 'no user'), (('add', 'dave'), 'x' * 600 + '\n', 'at most'), (('add', 'a:b'), 'p\n', 'user name')):
         p = user(*args, text=text)
         ok(p.returncode == 1 and word in p.stdout, 'refused: %s' % ' '.join(args), p.stdout)
     ok(i.run('postern', 'user', '-c', '/no/such/dir', 'list').returncode == 1, 'a missing configuration is refused')

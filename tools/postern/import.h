@@ -32,7 +32,8 @@ struct import {
     VEC(struct import_file) files;
     struct buf passdb, userdb, services, listeners;     /* lists that grow entry by entry */
     struct str protocols;       /* blanks between */
-    bool has_userdb_fields;     /* mail_uid and the like */
+    bool own_instance;          /* main.cf is the mailbox half's alone */
+    struct str home, uid, gid;  /* of all users, "" = not one pattern or account for all */
 };
 
 /* ---- import_map.c: rows ---- */
@@ -65,6 +66,8 @@ void import_location(struct import *im, size_t at);
 void import_namespace(struct import *im, size_t at);
 /* After everything: second generation's mail_driver and mail_path. */
 void import_mail_end(struct import *im);
+/* After those: where LMTP delivers, from the pattern of the users' homes. */
+void import_lmtp_end(struct import *im);
 /* ---- import_tls.c: certificates ---- */
 void import_tls_end(struct import *im);
 void import_min_protocol(struct import *im, size_t at);

@@ -25,16 +25,7 @@ enum how {
 /* scope: "" top (and protocols), or the section's name. name: the setting or section; "x*": all that begin with x. text: what the note says. */
 struct rule { const char *scope, *name; enum how how; const char *target, *text; void (*call)(struct import *im, size_t at); };
 
-/* ---- what rows say ---- */
-
-#define SPEED "tuning that this system does without"
-#define LOGS "what is logged is fixed here"
-#define SIEVE "Sieve is not run: mail that scripts file, forward or answer stays in the inbox"
-#define QUOTA "quotas are not enforced: mailboxes may grow past them"
-#define ACL "shared mailboxes and their rights are not served: users see their own mailboxes only"
-#define FTS "there is no search index to configure; searching works, reading the messages"
-#define REPLICA "mailboxes are not replicated: the other server is no longer kept in step"
-#define INTERNAL "internal to Dovecot"
+/* ---- functions of rows, below ---- */
 
 static void plugins(struct import *im, size_t at);
 static void username_chars(struct import *im, size_t at);
@@ -48,217 +39,7 @@ static void failure_delay(struct import *im, size_t at);
 static void first_uid(struct import *im, size_t at);
 static void tls_mode(struct import *im, size_t at);
 
-static const struct rule rules[] = {
-    /* authentication */
-    { "", "auth_mechanisms", CALL, NULL, NULL, import_mechanisms },
-    { "", "passdb", CALL, NULL, NULL, import_passdb },
-    { "", "userdb", CALL, NULL, NULL, import_userdb },
-    { "", "auth_username_format", COPY, "postern_auth_username_format", NULL, NULL },
-    { "", "auth_username_chars", CALL, NULL, NULL, username_chars },
-    { "", "auth_username_translation", COPY, "postern_auth_username_translation", NULL, NULL },
-    { "", "auth_default_realm", COPY, "postern_auth_default_realm", NULL, NULL },
-    { "", "auth_default_domain", COPY, "postern_auth_default_realm", NULL, NULL },
-    { "", "auth_realms", FREE, NULL, "only mechanisms that are not offered use realms", NULL },
-    { "", "auth_master_user_separator", COPY, "postern_auth_master_user_separator", NULL, NULL },
-    { "", "auth_cache_ttl", SECONDS, "postern_auth_cache_ttl", NULL, NULL },
-    { "", "auth_cache_size", FREE, NULL, "the cache counts users, not bytes (postern_auth_cache_size)", NULL },
-    { "", "auth_cache_*", FREE, NULL, "only passwords that were right are remembered", NULL },
-    { "", "auth_failure_delay", CALL, NULL, NULL, failure_delay },
-    { "", "auth_internal_failure_delay", FREE, NULL, SPEED, NULL },
-    { "", "auth_worker_max_count", NUMBER, "postern_auth_worker_limit", NULL, NULL },
-    { "", "auth_request_max_count", FREE, NULL, SPEED, NULL },
-    { "", "auth_allow_cleartext", INVERSE, "postern_disable_plaintext_auth", NULL, NULL },
-    { "", "disable_plaintext_auth", BOOL, "postern_disable_plaintext_auth", NULL, NULL },
-    { "", "auth_allow_weak_schemes", BOOL, "postern_auth_allow_weak_schemes", NULL, NULL },
-    { "", "auth_verbose*", FREE, NULL, LOGS, NULL },
-    { "", "auth_debug*", FREE, NULL, LOGS, NULL },
-    { "", "auth_policy_*", DECIDE, NULL, "no policy server is asked about logins; the built-in limits on guessing apply", NULL },
-    { "", "auth_ssl_require_client_cert", IF_YES, NULL, "client certificates are not required: users without one can log in", NULL },
-    { "", "auth_ssl_username_from_cert", IF_YES, NULL, "the user name is not taken from the client's certificate, except by the mechanism EXTERNAL", NULL },
-    { "", "auth_gssapi_*", DECIDE, NULL, "GSSAPI (Kerberos) is not offered: these clients need a password", NULL },
-    { "", "auth_krb5_keytab", DECIDE, NULL, "GSSAPI (Kerberos) is not offered: these clients need a password", NULL },
-    { "", "auth_use_winbind", IF_YES, NULL, "NTLM is not offered: these clients need another mechanism", NULL },
-    { "", "auth_winbind_*", FREE, NULL, "NTLM is not offered", NULL },
-    { "", "auth_use_worker", FREE, NULL, SPEED, NULL },
-    { "", "auth_*", FREE, NULL, INTERNAL, NULL },
-    { "", "oauth2*", DECIDE, NULL, "token validation is set by postern_oauth2 parameters (postconf(5)): carry the key or the introspection address over by hand", NULL },
-    /* SQL and LDAP of the second generation are read by passdb and userdb */
-    { "", "sql_driver", LATER, NULL, NULL, NULL }, { "", "mysql*", LATER, NULL, NULL, NULL }, { "", "pgsql*", LATER, NULL, NULL, NULL },
-    { "", "sqlite*", LATER, NULL, NULL, NULL }, { "", "ldap*", LATER, NULL, NULL, NULL },
-    { "", "passdb_default_password_scheme", LATER, NULL, NULL, NULL },
-    { "", "passwd_file_path", LATER, NULL, NULL, NULL },
-    { "", "cassandra*", DECIDE, NULL, "Cassandra is not a database of users here", NULL },
-    /* mail storage */
-    { "", "mail_location", CALL, NULL, NULL, import_location },
-    { "", "mail_driver", LATER, NULL, NULL, NULL }, { "", "mail_path", LATER, NULL, NULL, NULL }, { "", "mail_inbox_path", LATER, NULL, NULL, NULL },
-    { "", "mail_index_path", FREE, NULL, "the index lies beside the mail, and is made anew", NULL },
-    { "", "mail_cache_path", FREE, NULL, "the index lies beside the mail, and is made anew", NULL },
-    { "", "mail_control_path", DECIDE, NULL, "UIDs are kept beside the mail: move dovecot-uidlist of each mailbox there, or clients download everything again", NULL },
-    { "", "mailbox_list_layout", LATER, NULL, NULL, NULL },
-    { "", "mail_home", COPY, "postern_mail_home", NULL, NULL },
-    { "", "mail_uid", CALL, NULL, NULL, owner },
-    { "", "mail_gid", CALL, NULL, NULL, owner },
-    { "", "first_valid_uid", CALL, NULL, NULL, first_uid },
-    { "", "last_valid_uid", FREE, NULL, "there is no upper limit", NULL },
-    { "", "first_valid_gid", FREE, NULL, "only gid 0 is refused", NULL },
-    { "", "last_valid_gid", FREE, NULL, "there is no upper limit", NULL },
-    { "", "mail_privileged_group", DIFF, NULL, "sessions have the user's own groups only: make the mail directory writable for them, or let mbox locks be fcntl's", NULL },
-    { "", "mail_access_groups", DECIDE, NULL, "sessions have the user's own groups only: mail that only these groups may read is not served", NULL },
-    { "", "mail_plugins", CALL, NULL, NULL, plugins },
-    { "", "mail_plugin_dir", FREE, NULL, INTERNAL, NULL },
-    { "", "mail_max_userip_connections", CALL, NULL, NULL, connections },
-    { "", "mail_nfs_storage", IF_YES, NULL, "mail on NFS that several hosts write is not supported", NULL },
-    { "", "mail_nfs_index", FREE, NULL, "the index lies beside the mail, and is made anew", NULL },
-    { "", "mail_full_filesystem_access", IF_YES, NULL, "names of mailboxes are never paths", NULL },
-    { "", "mail_chroot", DECIDE, NULL, "sessions are confined by Landlock, not by a chroot: paths are those of the whole system", NULL },
-    { "", "valid_chroot_dirs", FREE, NULL, "sessions are confined by Landlock, not by a chroot", NULL },
-    { "", "mail_attachment_*", DECIDE, NULL, "attachments that Dovecot keeps outside of the messages cannot be read", NULL },
-    { "", "mail_attribute*", DIFF, NULL, "METADATA is not served", NULL },
-    { "", "mail_server_*", DIFF, NULL, "METADATA is not served", NULL },
-    { "", "mail_crypt*", DECIDE, NULL, "encrypted messages cannot be read: decrypt them with Dovecot first", NULL },
-    { "", "mail_compress*", DECIDE, NULL, "compressed messages are not read: decompress them with Dovecot first", NULL },
-    { "", "maildir_broken_filename_sizes", FREE, NULL, "sizes are taken from the files", NULL },
-    { "", "mail_*", FREE, NULL, SPEED, NULL }, { "", "maildir_*", FREE, NULL, SPEED, NULL }, { "", "mbox_*", FREE, NULL, "mbox files are locked in Debian's order: fcntl, then a dotlock", NULL },
-    { "", "mdbox_*", FREE, NULL, INTERNAL, NULL }, { "", "dbox_*", FREE, NULL, INTERNAL, NULL },
-    { "", "mmap_disable", FREE, NULL, SPEED, NULL }, { "", "lock_method", FREE, NULL, SPEED, NULL }, { "", "dotlock_*", FREE, NULL, SPEED, NULL },
-    { "", "namespace", CALL, NULL, NULL, import_namespace },
-    { "", "mailbox_*", FREE, NULL, SPEED, NULL },
-    { "", "mailbox", DIFF, NULL, "mailboxes outside of a namespace are not read", NULL },
-    { "", "recipient_delimiter", COPY, "recipient_delimiter", NULL, NULL },
-    /* network */
-    { "", "protocols", CALL, NULL, NULL, import_protocols },
-    { "", "service", CALL, NULL, NULL, import_service },
-    { "", "listen", CALL, NULL, NULL, listen_on },
-    { "", "haproxy_*", DECIDE, NULL, "HAProxy's protocol is not read on IMAP and POP3 ports: clients would be seen with the proxy's address, and refused", NULL },
-    { "", "login_trusted_networks", DIFF, NULL, "no host speaks for its clients: a webmail's logins count, and are logged, with its own address", NULL },
-    { "", "login_greeting", COPY, "postern_login_greeting", NULL, NULL },
-    { "", "login_access_sockets", DECIDE, NULL, "hosts.allow and hosts.deny are not asked: use the packet filter or allow_nets", NULL },
-    { "", "login_log_format*", FREE, NULL, LOGS, NULL },
-    { "", "login_proxy_*", FREE, NULL, "only for proxying", NULL }, { "", "login_source_ips", FREE, NULL, "only for proxying", NULL },
-    { "", "login_plugin*", DECIDE, NULL, "plugins of Dovecot cannot be loaded", NULL },
-    { "", "login_*", FREE, NULL, INTERNAL, NULL },
-    { "", "director_*", DECIDE, NULL, "there is no director: users are not spread over servers", NULL },
-    { "", "local", DECIDE, NULL, "settings for one local address are not read: give the service a row of its own in master.cf", NULL },
-    { "", "remote", DECIDE, NULL, "settings for one client address are not read", NULL },
-    { "", "local_name", DECIDE, NULL, "one certificate for all names: clients that ask for this name get the common one; use a certificate that has all names", NULL },
-    /* TLS: certificates and keys at the end */
-    { "", "ssl", CALL, NULL, NULL, tls_mode },
-    { "", "ssl_cert", LATER, NULL, NULL, NULL }, { "", "ssl_key", LATER, NULL, NULL, NULL },
-    { "", "ssl_server_cert_file", LATER, NULL, NULL, NULL }, { "", "ssl_server_key_file", LATER, NULL, NULL, NULL },
-    { "", "ssl_key_password", DECIDE, NULL, "keys have no password here: decrypt the key file", NULL },
-    { "", "ssl_server_key_password", DECIDE, NULL, "keys have no password here: decrypt the key file", NULL },
-    { "", "ssl_alt_*", DIFF, NULL, "one certificate is served: clients that know only the other kind of key are gone", NULL },
-    { "", "ssl_server_alt_*", DIFF, NULL, "one certificate is served: clients that know only the other kind of key are gone", NULL },
-    { "", "ssl_min_protocol", CALL, NULL, NULL, import_min_protocol },
-    { "", "ssl_dh", FREE, NULL, "keys are exchanged by elliptic curves only", NULL }, { "", "ssl_server_dh_file", FREE, NULL, "keys are exchanged by elliptic curves only", NULL },
-    { "", "ssl_dh_*", FREE, NULL, "keys are exchanged by elliptic curves only", NULL },
-    { "", "ssl_cipher_list", DIFF, NULL, "ciphers are those of TLS 1.2 and 1.3 with authenticated encryption and forward secrecy; old clients that need another one cannot connect", NULL },
-    { "", "ssl_cipher_suites", DIFF, NULL, "all ciphers of TLS 1.3 are offered", NULL },
-    { "", "ssl_curve_list", FREE, NULL, "curves are OpenSSL's choice", NULL },
-    { "", "ssl_prefer_server_ciphers", FREE, NULL, "all ciphers that are offered are good", NULL }, { "", "ssl_server_prefer_ciphers", FREE, NULL, "all ciphers that are offered are good", NULL },
-    { "", "ssl_verify_client_cert", IF_YES, NULL, "clients are not asked for a certificate", NULL },
-    { "", "ssl_request_client_cert", IF_YES, NULL, "clients are not asked for a certificate", NULL },
-    { "", "ssl_server_request_client_cert", IF_YES, NULL, "clients are not asked for a certificate", NULL },
-    { "", "ssl_ca", FREE, NULL, "clients are not asked for a certificate", NULL }, { "", "ssl_server_ca_file", FREE, NULL, "clients are not asked for a certificate", NULL },
-    { "", "ssl_*", FREE, NULL, "OpenSSL's defaults are used, for servers only", NULL },
-    { "", "verbose_ssl", FREE, NULL, LOGS, NULL },
-    /* IMAP, POP3, LMTP, delivery */
-    { "", "imap_idle_notify_interval", SECONDS, "imapd_idle_notify_interval", NULL, NULL },
-    { "", "imap_capability", CALL, NULL, NULL, capability },
-    { "", "imap_urlauth*", DIFF, NULL, "URLAUTH is not served", NULL },
-    { "", "imap_metadata", IF_YES, NULL, "METADATA is not served", NULL },
-    { "", "imap_*", FREE, NULL, "IMAP's limits and workarounds are fixed here", NULL },
-    { "", "imapsieve*", DECIDE, NULL, "moving mail into a mailbox starts no script: spam filters are not trained", NULL },
-    { "", "pop3_uidl_format", CALL, NULL, NULL, uidl },
-    { "", "pop3_no_flag_updates", BOOL, "postern_pop3_no_flag_updates", NULL, NULL },
-    { "", "pop3_reuse_xuidl", IF_YES, NULL, "UIDLs come from Dovecot's list and format, not from X-UIDL: clients that know those download the mail again", NULL },
-    { "", "pop3_deleted_flag", DECIDE, NULL, "mail that a POP3 client deletes is deleted, not hidden", NULL },
-    { "", "pop3_delete_type", DECIDE, NULL, "mail that a POP3 client deletes is deleted, not hidden", NULL },
-    { "", "pop3_enable_last", IF_YES, NULL, "the command LAST is not known", NULL },
-    { "", "pop3_lock_session", FREE, NULL, "several sessions may be open; each sees what was there when it began", NULL },
-    { "", "pop3_*", FREE, NULL, "POP3's workarounds are fixed here", NULL },
-    { "", "lmtp_save_to_detail_mailbox", IF_YES, NULL, "mail to user+detail is delivered to the inbox", NULL },
-    { "", "lmtp_proxy", IF_YES, NULL, "LMTP is not passed on to other hosts", NULL },
-    { "", "lmtp_rcpt_check_quota", IF_YES, NULL, QUOTA, NULL },
-    { "", "lmtp_*", FREE, NULL, "LMTP's details are fixed here", NULL },
-    { "", "lda_*", FREE, NULL, "delivery makes no mailboxes", NULL },
-    { "", "postmaster_address", FREE, NULL, "bounces come from Postfix's side (bounce parameters)", NULL },
-    { "", "hostname", FREE, NULL, "myhostname is used", NULL }, { "", "sendmail_path", FREE, NULL, "delivery sends no mail", NULL },
-    { "", "submission_host", FREE, NULL, "delivery sends no mail", NULL }, { "", "rejection_*", FREE, NULL, "bounces come from Postfix's side", NULL },
-    { "", "deliver_log_format", FREE, NULL, LOGS, NULL },
-    { "", "submission_relay_*", DECIDE, NULL, "submission is not a proxy here: use the services submission and submissions of master.cf", NULL },
-    { "", "submission_*", FREE, NULL, "smtpd's parameters are used for submission", NULL },
-    { "", "quota_full_tempfail", FREE, NULL, QUOTA, NULL },
-    { "", "quota*", DECIDE, NULL, QUOTA, NULL },
-    { "", "sieve*", DECIDE, NULL, SIEVE, NULL },
-    { "", "managesieve_*", FREE, NULL, "ManageSieve is not served", NULL },
-    { "", "acl*", DECIDE, NULL, ACL, NULL },
-    { "", "fts*", DIFF, NULL, FTS, NULL }, { "", "language*", DIFF, NULL, FTS, NULL },
-    { "", "replication_*", DECIDE, NULL, REPLICA, NULL }, { "", "replicator_*", DECIDE, NULL, REPLICA, NULL }, { "", "mail_replica", DECIDE, NULL, REPLICA, NULL },
-    { "", "dsync_*", FREE, NULL, "there is no dsync", NULL },
-    { "", "doveadm_*", FREE, NULL, "there is no doveadm service: postern(1) and postfix(1) have the commands", NULL },
-    { "", "dict*", DIFF, NULL, "dictionaries are of use for quotas, ACLs and METADATA only", NULL },
-    { "", "push_notification*", DECIDE, NULL, "nobody is told of new mail but IMAP clients", NULL },
-    { "", "notify*", FREE, NULL, INTERNAL, NULL },
-    { "", "trash*", DIFF, NULL, "nothing is deleted to make room", NULL }, { "", "lazy_expunge*", DECIDE, NULL, "mail that is deleted is gone at once", NULL },
-    { "", "last_login*", DIFF, NULL, "the last login is in the log only", NULL },
-    /* log */
-    { "", "log_path", CALL, NULL, NULL, log_path },
-    { "", "info_log_path", FREE, NULL, "one log for all (maillog_file)", NULL }, { "", "debug_log_path", FREE, NULL, "one log for all (maillog_file)", NULL },
-    { "", "syslog_facility", COPY, "syslog_facility", NULL, NULL },
-    { "", "log_*", FREE, NULL, LOGS, NULL },
-    /* the rest of the machine */
-    { "", "base_dir", FREE, NULL, INTERNAL, NULL }, { "", "state_dir", FREE, NULL, INTERNAL, NULL }, { "", "instance_name", FREE, NULL, INTERNAL, NULL },
-    { "", "libexec_dir", FREE, NULL, INTERNAL, NULL }, { "", "default_*", FREE, NULL, "processes and their limits are planned anew", NULL },
-    { "", "import_environment", FREE, NULL, INTERNAL, NULL }, { "", "shutdown_clients", FREE, NULL, "sessions are ended when the system stops", NULL },
-    { "", "version_ignore", FREE, NULL, INTERNAL, NULL }, { "", "dovecot_*", LATER, NULL, NULL, NULL }, { "", "protocol", LATER, NULL, NULL, NULL },
-    { "", "stats*", FREE, NULL, "counters are another system's", NULL }, { "", "metric*", FREE, NULL, "counters are another system's", NULL },
-    { "", "old_stats*", FREE, NULL, "counters are another system's", NULL }, { "", "event_exporter*", FREE, NULL, "counters are another system's", NULL },
-    { "", "verbose_proctitle", FREE, NULL, LOGS, NULL }, { "", "config_cache_size", FREE, NULL, INTERNAL, NULL },
-    { "", "plugin", LATER, NULL, NULL, NULL }, { "", "ssl_parameters_regenerate", FREE, NULL, INTERNAL, NULL },
-    { "", "master_user_separator", COPY, "postern_auth_master_user_separator", NULL, NULL },
-    /* plugin { } of the first generation */
-    { "plugin", "quota*", DECIDE, NULL, QUOTA, NULL },
-    { "plugin", "sieve_*_plugin*", DECIDE, NULL, SIEVE, NULL },
-    { "plugin", "sieve*", DECIDE, NULL, SIEVE, NULL },
-    { "plugin", "imapsieve*", DECIDE, NULL, "moving mail into a mailbox starts no script: spam filters are not trained", NULL },
-    { "plugin", "acl*", DECIDE, NULL, ACL, NULL },
-    { "plugin", "fts*", DIFF, NULL, FTS, NULL },
-    { "plugin", "mail_log_*", FREE, NULL, LOGS, NULL }, { "plugin", "mail_replica", DECIDE, NULL, REPLICA, NULL },
-    { "plugin", "mail_crypt*", DECIDE, NULL, "encrypted messages cannot be read: decrypt them with Dovecot first", NULL },
-    { "plugin", "zlib_*", DECIDE, NULL, "compressed messages are not read: decompress them with Dovecot first", NULL },
-    { "plugin", "expire*", DIFF, NULL, "old mail is not deleted by itself", NULL },
-    { "plugin", "autocreate*", DIFF, NULL, "mailboxes are made by clients", NULL }, { "plugin", "autosubscribe*", DIFF, NULL, "clients subscribe", NULL },
-    { "plugin", "trash", DIFF, NULL, "nothing is deleted to make room", NULL },
-    { "plugin", "lazy_expunge*", DECIDE, NULL, "mail that is deleted is gone at once", NULL },
-    { "plugin", "last_login*", DIFF, NULL, "the last login is in the log only", NULL },
-    { "plugin", "push_notification*", DECIDE, NULL, "nobody is told of new mail but IMAP clients", NULL },
-    { "plugin", "antispam*", DECIDE, NULL, "moving mail into a mailbox starts no program: spam filters are not trained", NULL },
-    { "plugin", "virtual*", DECIDE, NULL, "virtual mailboxes are not served", NULL },
-    { "plugin", "*", DIFF, NULL, "a setting of a plugin; plugins of Dovecot cannot be loaded", NULL },
-    /* the words of mail_plugins */
-    { "mail_plugins", "quota", DECIDE, NULL, QUOTA, NULL }, { "mail_plugins", "quota_clone", DECIDE, NULL, QUOTA, NULL }, { "mail_plugins", "imap_quota", FREE, NULL, "IMAP's QUOTA is not served", NULL },
-    { "mail_plugins", "sieve", DECIDE, NULL, SIEVE, NULL },
-    { "mail_plugins", "imap_sieve", DECIDE, NULL, "moving mail into a mailbox starts no script: spam filters are not trained", NULL },
-    { "mail_plugins", "acl", DECIDE, NULL, ACL, NULL }, { "mail_plugins", "imap_acl", FREE, NULL, "IMAP's ACL is not served", NULL },
-    { "mail_plugins", "fts*", DIFF, NULL, FTS, NULL },
-    { "mail_plugins", "zlib", DECIDE, NULL, "compressed messages are not read: decompress them with Dovecot first", NULL },
-    { "mail_plugins", "imap_zlib", FREE, NULL, "IMAP's COMPRESS is not served", NULL },
-    { "mail_plugins", "mail_compress", DECIDE, NULL, "compressed messages are not read: decompress them with Dovecot first", NULL },
-    { "mail_plugins", "mail_crypt*", DECIDE, NULL, "encrypted messages cannot be read: decrypt them with Dovecot first", NULL },
-    { "mail_plugins", "virtual", DECIDE, NULL, "virtual mailboxes are not served", NULL },
-    { "mail_plugins", "listescape", DECIDE, NULL, "names of mailboxes that it escapes look different to clients", NULL },
-    { "mail_plugins", "replication", DECIDE, NULL, REPLICA, NULL },
-    { "mail_plugins", "antispam", DECIDE, NULL, "moving mail into a mailbox starts no program: spam filters are not trained", NULL },
-    { "mail_plugins", "notify", FREE, NULL, INTERNAL, NULL }, { "mail_plugins", "mail_log", FREE, NULL, LOGS, NULL }, { "mail_plugins", "*stats", FREE, NULL, INTERNAL, NULL },
-    { "mail_plugins", "autocreate", DIFF, NULL, "mailboxes are made by clients", NULL },
-    { "mail_plugins", "expire", DIFF, NULL, "old mail is not deleted by itself", NULL },
-    { "mail_plugins", "trash", DIFF, NULL, "nothing is deleted to make room", NULL }, { "mail_plugins", "lazy_expunge", DECIDE, NULL, "mail that is deleted is gone at once", NULL },
-    { "mail_plugins", "last_login", DIFF, NULL, "the last login is in the log only", NULL },
-    { "mail_plugins", "push_notification*", DECIDE, NULL, "nobody is told of new mail but IMAP clients", NULL },
-    { "mail_plugins", "mail_lua", DECIDE, NULL, "Lua scripts are not run", NULL },
-    { "mail_plugins", "*", DECIDE, NULL, "plugins of Dovecot cannot be loaded", NULL },
-};
+#include "import_rows.h"
 
 /* ---- params and notes ---- */
 
@@ -506,6 +287,16 @@ static void put_bool(struct import *im, const struct rule *r, const struct dovec
 
 /* ---- the walk ---- */
 
+/* Passwords of databases, which doveconf prints only when it is told to. */
+static void hidden(struct import *im)
+{
+    for (size_t i = 0; i < im->tree.n; i++) {
+        const struct dovecot_node *n = &im->tree.nodes[i];
+        if (n->is_hidden && !str_starts(n->name, STR("ssl_")) && !str_starts(n->name, STR("doveadm_")))
+            import_note(im, IMPORT_DECIDE, n, "doveconf did not print it: import what \"doveconf -nP\" prints, or put it into the file by hand");
+    }
+}
+
 static void apply(struct import *im, const struct rule *r, size_t at)
 {
     const struct dovecot_node *n = &im->tree.nodes[at];
@@ -585,6 +376,7 @@ void import_map(struct import *im)
     im->protocols = STR("imap pop3 lmtp");
     walk(im, "", 0, im->tree.n);
     walk_later(im);
+    hidden(im);
     if (im->passdb.n > 0)
         import_set(im, "postern_passdb", buf_str(&im->passdb), NULL);
     if (im->userdb.n > 0)
@@ -592,6 +384,7 @@ void import_map(struct import *im)
     import_mail_end(im);
     import_tls_end(im);
     import_services_end(im);
+    import_lmtp_end(im);
     defaults(im);
 }
 

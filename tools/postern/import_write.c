@@ -211,12 +211,24 @@ static int show(const struct import *im, bool print)
     return import_must_decide(im) ? EXIT_DECIDE : EXIT_SUCCESS;
 }
 
+/* Not there yet, or made by an import: nobody else's parameters are in it. */
+static bool is_own_instance(struct arena *a, const char *dir)
+{
+    struct err err = { 0 };
+    struct buf text = buf_make(0);
+    const char *path = str_printf(a, "%s/main.cf", dir).p;
+    bool own = access(path, F_OK) != 0 || (lex_read_file(path, INPUT_MAX, &text, &err) == 0 && str_starts(buf_str(&text), STR(MADE_BY)));
+    buf_done(&text);
+    return own;
+}
+
 static int run(const struct import_options *o, struct err *err)
 {
     struct arena arena = arena_make(IMPORT_MEMORY);
     struct import im = { .arena = &arena, .root = o->root, .config_dir = o->config_dir };
     int rc = load(&im, o->from, err);
     if (rc == 0) {
+        im.own_instance = is_own_instance(&arena, o->config_dir);
         import_map(&im);
         rc = o->write ? import_write(&im, o->config_dir, err) : 0;
     }

@@ -2,6 +2,7 @@
 """authdb.py - what the tests of SQL and LDAP users share."""
 import base64
 import os
+import re
 import socket
 import threading
 import time
@@ -78,6 +79,36 @@ def refused(i, what, told_apart=True):
     a.close()
 
 
+def looked_up(i, what, users):
+    """By scripts, on the userdb socket: USER, PASS and LIST."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(i.spool() + '/private/auth-userdb')
+    f = s.makefile('rb')
+
+    def line():
+        return f.readline().decode().rstrip('\n')
+
+    def ask(text):
+        s.sendall(text.encode())
+        return line()
+    s.sendall(b'VERSION\t1\t1\n')
+    hello = [line(), line()]
+    ok(hello[0].startswith('VERSION\t1\t') and hello[1].startswith('SPID\t'), what + ': a script is greeted', hello)
+    answer = ask('USER\t1\tcarol@example.test\tservice=doveadm\n')
+    ok(answer.startswith('USER\t1\tcarol@example.test\t') and '\tuid=' in answer and '/vmail/' in answer, what + ': USER says who it is', answer)
+    answer = ask('PASS\t2\tcarol@example.test\tservice=doveadm\n')
+    ok(answer.startswith('PASS\t2\tuser=carol@example.test') and 'CRYPT' not in answer, what + ': PASS says fields and no password', answer)
+    ok(ask('USER\t3\tnobody@example.test\tservice=doveadm\n') == 'NOTFOUND\t3', what + ': ... of a user who is there')
+    found, answer = set(), ask('LIST\t4\tservice=doveadm\n')
+    while answer.startswith('LIST\t4\t'):
+        found.add(answer.split('\t')[2])
+        answer = line()
+    ok(answer.rstrip('\t') == 'DONE\t4' and users <= found and 'alice' in found, what + ': LIST names all users', (answer, found))
+    f.close()
+    s.close()
+
+
 def not_injected(i, names, what):
     a = Auth(i)
     bad = []
@@ -142,6 +173,8 @@ def under_load(i, server, user, what, others=None):
     failed = [x for x in every if 'code=temp_fail' in x[2]]
     ok(not odd, what + ': never was a right password called wrong', odd[:3])
     ok(failed, what + ': there were temporary failures', len(every))
+    banned = re.findall(r'.*\(%s,192\.0\.2\.9\S*\): (?:unknown user|Password mismatch).*' % re.escape(user), i.log())
+    ok(not banned, what + ': ... and no line by which log readers would ban somebody', banned[:3])
     slow = max(x[1] for x in every)
     ok(slow < 8, what + ': each answer came within 8 s', slow)
     print('# %s: %d answers, %d temporary failures, %.1f s from the restart to service, %.1f s the slowest' % (what, len(every), len(failed), took, slow))

@@ -94,6 +94,48 @@ static void test_ok(void)
     buf_done(&b);
 }
 
+static unsigned connects;
+
+static int connect_again(void *arg)
+{
+    int pair[2];
+    (void)arg;
+    connects++;
+    if (connects == 1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0)
+        return -1;
+    t.server = pair[1];
+    return pair[0];
+}
+
+/* Someone else's server: a client of its own, which never ends. */
+static void test_keeper(void)
+{
+    struct auth_client *before = t.client;
+    t.client = auth_client_new();
+    auth_client_keep_connected(t.client, connect_again, NULL);
+    turns(2);
+    OK(connects == 1 && !auth_client_is_ready(t.client), "a server that is away is asked for at once");
+    for (int64_t end = deadline_in(AUTH_RECONNECT_MS + 1000); connects < 2 && loop_now() < end;)
+        turns(4);
+    say("VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t7\nCUID\t1\nCOOKIE\t00\nDONE\n");
+    turns(3);
+    OK(connects == 2 && auth_client_is_ready(t.client), "and again after a while");
+    struct ask a = { .mech = "PLAIN", .initial = "AHUAcA==" };
+    start(&a);
+    turns(2);
+    say("FAIL\t1\tuser=alice\ttemp\n");
+    turns(3);
+    OK(a.done && a.reply == AUTH_TEMPFAIL, "the bare word of an old server is a temporary failure");
+    (void)close(t.server);
+    turns(2);
+    OK(!auth_client_is_ready(t.client), "a connection that ends is noticed");
+    for (int64_t end = deadline_in(AUTH_RECONNECT_MS + 1000); connects < 3 && loop_now() < end;)
+        turns(4);
+    OK(connects == 3, "and made again");
+    arena_done(&a.arena);
+    t.client = before;
+}
+
 static void test_many(void)
 {
     struct ask a = { .mech = "PLAIN", .initial = "AHUAcA==" }, b = a, c = a;
@@ -212,5 +254,6 @@ int main(void)
     test_bad_handshake("VERSION\t1\t2\nSPID\t1\nDONE\n", "a server without mechanisms is refused");
     test_bad_handshake("OK\t1\tuser=root\n", "an OK before the handshake is refused");
     auth_client_free(t.client);
+    test_keeper();
     return tap_done();
 }

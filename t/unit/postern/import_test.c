@@ -95,6 +95,11 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
       "postern_mailbox_services = imap, imaps, { imaps, port=9933 }\n", "" },
     { "LMTP for Postfix", "protocols = lmtp\nservice lmtp {\n  unix_listener /var/spool/postfix/private/dovecot-lmtp {\n    group = postfix\n    mode = 0600\n    user = postfix\n  }\n}\n",
       "postern_mailbox_services = { dovecot-lmtp, path=/var/spool/postfix/private/dovecot-lmtp, mode=0600, user=postfix, group=postfix }\n", "" },
+    { "LMTP into the homes of all", "protocols = lmtp\nmail_location = maildir:~/Maildir\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nuserdb {\n  args = uid=5000 gid=5000 home=/var/vmail/%d/%n\n"
+      "  driver = static\n}\n", "virtual_mailbox_base = /var/vmail/\n", "0 differs: LMTP" },
+    { "its table", "protocols = lmtp\nmail_location = maildir:/var/vmail/%d/%n/\nmail_uid = 5000\nmail_gid = 5000\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\n",
+      "/^([a-z0-9_][a-z0-9._=-]*)(\\+[^@]*)?@([a-z0-9][a-z0-9.-]*)$/ $3/$1/\n", "" },
+    { "LMTP into homes that only the database knows", "protocols = lmtp\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nmail_location = maildir:~/Maildir\n", "", "0 must decide: LMTP" },
     { "LMTP on a port", "protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    address = 127.0.0.1\n    port = 24\n  }\n}\n", "postern_mailbox_services = { lmtp, address=127.0.0.1 }\n", "" },
     { "auth for Postfix", "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    group = postfix\n    mode = 0660\n    user = postfix\n  }\n}\n",
       "postern_auth_listeners = { unix:/var/spool/postfix/private/auth, mode=0660, user=postfix, group=postfix }\n", "" },
@@ -130,6 +135,7 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
       "postern_mailbox_services = imaps\n", "" },
     { "2.4: plugins are a section", "dovecot_config_version = 2.4.1\nmail_plugins {\n  fts = yes\n  acl = yes\n}\n", "", "2 must decide: mail_plugins: acl" },
     { "2.4: Sieve scripts", "dovecot_config_version = 2.4.1\nsieve_script personal {\n  path = ~/sieve\n}\n", "", "2 must decide: sieve_script personal { }: Sieve is not run" },
+    { "2.4: a password that doveconf hides", "dovecot_config_version = 2.4.1\nmysql localhost {\n  password = # hidden, use -P to show it\n}\n", "", "3 must decide: password: doveconf did not print it" },
     { "2.4: quota", "dovecot_config_version = 2.4.1\nquota \"User quota\" {\n  storage_size = 1G\n}\n", "", "2 must decide: quota User quota { }" },
     { "2.4: UIDLs", "dovecot_config_version = 2.4.1\npop3_uidl_format = %{uid | hex(8)}%{uidvalidity | hex(8)}\n", "postern_auth_mechanisms = plain\n", "" },
     { "2.4 does not take old hashes unless told", "dovecot_config_version = 2.4.1\nauth_allow_weak_schemes = yes\n", "postern_auth_allow_weak_schemes = yes\n", "" },
@@ -137,7 +143,7 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
 
 static struct import read(struct arena *a, const char *text)
 {
-    struct import im = { .arena = a, .root = "", .config_dir = "/etc/postern-mailbox" };
+    struct import im = { .arena = a, .root = "", .config_dir = "/etc/postern-mailbox", .own_instance = true };
     struct err err = { 0 };
     if (dovecot_parse("dovecot.conf", str_from(text), a, &im.tree, &err) < 0)
         printf("# %s\n", err.text);
