@@ -149,6 +149,7 @@ static void granted(struct request *r, struct str last_words)
     const struct account *who = &r->query.account;
     struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
+    answer_fill(&ok, &r->query);
     r->is_guess = false;
     abuse_passed(&r->abuse, &asker);
     enc_base64(&words, last_words);
