@@ -22,7 +22,7 @@ import time
 
 ROOT = os.environ.get('POSTERN_ROOT', os.path.abspath(os.path.dirname(__file__) + '/../../..'))
 DEV = os.environ.get('POSTERN_DEV', ROOT + '/build-dev')
-ORDER = ['control', 'intake', 'deliver', 'local', 'login', 'auth', 'help', 'tool']
+ORDER = ['control', 'intake', 'deliver', 'local', 'login', 'auth', 'help', 'keys', 'tool']
 
 
 def read(name):
