@@ -102,7 +102,7 @@ enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str
 
 static bool derive(struct mech_run *m)
 {
-    struct scheme clear = { .name = STR("PLAIN"), .data = saslprep(m->plaintext, m->arena), .label = STR("PLAIN") };
+    struct scheme clear = scheme_of(STR("PLAIN"), saslprep(m->plaintext, m->arena));
     return take_keys(m, &clear);
 }
 
