@@ -46,11 +46,12 @@ static struct str mail_pattern(const struct db_query *q)
 static struct str rest_of(struct db_query *q)
 {
     static const char *const taken[] = { "uid", "gid", "home", "mail", "mail_driver", "mail_path", "user", "system_groups" };
-    struct fields *rest = arena_copy(q->arena, &q->userdb, sizeof q->userdb);
+    struct fields rest = fields_make(q->arena);
     struct buf out = buf_make(EXTRA_MAX);
+    (void)fields_import(&rest, &q->userdb, STR(""));
     for (size_t i = 0; i < N_ELEMS(taken); i++)
-        fields_remove(rest, taken[i]);
-    fields_put_line(rest, &out);
+        fields_remove(&rest, taken[i]);
+    fields_put_line(&rest, &out);
     struct str s = str_dup(q->arena, buf_str(&out));
     buf_done(&out);
     return s;

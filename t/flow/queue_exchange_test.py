@@ -137,7 +137,8 @@ def to_postfix(i, p, sink):
     shown = p.root.run(['/usr/sbin/postcat', '-v', '/dev/stdin'], check=False, input=open(next(f for f in files if os.path.isfile(f)), 'rb').read(),
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
     ok(b'MESSAGE FILE END' in shown or b'sender' in shown, "Postfix's postcat reads one", shown[-500:])
-    shutil.copytree(i.spool(), '/tmp/postern-exchange', dirs_exist_ok=True)
+    # The queue, not the sockets that stand beside it.
+    shutil.copytree(i.spool(), '/tmp/postern-exchange', dirs_exist_ok=True, ignore=shutil.ignore_patterns('private', 'public', 'pid'))
     move('/tmp/postern-exchange', p.root.path + '/var/spool/postfix', None)
     shutil.rmtree('/tmp/postern-exchange', ignore_errors=True)
     sink.closed = False
