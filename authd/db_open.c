@@ -110,38 +110,16 @@ bool db_id(struct str text, bool is_group, uint32_t *ret_id)
     return true;
 }
 
-/* Iterative: the last '*' is where to try again. */
-static bool glob_fits(struct str pattern, struct str s)
-{
-    size_t p = 0, i = 0, star = SIZE_MAX, from = 0;
-    while (i < s.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            from = i;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == s.p[i])) {
-            p++;
-            i++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            i = ++from;
-        } else
-            return false;
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 bool db_mask_fits(struct str mask, struct str name)
 {
     struct str word;
     bool has_positive = false, fits = false;
     while (str_token(&mask, ", \t", &word)) {
         bool negated = word.p[0] == '!';
-        if (negated && glob_fits(str_skip(word, 1), name))
+        if (negated && str_glob(str_skip(word, 1), name))
             return false;
         has_positive |= !negated;
-        fits |= !negated && glob_fits(word, name);
+        fits |= !negated && str_glob(word, name);
     }
     return fits || !has_positive;
 }

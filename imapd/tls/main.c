@@ -22,8 +22,8 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "event/pump.h"
+#include "os/net.h"
 #include "params.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -45,7 +45,7 @@ struct start {
     uint32_t ticket;            /* 0: accepted here */
     struct chan *from;          /* who asked; NULL: nobody, or gone */
     int plain;                  /* the end that login will get */
-    char remote[64], local[64];
+    char remote[NET_TEXT], local[NET_TEXT];
     uint32_t remote_port, local_port;
 };
 
@@ -175,31 +175,15 @@ static void begin(int fd, struct start *s)
         pump_begin(l->pump);
 }
 
-static uint32_t numeric(const struct sockaddr_storage *from, char *out, size_t cap)
-{
-    const struct sockaddr_in *in = (const void *)from;
-    const struct sockaddr_in6 *in6 = (const void *)from;
-    (void)snprintf(out, cap, "unknown");
-    if (from->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &in->sin_addr, out, (socklen_t)cap);
-        return ntohs(in->sin_port);
-    }
-    if (from->ss_family != AF_INET6)
-        return 0;
-    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-        (void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, (socklen_t)cap);
-    else
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, out, (socklen_t)cap);
-    return ntohs(in6->sin6_port);
-}
-
 /* The fiber ends at once: from here on the connection is a pump on the loop. */
 static void on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
     struct start *s = xcalloc(1, sizeof *s);
     s->proto = self.own;
-    s->remote_port = numeric(peer, s->remote, sizeof s->remote);
-    s->local_port = numeric(local, s->local, sizeof s->local);
+    s->remote_port = net_port(peer);
+    s->local_port = net_port(local);
+    (void)net_text(peer, s->remote);
+    (void)net_text(local, s->local);
     begin(fd, s);
 }
 

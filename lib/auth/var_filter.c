@@ -443,28 +443,6 @@ static bool do_replace(struct call *c)
     return keep(c->x, &b, c->v);
 }
 
-/* '*' and '?', in pairs of where to try again. */
-static bool glob_fits(struct str pattern, struct str s)
-{
-    size_t p = 0, i = 0, star = SIZE_MAX, from = 0;
-    while (i < s.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            from = i;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == s.p[i])) {
-            p++;
-            i++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            i = ++from;
-        } else
-            return false;
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 enum { LESS = 1, EQUAL = 2, MORE = 4 };
 static const struct { const char *name; bool numeric; unsigned when; } comparisons[] = {
     { "==", true, EQUAL }, { "!=", true, LESS | MORE }, { "<", true, LESS }, { "<=", true, LESS | EQUAL }, { ">", true, MORE }, { ">=", true, MORE | EQUAL },
@@ -474,7 +452,7 @@ static const struct { const char *name; bool numeric; unsigned when; } compariso
 bool var_compare(struct var_ctx *x, struct str a, struct str op, struct str b, bool *ret)
 {
     if (str_eqz(op, "*") || str_eqz(op, "!*")) {
-        *ret = glob_fits(b, a) == (op.n == 1);
+        *ret = str_glob(b, a) == (op.n == 1);
         return true;
     }
     for (size_t i = 0; i < N_ELEMS(comparisons); i++) {

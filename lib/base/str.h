@@ -43,6 +43,8 @@ ptrdiff_t str_rchr(struct str s, char c);
 /* Index of the first occurrence of needle, or -1. An empty needle is at 0. */
 ptrdiff_t str_find(struct str s, struct str needle);
 ptrdiff_t str_ifind(struct str s, struct str needle);
+/* Does s fit a pattern in which '*' is any text and '?' any byte? Time: the product of the lengths at most. */
+bool str_glob(struct str pattern, struct str s);
 /* Without ASCII white space (SP HT CR LF VT FF) at both ends. */
 struct str str_trim(struct str s);
 /*

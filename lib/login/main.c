@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/log.h"
 #include "login/internal.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "os/net.h"
 #include <unistd.h>
 
 static struct login_state state;
@@ -13,30 +12,13 @@ struct login_state *login_state(void) { return &state; }
 static const struct param rows[] = { LOGIN_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
 
-/* Numeric; an IPv4 client of an IPv6 socket is shown as what it is. */
-static uint32_t numeric(const struct sockaddr_storage *from, char *out, size_t cap)
-{
-    const struct sockaddr_in *in = (const void *)from;
-    const struct sockaddr_in6 *in6 = (const void *)from;
-    (void)snprintf(out, cap, "unknown");
-    if (from->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &in->sin_addr, out, (socklen_t)cap);
-        return ntohs(in->sin_port);
-    }
-    if (from->ss_family != AF_INET6)
-        return 0;
-    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-        (void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, (socklen_t)cap);
-    else
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, out, (socklen_t)cap);
-    return ntohs(in6->sin6_port);
-}
-
 static void on_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
     struct login_client c = { .conn = conn_new(fd, LOGIN_LINE_MAX) };
-    c.remote_port = numeric(peer, c.remote, sizeof c.remote);
-    c.local_port = numeric(local, c.local, sizeof c.local);
+    c.remote_port = net_port(peer);
+    c.local_port = net_port(local);
+    (void)net_text(peer, c.remote);
+    (void)net_text(local, c.local);
     login_run(&c);
 }
 

@@ -24,6 +24,19 @@ static void test_str(void)
     OK(!str_to_fixed(str_make("a\0b", 3), fixed, sizeof fixed), "a slice with NUL does not become a C string");
 }
 
+static void test_glob(void)
+{
+    static const struct { const char *pattern, *text; bool fits; } rows[] = {
+        { "*", "", true }, { "", "", true }, { "", "a", false }, { "?", "a", true }, { "?", "", false }, { "a*c", "abbc", true },
+        { "a*c", "abbd", false }, { "*@b.test", "a@b.test", true }, { "*a*b*c", "xxaxxbxxc", true }, { "*a*b*c", "xxbxxaxxc", false },
+        { "**?", "a", true }, { "a?c*", "abc", true }, { "abc", "abcd", false },
+    };
+    bool good = true;
+    for (size_t i = 0; i < N_ELEMS(rows); i++)
+        good &= str_glob(str_from(rows[i].pattern), str_from(rows[i].text)) == rows[i].fits;
+    OK(good, "'*' is any text and '?' one byte of it");
+}
+
 static void test_num(void)
 {
     uint64_t v = 7;
@@ -125,6 +138,7 @@ static void test_arena_buf(void)
 int main(void)
 {
     test_str();
+    test_glob();
     test_num();
     test_enc();
     test_utf8();
