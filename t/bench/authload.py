@@ -92,7 +92,7 @@ def timing(path, mech, samples):
     order = [(kind, n) for n in range(samples) for kind in (0, 1)]
     random.Random(7).shuffle(order)
     for number, (kind, n) in enumerate(order):
-        rip = '%d.%d.7.9' % (20 + (number & 63), number >> 6 & 255)     # each from a network of its own: none is slowed down
+        rip = '%d.%d.7.9' % ({'PLAIN': 20, 'LOGIN': 84}.get(mech, 148) + (number & 63), number >> 6 & 255)     # each from a network of its own: none is slowed down
         times[kind].append(once(c, number + 1, mech, '%s%04d' % ('xu'[kind], n), 'wrong-password', rip))
     medians = [sorted(t)[len(t) // 2] / 1000 for t in times]
     return auc(*times), medians
