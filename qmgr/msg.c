@@ -371,8 +371,12 @@ static void park_finished(struct job *job)
     struct park_job *p = container_of(job, struct park_job, job);
     struct active *a = p->a;
     enum qplace place = p->spill.place;
+    unsigned order = a->order;
+    char id[QID_MAX + 1];
     struct err err;
+    memcpy(id, a->m->id, sizeof id);
     a->spilling = false;
+    a->order = 0;
     qm.spills--;
     if (queue_spill_done(&p->spill, &err) == 0) {
         if (a->delete_it || a->m->n_left == 0)
@@ -383,6 +387,8 @@ static void park_finished(struct job *job)
         a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
         log_warning("%s; it stays in the queue journal and is tried again", err.text);
     }
+    if (order != 0)
+        tool_order_again(order, id);
     commit_soon();
     free(p);
 }
@@ -491,5 +497,5 @@ void msg_check(struct active *a)
     if (a->composing > 0)
         return;
     if (count_state(m, RCPT_DEFERRED) > 0 && count_state(m, RCPT_IDLE) == 0)
-        park(a, QPLACE_DEFERRED, a->requeue_it ? clock_wall_ms() / 1000 : next_attempt(m));
+        park(a, QPLACE_DEFERRED, next_attempt(m));
 }

@@ -44,7 +44,8 @@ struct active {
     unsigned working;           /* recipients that are being resolved, waiting or with a delivery */
     unsigned resolving;         /* of them, those a router is asked about: the others wait, to go together */
     unsigned composing;         /* notices that BOUNCE works on */
-    bool logged, spilling, expired, delete_it, hold_it, requeue_it, warned;
+    bool logged, spilling, expired, delete_it, hold_it, warned;
+    unsigned order;             /* enum queue_op that came while its file was being written, 0 = none */
     struct list node;           /* qm.active, by age */
     struct list ring_node;      /* qm.in_ring: not a file yet, by age */
     uint32_t next_rcpt;         /* 1: recipients wait for a router */
@@ -186,6 +187,7 @@ bool wait_knows(const char *id);
 struct active *wait_load(const char *id, enum qplace place);
 
 /* tool.c */
+void tool_order_again(unsigned op, const char *id); /* one that had to wait for a file */
 void tool_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 
 static inline struct active *active_of(struct qmsg *m) { return m->user; }

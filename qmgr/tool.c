@@ -104,10 +104,16 @@ static bool do_hold(const char *id, const char *queue)
 
 static bool do_release(const char *id, const char *queue)
 {
+    struct qmsg *m = queue_find(&qm.q, str_from(id));
     struct waiting *w = htab_get(&qm.waiting, str_from(id));
-    if (w == NULL || w->place != QPLACE_HOLD || !in_queue(queue, "hold"))
-        return false;
-    struct active *a = wait_load(id, QPLACE_HOLD);
+    struct active *a = NULL;
+    if (m != NULL && active_of(m)->hold_it && in_queue(queue, "hold")) {   /* its file could not be written */
+        a = active_of(m);
+        a->hold_it = false;
+        m->flags &= ~(uint32_t)MSG_HOLD;
+    } else if (w != NULL && w->place == QPLACE_HOLD && in_queue(queue, "hold")) {
+        a = wait_load(id, QPLACE_HOLD);
+    }
     if (a == NULL)
         return false;
     log_order(id, "released from hold");
@@ -194,8 +200,20 @@ static uint32_t flush(const struct ipc_queue_order *o, const char *id)
     return 1;
 }
 
+/* Between memory and a file: the last order counts, when it is there. */
+static bool order_later(struct active *a, uint32_t op, const char *queue)
+{
+    if (!in_queue(queue, a->hold_it ? "hold" : "active") || (op == QUEUE_RELEASE && !a->hold_it))
+        return false;
+    a->order = op;
+    return true;
+}
+
 static bool one_order(uint32_t op, const char *id, const char *queue)
 {
+    struct qmsg *m = queue_find(&qm.q, str_from(id));
+    if (m != NULL && active_of(m)->spilling && op != QUEUE_DELETE)
+        return order_later(active_of(m), op, queue);
     switch (op) {
     case QUEUE_DELETE: return do_delete(id, queue);
     case QUEUE_HOLD: return do_hold(id, queue);
@@ -205,6 +223,8 @@ static bool one_order(uint32_t op, const char *id, const char *queue)
     default: return false;
     }
 }
+
+void tool_order_again(unsigned op, const char *id) { (void)one_order(op, id, ""); }
 
 static uint32_t order_all(uint32_t op, const char *queue)
 {

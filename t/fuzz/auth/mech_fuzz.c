@@ -2,8 +2,10 @@
  *
  * An exchange: the first byte chooses the mechanism, the second what is stored
  * and known; then the client's messages, one a line. Nobody gets in who has not
- * the password, and nothing is asked about a name that cannot be one.
+ * the password, and nothing is asked about a name that cannot be one. With the
+ * environment's FUZZ_MECH a long run stays at one mechanism.
  */
+#include <stdlib.h>
 #include "auth/mech.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -15,6 +17,14 @@ static const char *const stored[] = {
     "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
     "{SCRAM-SHA-1}1,QSXCR+Q6sek8bf92,6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE=", "{SCRAM-SHA-256}0,,,", "{",
 };
+
+static const struct mech_row *row_of(uint8_t byte)
+{
+    const char *fixed = getenv("FUZZ_MECH");
+    const struct mech_row *row = fixed == NULL ? mech_at(byte % 10) : mech_find(str_from(fixed));
+    ASSERT(row != NULL);
+    return row;
+}
 
 static enum mech_step answer(struct mech_run *m, enum mech_step r, uint8_t what, struct str *out)
 {
@@ -33,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n < 2)
         return 0;
     struct arena a = arena_make(1 << 20);
-    struct mech_run m = { .row = mech_at(data[0] % 10), .arena = &a, .nonce = STR("nonce"), .host = STR("host"), .key = key, .scope = STR("mail"),
+    struct mech_run m = { .row = row_of(data[0]), .arena = &a, .nonce = STR("nonce"), .host = STR("host"), .key = key, .scope = STR("mail"),
                           .binding = (data[1] & 0x40) != 0 ? STR("0123456789abcdef0123456789abcdef") : STR(""), .plus_offered = (data[1] & 0x20) != 0,
                           .cert_user = (data[1] & 0x10) != 0 ? STR("carol") : STR("") };
     struct str rest = str_make(data + 2, n - 2), in, out;
