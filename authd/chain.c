@@ -12,6 +12,7 @@
 #include "authd.h"
 #include "base/enc.h"
 #include "db.h"
+#include "rehash.h"
 #include <stdarg.h>
 
 enum { NOTES_MAX = 2 * DB_ENTRIES_MAX, USER_MAX = 255 };
@@ -25,6 +26,7 @@ struct chain_state {
     bool user_found, user_saw_internal;
     size_t let_in_by;               /* passdb */
     const struct db *answered;      /* the same */
+    struct rehash *rehash;          /* to be started when the user is let in; NULL: nothing is outdated */
     struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
     size_t n_notes;
 };
@@ -253,7 +255,14 @@ static void finish(struct db_query *q, enum auth_verdict verdict)
     for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
         if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
             db_log(c->notes[i], c->notes[i]->text);
+    struct rehash *rehash = c->rehash;
+    c->rehash = NULL;
     q->done(q, verdict);
+    /* After the answer, which waits for nothing of it. */
+    if (verdict != VERDICT_MATCH)
+        rehash_drop(rehash);
+    else if (rehash != NULL)
+        rehash_start(rehash);
 }
 
 /* ---- passdbs ---- */
@@ -395,7 +404,8 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
             verdict = VERDICT_TEMPFAIL;
         }
     }
-    if (q->kind == DB_SECRET && verdict == VERDICT_MATCH && s->has_stored)
+    bool keeps = verdict == VERDICT_MATCH || verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED;
+    if (q->kind == DB_SECRET && keeps && s->has_stored)
         q->stored = s->stored;
     else
         wipe(s->stored);
@@ -416,7 +426,12 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
 
 static void on_verified(struct verify *v, enum auth_verdict verdict)
 {
-    v->step->query->chain->verifying = false;
+    struct chain_state *c = v->step->query->chain;
+    c->verifying = false;
+    if (verdict == VERDICT_MATCH) {
+        rehash_drop(c->rehash);
+        c->rehash = rehash_prepare(v->step);
+    }
     settle(v->step->query, v->step, verdict);
 }
 
@@ -435,6 +450,7 @@ static void check_password(struct db_step *s, bool exists)
 static void complete_stored(struct db_step *s)
 {
     struct str scheme = s->db->conf->default_scheme;
+    s->raw = s->stored;
     if (s->has_stored && s->stored.n > 0 && s->stored.p[0] != '{' && scheme.n > 0)
         s->stored = str_printf(s->query->arena, "{%.*s}%.*s", STR_FMT(scheme), STR_FMT(s->stored));
 }
@@ -610,6 +626,8 @@ void db_cancel(struct db_query *q)
         c->step->db->driver->cancel(c->step);
     c->verifying = false;
     c->step = NULL;
+    rehash_drop(c->rehash);
+    c->rehash = NULL;
 }
 
 const char *db_answered_by(const struct db_query *q)
