@@ -3,7 +3,7 @@
  * db.h - questions about users, the chain of databases that answers them, and
  * what a driver of the chain is.
  *
- *   chain.c     passdbs and userdbs in order, result rules, master users, deny
+ *   chain.h     passdbs and userdbs in order, result rules, master users, deny
  *   db_conf.c   postern_passdb and postern_userdb at start; names of users and groups
  *   verify.c    a stored password against the client's: at once, cached, or in a worker
  *   rehash.h    an outdated stored password, after a login with it
@@ -46,7 +46,7 @@ struct db_query {
     struct account account;         /* want_account or DB_USER, and VERDICT_MATCH */
     bool db_said_no;                /* the last word came from a result rule or deny: for the log only */
 
-    struct chain_state *chain;      /* private to chain.c */
+    struct chain_state *chain;      /* private to chain.h */
 };
 
 /*
