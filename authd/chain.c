@@ -27,6 +27,7 @@ struct chain_state {
     const struct db *answered;      /* the same */
     struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
     size_t n_notes;
+    enum auth_verdict untold;       /* DB_SECRET: what the notes are about; VERDICT_MATCH = nothing is left to say */
 };
 
 static void next_passdb(struct db_query *q, enum auth_verdict last);
@@ -108,6 +109,7 @@ static void chain_make(struct db_query *q)
 {
     q->chain = ARENA_NEW(q->arena, struct chain_state);
     q->chain->let_in_by = SIZE_MAX;
+    q->chain->untold = VERDICT_MATCH;
     q->passdb = q->userdb = fields_make(q->arena);
     q->vars.passdb = &q->passdb;
     q->vars.userdb = &q->userdb;
@@ -246,14 +248,32 @@ static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdic
  * log readers that ban addresses must not see that line. Nor has one whom a
  * database does not know while the one that knows him does not answer.
  */
+static void tell_notes(const struct chain_state *c, enum auth_verdict verdict)
+{
+    for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
+        if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
+            db_log(c->notes[i], c->notes[i]->text);
+}
+
 static void finish(struct db_query *q, enum auth_verdict verdict)
 {
     struct chain_state *c = q->chain;
     c->step = NULL;
-    for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
-        if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
-            db_log(c->notes[i], c->notes[i]->text);
+    /* The line of a user who is there comes with his wrong proof: one that came earlier for the others could be seen in the time. */
+    if (q->kind == DB_SECRET && verdict != VERDICT_TEMPFAIL)
+        c->untold = verdict;
+    else
+        tell_notes(c, verdict);
     q->done(q, verdict);
+}
+
+void db_tell(struct db_query *q)
+{
+    struct chain_state *c = q->chain;
+    if (c == NULL)
+        return;
+    tell_notes(c, c->untold);
+    c->untold = VERDICT_MATCH;
 }
 
 /* ---- passdbs ---- */

@@ -83,7 +83,7 @@ static void warm_pools(void)
     for (size_t i = 0; i < db_passdbs()->n; i++) {
         if (db_passdbs()->rows[i].driver == db_pam())
             pool_warm(POOL_PAM);
-        else if (db_passdbs()->rows[i].sample.n > 0)
+        else if (verify_is_slow(&db_passdbs()->rows[i]))
             pool_warm(POOL_HASH);
     }
 }

@@ -86,6 +86,7 @@ static void request_free(struct request *r)
     token_cancel(&r->token);
     if (r->state == CHECKING)
         db_cancel(&r->query);
+    db_tell(&r->query);
     if (r->is_guess) {
         struct abuse_who who = who_is(r);
         abuse_abandoned(&r->abuse, &who);
@@ -403,6 +404,8 @@ static void failed(struct request *r)
     r->started = loop_now();
     if (r->has_secret)
         log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
+    else
+        db_tell(&r->query);
     refused(r, STR(""));
 }
 
