@@ -53,7 +53,7 @@ struct start {
     char remote[NET_TEXT], local[NET_TEXT];
     uint32_t remote_port, local_port;
     char tls[200];              /* protocol and cipher; "": not yet */
-    char binding[64], cert_user[257];   /* for SASL: channel binding in base64, and the name in a certificate that was verified */
+    char binding[136], cert_user[257];  /* for SASL: channel binding in base64, and the name in a certificate that was verified */
     bool greeted;
     struct timer silence;
 };
@@ -155,7 +155,7 @@ static void note_session(struct start *s, const struct tls_info *info)
 {
     struct buf binding = buf_make(0);
     if (info->has_binding)
-        enc_base64(&binding, str_make(info->binding, sizeof info->binding));
+        enc_base64(&binding, str_make(info->binding, info->binding_size));
     (void)snprintf(s->tls, sizeof s->tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
     (void)snprintf(s->binding, sizeof s->binding, "%.*s", STR_FMT(buf_str(&binding)));
     (void)snprintf(s->cert_user, sizeof s->cert_user, "%s", info->peer_name);
