@@ -49,8 +49,9 @@ def apply(tree, m):
     return text
 
 
-def main(root):
-    mutations = [m for path in sorted(glob.glob(root + '/t/mutations*.txt')) for m in load(path)]
+def main(root, words):
+    mutations = [m for path in sorted(glob.glob(root + '/t/mutations*.txt')) for m in load(path)
+                 if not words or any(w in m['name'] for w in words)]
     tree = tempfile.mkdtemp(prefix='postern-mutate-', dir='/var/tmp')
     killed = 0
     try:

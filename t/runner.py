@@ -123,9 +123,9 @@ def main():
     if args == ['--list']:
         print('\n'.join(all_tests))
         return 0
-    if args == ['--mutate']:
+    if args[:1] == ['--mutate']:
         import mutate
-        return mutate.main(ROOT)
+        return mutate.main(ROOT, args[1:])
     chosen = [(n, a) for n, a in all_tests.items()
               if not args or any(n == w or n.startswith(w.rstrip('/') + '/') or n.startswith(w) for w in args)]
     if not chosen:

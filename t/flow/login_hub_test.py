@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import Instance   # noqa: E402
-from frames import Daemon       # noqa: E402
+from ipc import Process         # noqa: E402
 from tap import case, done, ok  # noqa: E402
 
 
@@ -19,14 +19,14 @@ def hears(line, seconds=1.0):
 
 
 def run(i):
-    d = Daemon(i, 'hub', 'hub', 'hub')
+    d = Process('hub', 'hub', i.etc)
     zygote, router = d.peer('session', 'imap', 5), d.peer('router', 'router', 6)
 
     pids = iter(range(100, 200))
 
     def join(mail):
         mine, theirs = socket.socketpair()
-        zygote.send('HUB_JOIN', 0, [theirs.fileno()], mail=mail, pid=next(pids), line=1)
+        zygote.send('HUB_JOIN', mail=mail, pid=next(pids), line=theirs.fileno())
         theirs.close()
         return mine
 
@@ -34,9 +34,9 @@ def run(i):
     ok(not hears(a, 0.3), 'a line is quiet at first')
     a.send(b'c')
     ok(hears(b) and not hears(a, 0.2) and not hears(other, 0.1), 'a change is told to the others of the same mail, and to nobody else')
-    router.send('HUB_NEWS', 0, mail='/mail/alice/Maildir/')
+    router.send('HUB_NEWS', mail='/mail/alice/Maildir/')
     ok(hears(a) and hears(b) and not hears(other, 0.1), 'a delivery is told to all of them')
-    router.send('HUB_NEWS', 0, mail='/mail/nobody/Maildir')
+    router.send('HUB_NEWS', mail='/mail/nobody/Maildir')
     b.close()
     a.send(b'c')
     ok(not hears(a, 0.2), 'a session that has ended is forgotten')
@@ -46,77 +46,77 @@ def run(i):
             a.send(b'c' * 64, socket.MSG_DONTWAIT)
         except BlockingIOError:
             break
-    router.send('HUB_NEWS', 0, mail='/mail/bob/Maildir')
+    router.send('HUB_NEWS', mail='/mail/bob/Maildir')
     ok(hears(other, 5), 'a session that does not read, and one that shouts, hold up nobody')
     ok(hears(c), 'and it has its news when it looks')
-    router.send('HUB_JOIN', 0, mail='/x', pid=1)
+    router.send('HUB_JOIN', mail='/x', pid=1)
     ok(router.is_closed(), 'a message that the router may not send closes its channel')
-    d.close()
+    d.stop()
     ok(hears(other, 5) is None, 'lines end with the hub')
 
 
 def roll(i):
     """Two zygotes of one service and one of another; authd asks."""
-    d = Daemon(i, 'hub', 'hub', 'hub')
+    d = Process('hub', 'hub', i.etc)
     first, second, pop, authd = d.peer('session', 'imap', 5), d.peer('session', 'imap', 6), d.peer('session', 'pop3', 7), d.peer('authd', 'auth', 8)
     lines = []
 
     def join(zygote, pid, user, service='imap', live=True):
         mine, theirs = socket.socketpair()
-        zygote.send('HUB_JOIN', 0, [theirs.fileno()], mail='/mail/' + user, pid=pid, service=service, user=user, remote='192.0.2.%d' % (pid % 250), session_id='s', since=1700000000,
-                    live=live, line=1)
+        zygote.send('HUB_JOIN', mail='/mail/' + user, pid=pid, service=service, user=user, remote='192.0.2.%d' % (pid % 250), session_id='s', since=1700000000,
+                    live=live, line=theirs.fileno())
         theirs.close()
         lines.append(mine)
         return mine
 
     def other(pid, user, live):
-        return ('HUB_OTHER', 0, {'pid': pid, 'user': user, 'remote': '192.0.2.%d' % (pid % 250), 'live': live})
+        return 0, {'': 'HUB_OTHER', 'pid': pid, 'user': user.encode(), 'remote': b'192.0.2.%d' % (pid % 250), 'live': live}
 
     a = join(first, 11, 'Alice')
     join(first, 12, 'alice', live=False)
     first.send('HUB_TOLD', service='imap')
     pop.send('HUB_TOLD', service='pop3')
-    ok(not select.select([first.s, pop.s], [], [], 0.3)[0], 'while a zygote has not named its sessions, nobody knows all')
+    ok(not select.select([first.sock, pop.sock], [], [], 0.3)[0], 'while a zygote has not named its sessions, nobody knows all')
     second.send('HUB_TOLD', service='imap')
-    ok(second.receive() == other(11, 'Alice', 1), 'a zygote hears of sessions of others')
-    ok([c.receive()[0] for c in (first, second, pop)] == ['HUB_KNOWN'] * 3, 'then all others are known')
+    ok(second.recv() == other(11, 'Alice', True), 'a zygote hears of sessions of others')
+    ok([c.recv()[1][''] for c in (first, second, pop)] == ['HUB_KNOWN'] * 3, 'then all others are known')
     b = join(second, 21, 'bob')
-    ok(first.receive() == other(21, 'bob', 1), 'and of new ones')
+    ok(first.recv() == other(21, 'bob', True), 'and of new ones')
     first.send('HUB_TURN', pid=12, live=1, remote='192.0.2.12', session_id='t', since=1700000001)
-    ok(second.receive() == other(12, 'alice', 1), 'of a process that has another session')
+    ok(second.recv() == other(12, 'alice', True), 'of a process that has another session')
     first.send('HUB_TURN', pid=12, live=0)
-    ok(second.receive()[2]['live'] == 0, 'of one whose session is over')
+    ok(second.recv()[1]['live'] is False, 'of one whose session is over')
     second.send('HUB_TURN', pid=11, live=0)
     b.close()
-    ok(first.receive()[2] == {'pid': 21, 'user': 'bob', 'remote': '192.0.2.21', 'live': 0}, 'and of one whose line has ended')
-    first.s.close()
+    ok(first.recv() == other(21, 'bob', False), 'and of one whose line has ended')
+    first.close()
     third = d.peer('session', 'imap', 9)
     third.send('HUB_TOLD', service='imap')
-    ok(third.receive() == other(11, 'Alice', 1) and third.receive()[0] == 'HUB_KNOWN', 'a zygote that is gone leaves its sessions to be counted')
+    ok(third.recv() == other(11, 'Alice', True) and third.recv()[1][''] == 'HUB_KNOWN', 'a zygote that is gone leaves its sessions to be counted')
     p = join(pop, 31, 'alice', 'pop3')
-    ok(not select.select([second.s, third.s], [], [], 0.3)[0], 'POP3 is no business of IMAP')
+    ok(not select.select([second.sock, third.sock], [], [], 0.3)[0], 'POP3 is no business of IMAP')
     authd.send('HUB_WHO', 7, user='alice', after=0)
-    got = authd.receive()
-    ok(got[:2] == ('HUB_LIST', 7) and got[2]['text'] == 'Alice\timap\t192.0.2.11\t11\t1700000000\ts\nalice\tpop3\t192.0.2.31\t31\t1700000000\ts\n' and got[2]['after'] == 0,
+    got = authd.recv()
+    ok(got[0] == 7 and got[1]['text'] == b'Alice\timap\t192.0.2.11\t11\t1700000000\ts\nalice\tpop3\t192.0.2.31\t31\t1700000000\ts\n' and got[1]['after'] == 0,
        'the list, whatever the case', got)
     for pid in range(1000, 1900):
         join(second, pid, 'u' * 200)
     second.send('HUB_TURN', pid=1, live=0)
     authd.send('HUB_WHO', 8, user='', after=0)
-    got = authd.receive()
-    seen = got[2]['text'].count('\n')
-    while got[2]['after'] != 0:
-        authd.send('HUB_WHO', 8, user='', after=got[2]['after'])
-        got = authd.receive()
-        seen += got[2]['text'].count('\n')
+    got = authd.recv()
+    seen = got[1]['text'].count(b'\n')
+    while got[1]['after'] != 0:
+        authd.send('HUB_WHO', 8, user='', after=got[1]['after'])
+        got = authd.recv()
+        seen += got[1]['text'].count(b'\n')
     ok(seen == 902, 'a long list comes in pieces', seen)
     authd.send('HUB_KICK', 9, user='al*', remote='192.0.2.31')
-    ok(authd.receive()[2]['sessions'] == 1 and p.recv(9) == b'k' and not hears(a, 0.2), 'one is told to end')
+    ok(authd.recv()[1]['sessions'] == 1 and p.recv(9) == b'k' and not hears(a, 0.2), 'one is told to end')
     authd.send('HUB_KICK', 9, user='', remote='')
-    ok(authd.receive()[2]['sessions'] == 0, 'nobody is meant by no name')
+    ok(authd.recv()[1]['sessions'] == 0, 'nobody is meant by no name')
     pop.send('HUB_WHO', 1, user='', after=0)
     ok(pop.is_closed(), 'a zygote may not ask for the list')
-    d.close()
+    d.stop()
     for line in lines:
         line.close()
 
