@@ -70,6 +70,17 @@ static void wipe(struct str s)
 
 static const char unknown_user[] = "unknown user";
 
+/*
+ * The login process and the mail server write a line for each wrong password:
+ * one failure, one line that log readers count, unless more is asked for. That
+ * a user is disabled, or a token too old, is said here only.
+ */
+static bool is_said_elsewhere(const char *text)
+{
+    struct str s = str_from(text);
+    return !authd()->conf.verbose && (text == unknown_user || str_starts(s, STR("Password mismatch")) || str_starts(s, STR("pam_authenticate() failed")));
+}
+
 void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
     static const char *const texts[] = { [VERDICT_MISMATCH] = "Password mismatch", [VERDICT_UNKNOWN] = unknown_user,
@@ -77,7 +88,7 @@ void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
         s->text = texts[verdict];
-    if (s->text[0] == '\0')
+    if (s->text[0] == '\0' || (verdict != VERDICT_TEMPFAIL && is_said_elsewhere(s->text)))
         return;
     if (verdict == VERDICT_TEMPFAIL)
         db_log_level(s, LOG_WARNING_LEVEL, s->text);

@@ -414,7 +414,8 @@ static void complete(struct request *r)
 static void failed(struct request *r)
 {
     r->started = loop_now();
-    if (r->has_secret)
+    /* A wrong password is said by whom the client spoke to. */
+    if (r->has_secret && (r->run.is_fake || authd()->conf.verbose))
         log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
     /* Who stands in a deny database is told so whatever the password, as with PLAIN. */
     if (r->barred != 0 && !r->has_secret)
