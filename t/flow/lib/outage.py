@@ -23,7 +23,7 @@ from tap import ok
 IN, TEMPORARY, REFUSED = 'in', 'temporary', 'refused'
 # before, a name, what ends the service (it is called once, or over and over for the seconds), seconds, what brings it back, is it felt?
 Round = collections.namedtuple('Round', 'name end seconds back felt', defaults=(True,))
-BOUND = 10      # seconds from the return of a database to everybody's service
+BOUND = 15      # seconds from the return of a database to everybody's service
 
 
 class Imap(imaplib.IMAP4_SSL):
