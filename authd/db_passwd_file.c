@@ -7,6 +7,12 @@
 #include "authd.h"
 #include "base/htab.h"
 #include "db.h"
+#include "event/offload.h"
+#include "os/sandbox.h"
+#include "rehash.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 enum { FILES_MAX = 4096 };
 
@@ -67,12 +73,14 @@ static struct open_file *open_one(struct files *f, struct str name, struct err *
 static void refresh(struct files *f, struct open_file *o)
 {
     struct err err;
+    int rc = passwd_file_refresh(o->file, &err);
+    if (rc == 0) {
+        o->complained = false;
+        return;
+    }
     struct buf path = buf_make(0);
     buf_printf(&path, "%.*s/%.*s", STR_FMT(f->dir), STR_FMT(o->name));
-    switch (passwd_file_refresh(o->file, &err)) {
-    case 0:
-        o->complained = false;
-        break;
+    switch (rc) {
     case 1:
         log_info("%s: read again, %zu users", buf_cstr(&path), passwd_file_count(o->file));
         say_bad_lines(o->file, buf_cstr(&path));
@@ -89,20 +97,17 @@ static void refresh(struct files *f, struct open_file *o)
 static struct open_file *file_for(struct db_step *s)
 {
     struct files *f = s->db->state;
-    struct buf name = buf_make(1024);
+    struct buf expanded = buf_make(1024);
     struct err err;
     const char *why = NULL;
     struct open_file *o = NULL;
-    bool ok = true;
-    if (f->is_pattern)
-        ok = var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &name, &why) && !name.full;
-    else
-        buf_add(&name, f->pattern);
-    if (ok && (o = htab_get(&f->by_name, buf_str(&name))) != NULL)
+    bool ok = !f->is_pattern || (var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &expanded, &why) && !expanded.full);
+    struct str name = f->is_pattern ? buf_str(&expanded) : f->pattern;
+    if (ok && (o = htab_get(&f->by_name, name)) != NULL)
         refresh(f, o);
     else if (ok)
-        o = open_one(f, buf_str(&name), &err);
-    buf_done(&name);
+        o = open_one(f, name, &err);
+    buf_done(&expanded);
     return o;
 }
 
@@ -130,6 +135,80 @@ static void set_column(struct db_step *s, const char *name, struct str value)
         (void)fields_set(&s->found, str_from(name), value);
 }
 
+/* ---- a new stored password ---- */
+
+/* Where a user's line is. */
+struct place { struct str file, key; };
+
+static struct place *place_of(struct arena *arena, struct str file, struct str key)
+{
+    struct place *p = ARENA_NEW(arena, struct place);
+    *p = (struct place){ str_dup(arena, file), str_dup(arena, key) };
+    return p;
+}
+
+static bool keep(struct db_step *s, struct rehash *r)
+{
+    const struct place *p = s->driver_state;
+    if (p != NULL)
+        r->driver_state = place_of(&r->arena, p->file, p->key);
+    return p != NULL;
+}
+
+/* On a thread: it waits for a lock and for the disk. */
+struct saving { struct job job; struct rehash *rehash; int dir_fd; const char *file; struct str key, old, new; enum passwd_save result; struct err err; };
+
+static void save(struct job *job)
+{
+    struct saving *v = container_of(job, struct saving, job);
+    v->result = passwd_file_save(v->dir_fd, v->file, v->key, v->old, v->new, &v->err);
+}
+
+static void on_saved(struct job *job)
+{
+    struct saving *v = container_of(job, struct saving, job);
+    const struct files *f = v->rehash->db->state;
+    struct buf why = buf_make(0);
+    buf_printf(&why, "%.*s: %s", STR_FMT(f->dir), v->err.text);
+    rehash_stored(v->rehash, v->result == PASSWD_CHANGED, v->result == PASSWD_FAILED ? buf_cstr(&why) : NULL);
+    buf_done(&why);
+    free(v);
+}
+
+static void store(struct rehash *r)
+{
+    const struct files *f = r->db->state;
+    const struct place *p = r->driver_state;
+    struct saving *v = xcalloc(1, sizeof *v);
+    *v = (struct saving){ .rehash = r, .dir_fd = f->dir_fd, .file = str_to_cstr(&r->arena, p->file), .key = p->key, .old = r->raw, .new = r->fresh };
+    offload_submit(&v->job, save, on_saved);
+}
+
+/*
+ * The one directory that authd may write in: the file is made anew beside itself. It must be authd's own, and hold
+ * nothing by which more than passwords could be changed.
+ */
+static int allow_writing(const struct db *db, const struct files *f, struct err *err)
+{
+    struct stat st;
+    struct buf dir = buf_make(0);
+    int rc = 0;
+    buf_printf(&dir, "%s%.*s", f->dir.n == 0 ? "/" : "", STR_FMT(f->dir));
+    if (fstat(f->dir_fd, &st) < 0)
+        rc = db_refuse(db, err, "%s: %s", buf_cstr(&dir), strerror(errno));
+    else if (st.st_uid != authd()->uid)
+        rc = db_refuse(db, err, "rehash: the file is written anew in %s, which belongs to another user: give the directory and the file to "
+                       "postern_auth_user (chown), or remove rehash", buf_cstr(&dir));
+    else if (faccessat(f->dir_fd, "main.cf", F_OK, 0) == 0 || f->dir.n == 0)
+        rc = db_refuse(db, err, "rehash: authd would have to write in %s, beside other files: move the password file to a directory of its own", buf_cstr(&dir));
+    else
+        daemon_allow_path(buf_cstr(&dir), SANDBOX_READ | SANDBOX_WRITE);
+    buf_done(&dir);
+    return rc;
+}
+
+/* ---- questions ---- */
+
 static void step(struct db_step *s)
 {
     /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
@@ -152,6 +231,8 @@ static void step(struct db_step *s)
     } else {
         s->stored = str_dup(s->query->arena, e->password);
         s->has_stored = true;
+        if (s->db->conf->rehash.n > 0)
+            s->driver_state = place_of(s->query->arena, o->name, key);
     }
     s->done(s, add_extra(s, e->extra) ? VERDICT_MATCH : VERDICT_TEMPFAIL);
 }
@@ -159,13 +240,15 @@ static void step(struct db_step *s)
 static void list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete))
 {
     struct files *f = db->state;
-    struct open_file *o = htab_get(&f->by_name, f->pattern);
+    struct open_file *o = f->is_pattern ? NULL : htab_get(&f->by_name, f->pattern);
     size_t pos = 0;
     const struct passwd_entry *e;
     if (o != NULL)
         refresh(f, o);
     while (o != NULL && (e = passwd_file_each(o->file, &pos)) != NULL)
         l->on_user(l, e->user);
+    if (f->is_pattern)
+        log_as("dovecot", LOG_ERROR_LEVEL, "auth: passwd-file: %.*s/%.*s: users are not listed where the path has variables", STR_FMT(f->dir), STR_FMT(f->pattern));
     over(l, o != NULL);
 }
 
@@ -194,10 +277,10 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
     for (size_t i = 0; i < shared.n; i++)
         if (str_eq(shared.paths[i], db->conf->arg)) {
             db->state = shared.rows[i];
-            return 0;
+            return db->conf->rehash.n > 0 ? allow_writing(db, db->state, err) : 0;
         }
     struct files *f = xcalloc(1, sizeof *f);
-    if (split_path(db, f, err) < 0)
+    if (split_path(db, f, err) < 0 || (db->conf->rehash.n > 0 && allow_writing(db, f, err) < 0))
         return -1;
     if (!f->is_pattern) {
         struct open_file *o = open_one(f, f->pattern, &why);
@@ -213,6 +296,7 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
 
 const struct db_driver *db_passwd_file(void)
 {
-    static const struct db_driver driver = { .name = "passwd-file", .is_passdb = true, .is_userdb = true, .open = open_db, .step = step, .list = list };
+    static const struct db_driver driver = { .name = "passwd-file", .is_passdb = true, .is_userdb = true, .open = open_db, .step = step, .list = list,
+                                             .keep = keep, .store = store };
     return &driver;
 }

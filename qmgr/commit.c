@@ -142,10 +142,21 @@ static void spill_more(struct deferred *d);
 
 static void spill_thread(struct job *job) { queue_spill_run(&container_of(job, struct spill_job, job)->spill); }
 
+static void after_spill(struct active *a)
+{
+    if (a->active_us == 0 && a->m->place != QPLACE_RING && !a->m->in_memory)
+        msg_activate(a->m);             /* it waited for its file */
+    else if (qm.q.by_id.n > qm.conf.active_limit && a->m->n_left > 0 && !qm.draining)
+        msg_unload(a);
+    else
+        msg_check(a);
+}
+
 static void spill_finished(struct job *job)
 {
     struct spill_job *s = container_of(job, struct spill_job, job);
     struct active *a = s->a;
+    struct late_order late = tool_late_order(a);
     struct err err;
     qm.spills--;
     a->spilling = false;
@@ -159,15 +170,10 @@ static void spill_finished(struct job *job)
     if (a->m->place != QPLACE_RING && a->m->content.n > FRAME_CONTENT_MAX) {
         buf_done(&a->m->content);
         a->m->in_memory = false;
-        if (a->active_us == 0) {
-            msg_activate(a->m);
-            return;
-        }
     }
-    if (qm.q.by_id.n > qm.conf.active_limit && a->m->n_left > 0 && !qm.draining)
-        msg_unload(a);
-    else
-        msg_check(a);
+    tool_carry_out(&late);
+    if (queue_find(&qm.q, str_from(late.id)) != NULL)       /* the order may have put it away */
+        after_spill(a);
 }
 
 /* False: too many are running. */

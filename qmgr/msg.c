@@ -371,12 +371,9 @@ static void park_finished(struct job *job)
     struct park_job *p = container_of(job, struct park_job, job);
     struct active *a = p->a;
     enum qplace place = p->spill.place;
-    unsigned order = a->order;
-    char id[QID_MAX + 1];
+    struct late_order late = tool_late_order(a);
     struct err err;
-    memcpy(id, a->m->id, sizeof id);
     a->spilling = false;
-    a->order = 0;
     qm.spills--;
     if (queue_spill_done(&p->spill, &err) == 0) {
         if (a->delete_it || a->m->n_left == 0)
@@ -387,8 +384,7 @@ static void park_finished(struct job *job)
         a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
         log_warning("%s; it stays in the queue journal and is tried again", err.text);
     }
-    if (order != 0)
-        tool_order_again(order, id);
+    tool_carry_out(&late);
     commit_soon();
     free(p);
 }

@@ -187,7 +187,10 @@ bool wait_knows(const char *id);
 struct active *wait_load(const char *id, enum qplace place);
 
 /* tool.c */
-void tool_order_again(unsigned op, const char *id); /* one that had to wait for a file */
+/* An order that came while a message's file was being written: taken before the message may go, carried out when it is there. */
+struct late_order { char id[QID_MAX + 1]; unsigned op; };
+struct late_order tool_late_order(struct active *a);
+void tool_carry_out(const struct late_order *o);
 void tool_client(int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 
 static inline struct active *active_of(struct qmsg *m) { return m->user; }

@@ -224,7 +224,19 @@ static bool one_order(uint32_t op, const char *id, const char *queue)
     }
 }
 
-void tool_order_again(unsigned op, const char *id) { (void)one_order(op, id, ""); }
+struct late_order tool_late_order(struct active *a)
+{
+    struct late_order late = { .op = a->order };
+    memcpy(late.id, a->m->id, sizeof late.id);
+    a->order = 0;
+    return late;
+}
+
+void tool_carry_out(const struct late_order *o)
+{
+    if (o->op != 0)
+        (void)one_order(o->op, o->id, "");
+}
 
 static uint32_t order_all(uint32_t op, const char *queue)
 {

@@ -20,7 +20,6 @@
  */
 #include "daemon/daemon.h"
 #include "hash.h"
-#include <unistd.h>
 
 enum { ARENA_MAX = 256 << 10 };
 
@@ -38,30 +37,14 @@ static void answer(struct chan *c, uint32_t id, const struct ipc_verify *ask)
     arena_done(&arena);
 }
 
-static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+static void on_job(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     if (type == IPC_VERIFY)
         answer(c, id, msg);
 }
 
-/* authd is gone, or has no work for so many. */
-static void on_closed(struct chan *c)
-{
-    chan_free(c);
-    daemon_drain();
-}
-
-static void on_peer(const struct ipc_peer *peer, int fd)
-{
-    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
-    if (peer->role == ROLE_AUTHD)
-        (void)daemon_chan(peer, fd, &ops, NULL);
-    else
-        close(fd);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct role_ops roles[] = { { .role = ROLE_HASH, .on_peer = on_peer, .blocks = true } };
+    static const struct role_ops roles[] = { { .role = ROLE_HASH, .works_for = ROLE_AUTHD, .on_job = on_job, .blocks = true } };
     return daemon_main(argc, argv, "auth-hash", roles, N_ELEMS(roles));
 }

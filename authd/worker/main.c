@@ -22,7 +22,6 @@
 #include "params.h"
 #include "os/sandbox.h"
 #include "worker.h"
-#include <unistd.h>
 
 enum { ARENA_MAX = 256 << 10 };
 
@@ -62,28 +61,12 @@ static void ask_about(struct chan *c, uint32_t id, const struct ipc_introspect *
     arena_done(&arena);
 }
 
-static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+static void on_job(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     if (type == IPC_VERIFY)
         verify(c, id, msg);
     else if (type == IPC_INTROSPECT)
         ask_about(c, id, msg);
-}
-
-/* authd let us go, or is gone. */
-static void on_closed(struct chan *c)
-{
-    chan_free(c);
-    daemon_drain();
-}
-
-static void on_peer(const struct ipc_peer *peer, int fd)
-{
-    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
-    if (peer->role == ROLE_AUTHD)
-        (void)daemon_chan(peer, fd, &ops, NULL);
-    else
-        close(fd);
 }
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)
@@ -99,7 +82,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = {
-        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .before_drop = before_drop, .on_peer = on_peer, .blocks = true },
+        { .role = ROLE_WORKER, .params = &params, .conf = &self.conf, .before_drop = before_drop, .works_for = ROLE_AUTHD, .on_job = on_job, .blocks = true },
     };
     return daemon_main(argc, argv, "auth-worker", roles, N_ELEMS(roles));
 }

@@ -140,10 +140,15 @@ static struct reply run_list(struct session *s, const struct list *l, const char
     return reply_ok(done);
 }
 
+static bool take_reference(struct imap_cur *c, struct list *l)
+{
+    return imap_astring(c, &l->reference) && l->reference.n <= MAILBOX_NAME_MAX && imap_sp(c);
+}
+
 static bool add_pattern(struct session *s, struct imap_cur *c, struct list *l)
 {
     struct str p;
-    if (l->n_patterns == PATTERNS_MAX || !imap_list_mailbox(c, &p) || p.n > 1000)
+    if (l->n_patterns == PATTERNS_MAX || !imap_list_mailbox(c, &p) || p.n > MAILBOX_NAME_MAX)
         return false;
     /* RFC 3501 §6.3.8: the reference goes in front, unless the pattern starts at the root. */
     if (l->reference.n > 0)
@@ -167,17 +172,15 @@ static bool take_patterns(struct session *s, struct imap_cur *c, struct list *l)
 /* "(WORD WORD ...)": the bits of the words; false on an unknown one. */
 static bool take_select_options(struct imap_cur *c, struct list *l)
 {
-    static const struct { const char *word; unsigned bit; } words[] = {
+    static const struct imap_word words[] = {
         { "SUBSCRIBED", SEL_SUBSCRIBED }, { "REMOTE", SEL_REMOTE }, { "RECURSIVEMATCH", SEL_RECURSIVE },
         { "SPECIAL-USE", SEL_SPECIAL },
     };
     while (!imap_char(c, ')')) {
-        size_t i = 0;
-        while (i < N_ELEMS(words) && !imap_word(c, words[i].word))
-            i++;
-        if (i == N_ELEMS(words))
+        unsigned bit = imap_word_bit(c, words, N_ELEMS(words));
+        if (bit == 0)
             return false;
-        l->select |= words[i].bit;
+        l->select |= bit;
         (void)imap_sp(c);
     }
     /* RFC 5258 §3.1: RECURSIVEMATCH modifies another option and is nothing alone. */
@@ -186,20 +189,18 @@ static bool take_select_options(struct imap_cur *c, struct list *l)
 
 static bool take_return_options(struct imap_cur *c, struct list *l)
 {
-    static const struct { const char *word; unsigned bit; } words[] = {
+    static const struct imap_word words[] = {
         { "SUBSCRIBED", RET_SUBSCRIBED }, { "CHILDREN", RET_CHILDREN }, { "SPECIAL-USE", RET_SPECIAL },
         { "STATUS", RET_STATUS },
     };
     if (!imap_char(c, '('))
         return false;
     while (!imap_char(c, ')')) {
-        size_t i = 0;
-        while (i < N_ELEMS(words) && !imap_word(c, words[i].word))
-            i++;
-        if (i == N_ELEMS(words))
+        unsigned bit = imap_word_bit(c, words, N_ELEMS(words));
+        if (bit == 0)
             return false;
-        l->ret |= words[i].bit;
-        if (words[i].bit == RET_STATUS && (!imap_sp(c) || !take_status_items(c, &l->status)))
+        l->ret |= bit;
+        if (bit == RET_STATUS && (!imap_sp(c) || !take_status_items(c, &l->status)))
             return false;
         (void)imap_sp(c);
     }
@@ -216,7 +217,7 @@ struct reply cmd_list(struct session *s, struct imap_cur *c, bool uid)
         if (!take_select_options(c, l) || !imap_sp(c))
             return reply_bad("Invalid LIST selection options.");
     }
-    if (!imap_astring(c, &l->reference) || l->reference.n > 1000 || !imap_sp(c) || !take_patterns(s, c, l))
+    if (!take_reference(c, l) || !take_patterns(s, c, l))
         return reply_bad("Invalid arguments.");
     if (imap_sp(c)) {
         l->extended = true;
@@ -237,8 +238,7 @@ struct reply cmd_lsub(struct session *s, struct imap_cur *c, bool uid)
     struct list *l = ARENA_NEW(&s->mem, struct list);
     l->verb = "LSUB";
     (void)uid;
-    if (!imap_astring(c, &l->reference) || l->reference.n > 1000 || !imap_sp(c) || !add_pattern(s, c, l) ||
-        !imap_at_end(c))
+    if (!take_reference(c, l) || !add_pattern(s, c, l) || !imap_at_end(c))
         return reply_bad("Invalid arguments.");
     struct box_info *boxes;
     size_t n;
@@ -265,8 +265,7 @@ struct reply cmd_xlist(struct session *s, struct imap_cur *c, bool uid)
     struct list *l = ARENA_NEW(&s->mem, struct list);
     l->verb = "XLIST";
     (void)uid;
-    if (!imap_astring(c, &l->reference) || l->reference.n > 1000 || !imap_sp(c) || !add_pattern(s, c, l) ||
-        !imap_at_end(c))
+    if (!take_reference(c, l) || !add_pattern(s, c, l) || !imap_at_end(c))
         return reply_bad("Invalid arguments.");
     return run_list(s, l, "Xlist completed.");
 }

@@ -8,7 +8,7 @@
 
 bool name_ok(struct str mailbox)
 {
-    return mailbox.n > 0 && mailbox.n <= 1000 && mutf7_is_valid(mailbox);
+    return mailbox.n > 0 && mailbox.n <= MAILBOX_NAME_MAX && mutf7_is_valid(mailbox);
 }
 
 bool take_mailbox(struct session *s, struct imap_cur *c, struct str *ret, struct reply *ret_reply)
@@ -119,7 +119,7 @@ static struct reply cmd_unsubscribe(struct session *s, struct imap_cur *c, bool 
 
 enum status_item { STATUS_MESSAGES = 1, STATUS_RECENT = 2, STATUS_UIDNEXT = 4, STATUS_UIDVALIDITY = 8,
                    STATUS_UNSEEN = 16, STATUS_SIZE = 32, STATUS_DELETED = 64, STATUS_APPENDLIMIT = 128 };
-static const struct { const char *name; unsigned bit; } status_items[] = {
+static const struct imap_word status_items[] = {
     { "MESSAGES", STATUS_MESSAGES }, { "RECENT", STATUS_RECENT }, { "UIDNEXT", STATUS_UIDNEXT },
     { "UIDVALIDITY", STATUS_UIDVALIDITY }, { "UNSEEN", STATUS_UNSEEN }, { "SIZE", STATUS_SIZE },
     { "DELETED", STATUS_DELETED }, { "APPENDLIMIT", STATUS_APPENDLIMIT },
@@ -131,12 +131,10 @@ bool take_status_items(struct imap_cur *c, unsigned *ret)
     if (!imap_char(c, '('))
         return false;
     while (!imap_char(c, ')')) {
-        size_t i = 0;
-        while (i < N_ELEMS(status_items) && !imap_word(c, status_items[i].name))
-            i++;
-        if (i == N_ELEMS(status_items))
+        unsigned bit = imap_word_bit(c, status_items, N_ELEMS(status_items));
+        if (bit == 0)
             return false;
-        items |= status_items[i].bit;
+        items |= bit;
         (void)imap_sp(c);
     }
     *ret = items;
@@ -150,7 +148,7 @@ static void put_status_items(struct session *s, const struct box_status *st, uns
     const char *space = "";
     for (size_t i = 0; i < N_ELEMS(status_items); i++)
         if ((items & status_items[i].bit) != 0) {
-            buf_printf(out(s), "%s%s %llu", space, status_items[i].name, (unsigned long long)values[i]);
+            buf_printf(out(s), "%s%s %llu", space, status_items[i].word, (unsigned long long)values[i]);
             space = " ";
         }
 }

@@ -9,18 +9,16 @@ struct results { uint32_t *numbers; size_t n; };
 
 static bool take_return(struct imap_cur *c, unsigned *ret)
 {
-    static const struct { const char *word; unsigned bit; } words[] = {
+    static const struct imap_word words[] = {
         { "MIN", RET_MIN }, { "MAX", RET_MAX }, { "ALL", RET_ALL }, { "COUNT", RET_COUNT },
     };
     if (!imap_sp(c) || !imap_char(c, '('))
         return false;
     while (!imap_char(c, ')')) {
-        size_t i = 0;
-        while (i < N_ELEMS(words) && !imap_word(c, words[i].word))
-            i++;
-        if (i == N_ELEMS(words))
+        unsigned bit = imap_word_bit(c, words, N_ELEMS(words));
+        if (bit == 0)
             return false;
-        *ret |= words[i].bit;
+        *ret |= bit;
         (void)imap_sp(c);
     }
     *ret = *ret == 0 ? RET_ALL : *ret;

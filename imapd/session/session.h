@@ -133,6 +133,7 @@ bool take_messages(struct session *s, struct imap_cur *c, bool uid, uint32_t **r
 /* "(\Seen key)" or "\Seen key". names: keywords, in s->mem. */
 struct flag_list { uint8_t flags; struct str *names; size_t n_names; };
 bool take_flags(struct session *s, struct imap_cur *c, bool parens_optional, struct flag_list *ret, struct reply *ret_reply);
+enum { MAILBOX_NAME_MAX = 1000 };      /* bytes */
 bool name_ok(struct str mailbox);
 void put_capability(struct session *s);
 

@@ -93,7 +93,7 @@ static bool tell_login(struct chan *c, const struct start *s, const char *tls, c
 {
     struct buf binding = buf_make(0);
     if (info != NULL && info->has_binding)
-        enc_base64(&binding, str_make(info->binding, sizeof info->binding));
+        enc_base64(&binding, str_make(info->binding, info->binding_size));
     struct ipc_client m = { .ticket = s->ticket, .service = str_from(proto_names[s->proto]), .remote = str_from(s->remote), .local = str_from(s->local),
                             .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(tls), .binding = buf_str(&binding),
                             .cert_user = info == NULL ? STR("") : str_from(info->peer_name), .stream = tls[0] == '\0' ? -1 : s->plain };

@@ -16,7 +16,7 @@
  *
  * PLAIN (RFC 4616), LOGIN, EXTERNAL (RFC 4422 appendix A), CRAM-MD5 (RFC 2195),
  * SCRAM-SHA-1 and SCRAM-SHA-256 with and without channel binding (RFC 5802, 7677,
- * 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
+ * 5929 §4, 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
  *
  * Refuses: empty names or passwords, control characters or invalid UTF-8 in a name,
  * anything over SASL_NAME_MAX / SASL_PASSWORD_MAX, a message more than the mechanism
@@ -52,11 +52,20 @@ const struct mech_row *mech_find(struct str name);
 /* Rows in the order in which they are offered; NULL behind the last. */
 const struct mech_row *mech_at(size_t i);
 
+/*
+ * What users of one mechanism have stored, as far as it was seen: who has nothing
+ * that it can use costs the same work and is shown the same numbers. It holds
+ * nothing of any user. Zeroed at first, one for each row.
+ */
+struct mech_usual { bool is_known, is_clear; uint32_t iterations; };
+
 /* One exchange. The caller fills the first part; a zeroed rest. */
 struct mech_run {
     const struct mech_row *row;
     struct arena *arena;
+    struct mech_usual *usual;   /* of the row; NULL = none is kept */
     struct str binding;         /* tls-exporter data (RFC 9266) of the connection; "" = not known */
+    struct str end_point;       /* tls-server-end-point data (RFC 5929 §4); "" = not known */
     bool plus_offered;          /* this client was offered -PLUS */
     struct str cert_user;       /* name in the client's verified certificate, "" = there is none */
     struct str nonce;           /* fresh random text, printable, without ',' */

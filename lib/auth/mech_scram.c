@@ -23,10 +23,17 @@ static size_t digest_size(const struct mech_run *m) { return (size_t)EVP_MD_get_
 
 /* ---- the first message ---- */
 
+/* What the client binds to, by its name for it; "": nothing that is known here. */
+static struct str chosen_binding(const struct mech_run *m)
+{
+    bool exporter = str_eqz(m->first.cb_name, "tls-exporter"), end_point = str_eqz(m->first.cb_name, "tls-server-end-point");
+    return m->row->binds && exporter ? m->binding : m->row->binds && end_point ? m->end_point : STR("");
+}
+
 static bool binding_is_agreed(const struct mech_run *m)
 {
     if (m->row->binds)
-        return m->first.flag == 'p' && str_eqz(m->first.cb_name, "tls-exporter") && m->binding.n > 0;
+        return m->first.flag == 'p' && chosen_binding(m).n > 0;
     /* 'y': the client thinks that there is no -PLUS here. If it was offered, somebody took it out of the list (RFC 5802 §6). */
     return m->first.flag == 'n' || (m->first.flag == 'y' && !m->plus_offered);
 }
@@ -77,15 +84,45 @@ static void own_salt(struct mech_run *m, struct str name)
     buf_done(&text);
 }
 
-static void take_stored(struct mech_run *m, struct str name, struct str stored)
+#define ZEROS_20 "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define ZEROS_32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* The work that other users cost, for one without a usable password: keys to read, or to derive when the proof is here. No proof will do. */
+static void pretend(struct mech_run *m)
+{
+    struct str salt = m->salt;
+    struct str none = strcmp(m->row->digest, "SHA1") == 0 ? STR("4096,AAAA," ZEROS_20 "," ZEROS_20) : STR("4096,AAAA," ZEROS_32 "," ZEROS_32);
+    struct scheme s = scheme_of(str_from(own_scheme(m)), none);
+    m->is_fake = true;
+    if (m->usual == NULL || !m->usual->is_known)
+        return;
+    if (m->usual->is_clear) {
+        m->plaintext = str_dup(m->arena, STR("nobody"));
+        return;
+    }
+    (void)take_keys(m, &s);
+    m->salt = salt;
+    m->iterations = m->usual->iterations;
+}
+
+static bool take_usable(struct mech_run *m, struct str stored)
 {
     struct scheme s = scheme_split(stored);
+    bool is_own = str_ieqz(s.name, own_scheme(m));
+    if (stored.n == 0 || !(is_own ? take_keys(m, &s) : scheme_clear_text(&s, m->arena, &m->plaintext)))
+        return false;
+    if (m->usual != NULL)
+        *m->usual = (struct mech_usual){ .is_known = true, .is_clear = !is_own, .iterations = m->iterations };
+    return true;
+}
+
+static void take_stored(struct mech_run *m, struct str name, struct str stored)
+{
     own_salt(m, name);
     m->plaintext = STR("");
-    if (stored.n > 0 && str_ieqz(s.name, own_scheme(m)))
-        m->is_fake = !take_keys(m, &s);
-    else
-        m->is_fake = stored.n == 0 || !scheme_clear_text(&s, m->arena, &m->plaintext);
+    m->is_fake = false;
+    if (!take_usable(m, stored))
+        pretend(m);
 }
 
 enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str stored, struct str *ret_out)
@@ -139,7 +176,7 @@ static bool nonce_is_ours(const struct mech_run *m, struct str nonce)
 
 static bool binding_holds(const struct mech_run *m, struct str binding)
 {
-    struct str data = m->row->binds ? m->binding : STR("");
+    struct str data = chosen_binding(m);
     return binding.n == m->first.gs2_header.n + data.n && str_starts(binding, m->first.gs2_header) &&
            secret_eq(str_skip(binding, m->first.gs2_header.n), data);
 }

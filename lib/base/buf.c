@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/buf.h"
 #include "base/arena.h"
+#include "base/num.h"
 #include <stdarg.h>
 
 void buf_done(struct buf *b)
@@ -71,6 +72,27 @@ void buf_printf(struct buf *b, const char *fmt, ...)
         b->n += (size_t)n;
     }
     va_end(again);
+}
+
+void buf_be16(struct buf *b, uint16_t v)
+{
+    uint8_t p[2];
+    put_be16(p, v);
+    buf_put(b, p, sizeof p);
+}
+
+void buf_be32(struct buf *b, uint32_t v)
+{
+    uint8_t p[4];
+    put_be32(p, v);
+    buf_put(b, p, sizeof p);
+}
+
+void buf_be64(struct buf *b, uint64_t v)
+{
+    uint8_t p[8];
+    put_be64(p, v);
+    buf_put(b, p, sizeof p);
 }
 
 void buf_u64(struct buf *b, uint64_t v)

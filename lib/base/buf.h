@@ -31,7 +31,11 @@ void buf_putc(struct buf *b, char c);
 void buf_puts(struct buf *b, const char *z);
 void buf_add(struct buf *b, struct str s);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_u64(struct buf *b, uint64_t v);
+void buf_u64(struct buf *b, uint64_t v);         /* in decimal digits */
+/* Binary, big-endian; what base/reader.h reads. */
+void buf_be16(struct buf *b, uint16_t v);
+void buf_be32(struct buf *b, uint32_t v);
+void buf_be64(struct buf *b, uint64_t v);
 /* Remove n bytes from the front (moves the rest). */
 void buf_drop(struct buf *b, size_t n);
 /* Give up the excess of an idle buffer: frees the memory when empty. */

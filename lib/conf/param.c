@@ -3,6 +3,7 @@
 #include "conf/expand.h"
 #include "conf/lex.h"
 #include "conf/params_postfix.h"
+#include <unistd.h>
 
 #define POSTFIX_ROW(kind, name, def) { name, PARAM_##kind, 0, def, 0, 0, "" },
 static const struct param postfix_rows[] = { POSTFIX_PARAMS(POSTFIX_ROW) };
@@ -129,6 +130,14 @@ void config_free(struct config *c)
     vec_done(&c->warnings);
     arena_done(&c->arena);
     free(c);
+}
+
+int config_enter_queue(struct config *c, struct err *err)
+{
+    const char *dir = config_get(c, "queue_directory", err);
+    if (dir == NULL)
+        return -1;
+    return chdir(dir) == 0 ? 0 : err_sys(err, ERR_CONFIG, "chdir %s", dir);
 }
 
 const char *config_dir_choose(const char *option)

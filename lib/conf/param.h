@@ -96,4 +96,6 @@ const char *config_where(const struct config *c, const char *name);
 int config_fill(struct config *c, const struct param_table *table, void *conf, struct err *err);
 /* Would config_fill take this row's value? For checks; the row must be known to c (config_register). */
 int config_check(struct config *c, const struct param *row, struct err *err);
+/* Makes queue_directory the working directory, as command-line tools have it. */
+int config_enter_queue(struct config *c, struct err *err);
 #endif

@@ -79,6 +79,24 @@ static void on_sigterm(int signo)
 
 /* ---- master ---- */
 
+static void on_job(struct chan *c, enum ipc_type type, uint32_t id, void *msg) { self.ops->on_job(c, type, id, msg); }
+
+/* It let us go, or is gone. */
+static void on_employer_closed(struct chan *c)
+{
+    chan_free(c);
+    begin_drain(0);
+}
+
+static void add_employer(const struct ipc_peer *peer, int fd)
+{
+    static const struct chan_ops ops = { .on_message = on_job, .on_closed = on_employer_closed };
+    if (peer->role == self.ops->works_for)
+        (void)daemon_chan(peer, fd, &ops, NULL);
+    else
+        (void)close(fd);
+}
+
 static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     (void)c;
@@ -96,6 +114,8 @@ static void on_control(struct chan *c, enum ipc_type type, uint32_t id, void *ms
             lookup_client_peer(peer, fd);
         else if (peer->role == ROLE_KEYS && self.ops->keys != NULL)
             self.ops->keys(&self.ctx, peer, fd);
+        else if (self.ops->on_job != NULL)
+            add_employer(peer, fd);
         else if (self.ops->on_peer != NULL)
             self.ops->on_peer(peer, fd);
         else

@@ -58,6 +58,12 @@ struct role_ops {
     unsigned max_clients;
     /* master introduced a peer. Take fd: make a chan of it (daemon_chan) or a byte stream. On the loop's stack. */
     void (*on_peer)(const struct ipc_peer *peer, int fd);
+    /*
+     * Instead of on_peer, for a process that does the jobs of one role and no
+     * more: the messages of works_for. When that one closes, this one drains.
+     */
+    enum role works_for;
+    void (*on_job)(struct chan *c, enum ipc_type type, uint32_t id, void *msg);
     /* daemon_keys for a role with TLS: private keys are the keys role's, and contexts read certificates alone. */
     void (*keys)(const struct daemon_ctx *d, const struct ipc_peer *peer, int fd);
     /* SIGTERM or DRAIN: stop starting work. The skeleton has closed the listeners; it exits when daemon_idle() is true. */

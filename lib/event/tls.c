@@ -402,11 +402,25 @@ static void describe_13(struct tls *t, struct tls_info *i)
         (void)snprintf(i->digest, sizeof i->digest, "%s", OBJ_nid2sn(nid));
 }
 
+/* RFC 5929 §4.1: the server's certificate under the hash of its signature, SHA-256 for MD5 and SHA-1; 0 where it has no one hash (Ed25519). */
+static size_t end_point(struct tls *t, unsigned char out[EVP_MAX_MD_SIZE])
+{
+    X509 *cert = t->ctx->is_server ? SSL_get_certificate(t->ssl) : NULL;
+    int nid = NID_undef;
+    unsigned n = 0;
+    if (cert == NULL || X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1 || nid == NID_undef)
+        return 0;
+    const EVP_MD *md = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+    return md != NULL && X509_digest(cert, md, out, &n) == 1 ? n : 0;
+}
+
 static void describe_binding(struct tls *t, struct tls_info *i)
 {
     static const char label[] = "EXPORTER-Channel-Binding";
     i->has_binding = SSL_version(t->ssl) >= TLS1_3_VERSION &&
-                     SSL_export_keying_material(t->ssl, i->binding, sizeof i->binding, label, sizeof label - 1, NULL, 0, 0) == 1;
+                     SSL_export_keying_material(t->ssl, i->binding, TLS_EXPORTER_SIZE, label, sizeof label - 1, NULL, 0, 0) == 1;
+    if (i->has_binding)
+        i->binding_size = TLS_EXPORTER_SIZE + end_point(t, i->binding + TLS_EXPORTER_SIZE);
 }
 
 /* The last common name is the most specific one. A NUL in it is somebody's trick: no name. */

@@ -2,6 +2,7 @@
 #include "ipc/codec.h"
 #include "base/enc.h"
 #include "base/num.h"
+#include "base/reader.h"
 
 #define FIELD(T, kind, name, max, doc) { #name, IPC_##kind, max, offsetof(struct ipc_##T, name), doc },
 #define FIELDS(UPPER, lower, from, to) static const struct ipc_field fields_##lower[] = { IPC_MSG_##UPPER(FIELD, lower) };
@@ -125,33 +126,16 @@ size_t ipc_frame_size(const uint8_t head[IPC_FRAME_HEAD], unsigned *ret_type, ui
     return n;
 }
 
-struct reader { const uint8_t *p; size_t n; bool bad; };
-
-static const uint8_t *take(struct reader *r, size_t n)
+static struct str take_str(struct reader *r, uint32_t max)
 {
-    static const uint8_t zeros[8];
-    if (r->bad || n > r->n) {
-        r->bad = true;
-        return zeros;
-    }
-    const uint8_t *p = r->p;
-    r->p += n;
-    r->n -= n;
-    return p;
-}
-
-static void take_str(struct reader *r, uint32_t max, struct str *ret)
-{
-    size_t n = get_be32(take(r, 4));
-    if (n > max)
-        r->bad = true;
-    const uint8_t *p = r->bad ? NULL : take(r, n);
-    *ret = r->bad ? (struct str){ "", 0 } : str_make(p, n);
+    uint32_t n = reader_u32(r);
+    r->bad |= n > max;
+    return reader_bytes(r, n);
 }
 
 static bool take_flag(struct reader *r)
 {
-    uint8_t v = *take(r, 1);
+    uint8_t v = reader_u8(r);
     r->bad |= v > 1;
     return v == 1;
 }
@@ -159,16 +143,16 @@ static bool take_flag(struct reader *r)
 bool ipc_decode(enum ipc_type type, const uint8_t *body, size_t n, void *ret_msg)
 {
     const struct ipc_message *m = &messages[type];
-    struct reader r = { .p = body, .n = n };
+    struct reader r = reader_make(str_make(body, n));
     for (const struct ipc_field *f = m->fields; f < m->fields + m->n_fields; f++) {
         char *at = (char *)ret_msg + f->offset;
         switch (f->kind) {
-        case IPC_U32: *(uint32_t *)(void *)at = get_be32(take(&r, 4)); break;
-        case IPC_U64: *(uint64_t *)(void *)at = get_be64(take(&r, 8)); break;
+        case IPC_U32: *(uint32_t *)(void *)at = reader_u32(&r); break;
+        case IPC_U64: *(uint64_t *)(void *)at = reader_u64(&r); break;
         case IPC_BOOL: *(bool *)(void *)at = take_flag(&r); break;
         case IPC_FD: *(int *)(void *)at = take_flag(&r) ? 0 : -1; break;
-        case IPC_STR: take_str(&r, f->max, (void *)at); break;
+        case IPC_STR: *(struct str *)(void *)at = take_str(&r, f->max); break;
         }
     }
-    return !r.bad && r.n == 0;
+    return reader_ended(&r);
 }

@@ -20,7 +20,7 @@
     F(T, U32, remote_port, 0, "client port")                                       \
     F(T, U32, local_port, 0, "own port")                                           \
     F(T, STR, tls, 200, "protocol and cipher, empty = failed")                     \
-    F(T, STR, binding, 64, "tls-exporter data in base64 (RFC 9266), empty = none") \
+    F(T, STR, binding, 132, "channel binding data in base64 (tls.h), empty = none")  \
     F(T, STR, cert_user, 256, "name in the client's verified certificate, or empty") \
     F(T, FD, stream, 0, "plaintext side")
 

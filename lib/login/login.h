@@ -26,7 +26,7 @@ struct login_client {
     char remote[64], local[64]; /* numeric */
     uint32_t remote_port, local_port;
     char tls[200];              /* protocol and cipher, "" without */
-    char binding[64];           /* tls-exporter data in base64, "" = not known */
+    char binding[136];          /* channel binding data in base64 (event/tls.h), "" = not known */
     char cert_user[257];        /* name in the client's verified certificate, "" = none */
     char session_id[24];
     int64_t started, deadline;

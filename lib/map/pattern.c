@@ -64,11 +64,37 @@ int pattern_check_result(struct str result, unsigned groups, struct err *err)
     return 0;
 }
 
-void pattern_result(struct str result, struct str (*group)(void *user, unsigned n), void *user, struct buf *out)
+static void match_job(struct job *job)
 {
-    struct str text;
+    struct pattern_lookup *l = container_of(job, struct pattern_lookup, job);
+    l->found = rules_run(l->rules, l->match, l, &l->bad, &l->err);
+}
+
+static void put_result(struct buf *out, const struct pattern_lookup *l)
+{
+    struct str rest = l->found->result, text;
     struct err err;
     int n;
-    while (result.n > 0 && next_piece(&result, &text, &n, &err) == 0)
-        buf_add(out, n < 0 ? text : group(user, (unsigned)n));
+    while (rest.n > 0 && next_piece(&rest, &text, &n, &err) == 0)
+        buf_add(out, n < 0 ? text : l->group(l, (unsigned)n));
+}
+
+enum map_result pattern_lookup(struct map *m, struct pattern_lookup *l, struct arena *a, struct str *ret_value, struct err *err)
+{
+    if (fiber_current() != NULL)
+        offload_run(&l->job, match_job);
+    else
+        match_job(&l->job);
+    if (l->bad) {
+        *err = l->err;
+        (void)err_prefix(err, "%s", m->spec);
+        return MAP_TEMP;
+    }
+    if (l->found == NULL)
+        return MAP_NONE;
+    struct buf out = buf_make(PATTERN_RESULT_MAX);
+    put_result(&out, l);
+    *ret_value = str_dup(a, buf_str(&out));
+    buf_done(&out);
+    return MAP_FOUND;
 }

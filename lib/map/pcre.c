@@ -6,23 +6,18 @@
  */
 #ifdef HAVE_PCRE2
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "event/offload.h"
 #include "map/pattern.h"
-#include "map/rules.h"
 #include <pcre2.h>
 
 enum { MATCH_LIMIT = 1000000, DEPTH_LIMIT = 5000, HEAP_LIMIT_KIB = 20000 };
 struct table { struct rules rules; pcre2_match_context *limits; };
 
 struct lookup {
-    struct job job;
+    struct pattern_lookup common;
     struct table *table;
     struct str key;
     pcre2_match_data *data;
     uint32_t n_groups;
-    const struct rule *found;
-    bool bad;
-    struct err err;
 };
 
 static const struct { char letter; uint32_t option; } flag_rows[] = {
@@ -71,7 +66,7 @@ static int pcre_pattern(struct map *m, struct str *text, struct rule *rule, stru
 
 static int pcre_match(const struct rule *rule, void *user, struct err *err)
 {
-    struct lookup *l = user;
+    struct lookup *l = container_of(user, struct lookup, common);
     int rc = pcre2_match(rule->pattern, (PCRE2_SPTR)l->key.p, l->key.n, 0, 0, l->data, l->table->limits);
     l->n_groups = rc > 0 ? (uint32_t)rc : 0;
     if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
@@ -79,50 +74,25 @@ static int pcre_match(const struct rule *rule, void *user, struct err *err)
     return err_set(err, ERR_TEMP, "line %u: the expression met its matching limit (%d)", rule->line, rc);
 }
 
-static void match_job(struct job *job)
+static struct str pcre_group(const struct pattern_lookup *common, unsigned n)
 {
-    struct lookup *l = container_of(job, struct lookup, job);
-    l->found = rules_run(&l->table->rules, pcre_match, l, &l->bad, &l->err);
-}
-
-static struct str group_text(void *user, unsigned n)
-{
-    const struct lookup *l = user;
+    const struct lookup *l = (const void *)common;
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(l->data);
     if (n >= l->n_groups || v[2 * n] == PCRE2_UNSET || v[2 * n + 1] < v[2 * n])
         return STR("");
     return str_make(l->key.p + v[2 * n], v[2 * n + 1] - v[2 * n]);
 }
 
-static enum map_result pcre_answer(struct map *m, struct lookup *l, struct arena *a, struct str *ret_value, struct err *err)
-{
-    if (l->bad) {
-        *err = l->err;
-        (void)err_prefix(err, "%s", m->spec);
-        return MAP_TEMP;
-    }
-    if (l->found == NULL)
-        return MAP_NONE;
-    struct buf out = buf_make(PATTERN_RESULT_MAX);
-    pattern_result(l->found->result, group_text, l, &out);
-    *ret_value = str_dup(a, buf_str(&out));
-    buf_done(&out);
-    return MAP_FOUND;
-}
-
 static enum map_result pcre_get(struct map *m, struct str key, struct arena *a, struct str *ret_value, struct err *err)
 {
     struct lookup *l = ARENA_NEW(a, struct lookup);
     l->table = m->state;
+    l->common = (struct pattern_lookup){ .rules = &l->table->rules, .match = pcre_match, .group = pcre_group };
     l->key = str_dup(a, key);
     l->data = pcre2_match_data_create(PATTERN_GROUPS + 1, NULL);
     if (l->data == NULL)
         memory_abort("pcre: out of memory");
-    if (fiber_current() != NULL)
-        offload_run(&l->job, match_job);
-    else
-        match_job(&l->job);
-    enum map_result r = pcre_answer(m, l, a, ret_value, err);
+    enum map_result r = pattern_lookup(m, &l->common, a, ret_value, err);
     pcre2_match_data_free(l->data);
     return r;
 }

@@ -2,12 +2,9 @@
  *
  * regexp_table(5): POSIX expressions, case-insensitive and extended unless the
  * flags i or x turn that off; m makes ^ and $ match at newlines. Expressions
- * are compiled at open; matching takes stack and time, so on a fiber it is
- * done by an offload thread.
+ * are compiled at open.
  */
-#include "event/offload.h"
 #include "map/pattern.h"
-#include "map/rules.h"
 #include <regex.h>
 
 /* $number of POSIX tables goes to $9, as in regexp_table(5). */
@@ -16,14 +13,9 @@ struct pattern { regex_t regex; };
 struct table { struct rules rules; };
 
 struct lookup {
-    struct job job;
-    const struct rules *rules;
+    struct pattern_lookup common;
     const char *key;
-    size_t key_n;
     regmatch_t groups[GROUPS];
-    const struct rule *found;
-    bool bad;
-    struct err err;
 };
 
 static int read_flags(struct str flags, int *ret, struct err *err)
@@ -65,7 +57,7 @@ static int regexp_pattern(struct map *m, struct str *text, struct rule *rule, st
 
 static int regexp_match(const struct rule *rule, void *user, struct err *err)
 {
-    struct lookup *l = user;
+    struct lookup *l = container_of(user, struct lookup, common);
     const struct pattern *p = rule->pattern;
     int rc = regexec(&p->regex, l->key, GROUPS, l->groups, 0);
     if (rc == 0 || rc == REG_NOMATCH)
@@ -73,15 +65,9 @@ static int regexp_match(const struct rule *rule, void *user, struct err *err)
     return err_set(err, ERR_TEMP, "line %u: the expression ran out of memory", rule->line);
 }
 
-static void match_job(struct job *job)
+static struct str regexp_group(const struct pattern_lookup *common, unsigned n)
 {
-    struct lookup *l = container_of(job, struct lookup, job);
-    l->found = rules_run(l->rules, regexp_match, l, &l->bad, &l->err);
-}
-
-static struct str group_text(void *user, unsigned n)
-{
-    const struct lookup *l = user;
+    const struct lookup *l = (const void *)common;
     if (n >= GROUPS || l->groups[n].rm_so < 0)
         return STR("");
     return str_make(l->key + l->groups[n].rm_so, (size_t)(l->groups[n].rm_eo - l->groups[n].rm_so));
@@ -91,27 +77,11 @@ static enum map_result regexp_get(struct map *m, struct str key, struct arena *a
 {
     const struct table *t = m->state;
     struct lookup *l = ARENA_NEW(a, struct lookup);
-    l->rules = &t->rules;
+    l->common = (struct pattern_lookup){ .rules = &t->rules, .match = regexp_match, .group = regexp_group };
     l->key = str_to_cstr(a, key);
-    l->key_n = key.n;
     if (l->key == NULL)
         return MAP_NONE;        /* a NUL in the key: POSIX expressions end there */
-    if (fiber_current() != NULL)
-        offload_run(&l->job, match_job);
-    else
-        match_job(&l->job);
-    if (l->bad) {
-        *err = l->err;
-        (void)err_prefix(err, "%s", m->spec);
-        return MAP_TEMP;
-    }
-    if (l->found == NULL)
-        return MAP_NONE;
-    struct buf out = buf_make(PATTERN_RESULT_MAX);
-    pattern_result(l->found->result, group_text, l, &out);
-    *ret_value = str_dup(a, buf_str(&out));
-    buf_done(&out);
-    return MAP_FOUND;
+    return pattern_lookup(m, &l->common, a, ret_value, err);
 }
 
 static void regexp_close(struct map *m)

@@ -333,6 +333,17 @@ static bool is_atext(char c)
     return ascii_is_alnum(c) || (unsigned char)c >= 0x80 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
+void addr_put_quoted(struct buf *out, struct str text)
+{
+    buf_putc(out, '"');
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '"' || text.p[i] == '\\')
+            buf_putc(out, '\\');
+        buf_putc(out, text.p[i]);
+    }
+    buf_putc(out, '"');
+}
+
 static bool is_dot_atom(struct str s)
 {
     bool dot = true;
@@ -350,13 +361,7 @@ void addr_put_local(struct buf *out, struct str local)
         buf_add(out, local);
         return;
     }
-    buf_putc(out, '"');
-    for (size_t i = 0; i < local.n; i++) {
-        if (local.p[i] == '"' || local.p[i] == '\\')
-            buf_putc(out, '\\');
-        buf_putc(out, local.p[i]);
-    }
-    buf_putc(out, '"');
+    addr_put_quoted(out, local);
 }
 
 void addr_put_spec(struct buf *out, const struct addr *a)

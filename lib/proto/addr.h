@@ -52,6 +52,8 @@ void addr_parser_done(struct addr_parser *p);
 
 /* "local@domain", the local part quoted where RFC 5322 wants it; no '@' without a domain. */
 void addr_put_spec(struct buf *out, const struct addr *a);
+/* In double quotes, a backslash before each quote and backslash (RFC 5321 §4.1.2, RFC 5322 §3.2.4). */
+void addr_put_quoted(struct buf *out, struct str text);
 /* The local part, quoted where needed. */
 void addr_put_local(struct buf *out, struct str local);
 #endif

@@ -7,33 +7,19 @@ static const char head_magic[8] = "PFLAGS1\n";
 static const char record_magic[2] = "PF";
 enum { BASE_MAX = 255 };
 
-static void put32(struct buf *out, uint32_t v)
-{
-    uint8_t b[4];
-    put_be32(b, v);
-    buf_put(out, b, sizeof(b));
-}
-
-static void put64(struct buf *out, uint64_t v)
-{
-    uint8_t b[8];
-    put_be64(b, v);
-    buf_put(out, b, sizeof(b));
-}
-
 static void put_crc(struct buf *out, size_t from)
 {
-    put32(out, crc32c(0, out->p + from, out->n - from));
+    buf_be32(out, crc32c(0, out->p + from, out->n - from));
 }
 
 void flag_head_put(struct buf *out, const struct flag_head *h)
 {
     size_t from = out->n;
     buf_put(out, head_magic, sizeof(head_magic));
-    put32(out, h->generation);
-    put32(out, 0);
-    put64(out, h->modseq);
-    put32(out, 0);
+    buf_be32(out, h->generation);
+    buf_be32(out, 0);
+    buf_be64(out, h->modseq);
+    buf_be32(out, 0);
     put_crc(out, from);
 }
 
@@ -51,22 +37,18 @@ bool flag_head_parse(struct str bytes, struct flag_head *ret)
 void flag_record_put(struct buf *out, uint32_t generation, const struct flag_record *r)
 {
     size_t from = out->n;
-    uint8_t small[4];
+    const uint8_t flags[4] = { r->add, r->remove };
     ASSERT(r->base.n <= BASE_MAX);
     buf_put(out, record_magic, 2);
-    put_be16(small, (uint16_t)r->base.n);
-    buf_put(out, small, 2);
-    put32(out, generation);
-    put32(out, r->uid);
-    small[0] = r->add;
-    small[1] = r->remove;
-    small[2] = small[3] = 0;
-    buf_put(out, small, 4);
-    put32(out, r->keywords_add);
-    put32(out, r->keywords_remove);
-    put64(out, r->modseq);
+    buf_be16(out, (uint16_t)r->base.n);
+    buf_be32(out, generation);
+    buf_be32(out, r->uid);
+    buf_put(out, flags, sizeof flags);
+    buf_be32(out, r->keywords_add);
+    buf_be32(out, r->keywords_remove);
+    buf_be64(out, r->modseq);
     buf_add(out, r->base);
-    put32(out, 0);
+    buf_be32(out, 0);
     put_crc(out, from);
 }
 

@@ -131,6 +131,14 @@ static bool take_run(struct imap_cur *c, bool (*is_member)(char), struct str *re
 
 bool imap_atom(struct imap_cur *c, struct str *ret) { return take_run(c, is_atom_char, ret); }
 
+unsigned imap_word_bit(struct imap_cur *c, const struct imap_word words[], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (imap_word(c, words[i].word))
+            return words[i].bit;
+    return 0;
+}
+
 bool imap_tag(struct imap_cur *c, struct str *ret)
 {
     struct imap_cur before = *c;

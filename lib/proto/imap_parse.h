@@ -70,6 +70,9 @@ bool imap_char(struct imap_cur *c, char ch);
 bool imap_sp(struct imap_cur *c);
 /* One word of letters, any case, that ends there. */
 bool imap_word(struct imap_cur *c, const char *word);
+/* The bit of the word that stands there, one of n; 0 (and nothing is taken) if it is none of them. */
+struct imap_word { const char *word; unsigned bit; };
+unsigned imap_word_bit(struct imap_cur *c, const struct imap_word words[], size_t n);
 bool imap_tag(struct imap_cur *c, struct str *ret);
 bool imap_atom(struct imap_cur *c, struct str *ret);
 /* Quoted string or literal. */

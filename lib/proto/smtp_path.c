@@ -2,6 +2,7 @@
 #include "proto/smtp_path.h"
 #include <arpa/inet.h>
 #include "base/utf8.h"
+#include "proto/addr.h"
 
 static bool is_atext(char c)
 {
@@ -38,13 +39,7 @@ void smtp_address_put(struct buf *out, struct str address)
         buf_add(out, address);
         return;
     }
-    buf_putc(out, '"');
-    for (size_t i = 0; i < local.n; i++) {
-        if (local.p[i] == '"' || local.p[i] == '\\')
-            buf_putc(out, '\\');
-        buf_putc(out, local.p[i]);
-    }
-    buf_putc(out, '"');
+    addr_put_quoted(out, local);
     buf_add(out, str_skip(address, local.n));
 }
 

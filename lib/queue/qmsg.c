@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "queue/qmsg.h"
 #include "base/num.h"
+#include "base/reader.h"
 
 static const char *const places[] = {
     [QPLACE_RING] = "journal", [QPLACE_INCOMING] = "incoming", [QPLACE_ACTIVE] = "active",
@@ -139,31 +140,17 @@ int qmsg_parse_envelope(struct qmsg *m, const char *allowed, uint32_t n_rcpt, st
 
 /* Journal payload: version, id, numbers, bitmap of the recipients that are done, envelope, routes; the content follows. */
 
-static void put_u32(struct buf *out, uint32_t v)
-{
-    uint8_t p[4];
-    put_be32(p, v);
-    buf_put(out, p, sizeof p);
-}
-
-static void put_u64(struct buf *out, uint64_t v)
-{
-    uint8_t p[8];
-    put_be64(p, v);
-    buf_put(out, p, sizeof p);
-}
-
 void qmsg_put_journal(const struct qmsg *m, struct buf *out)
 {
     buf_putc(out, 1);
     buf_putc(out, (char)strlen(m->id));
     buf_puts(out, m->id);
-    put_u64(out, m->arrival_us);
-    put_u32(out, m->flags);
-    put_u32(out, m->n_rcpt);
-    put_u64(out, m->content_size);
-    put_u32(out, (uint32_t)m->envelope.n);
-    put_u32(out, (uint32_t)m->routes.n);
+    buf_be64(out, m->arrival_us);
+    buf_be32(out, m->flags);
+    buf_be32(out, m->n_rcpt);
+    buf_be64(out, m->content_size);
+    buf_be32(out, (uint32_t)m->envelope.n);
+    buf_be32(out, (uint32_t)m->routes.n);
     for (uint32_t i = 0; i < m->n_rcpt; i += 8) {
         unsigned bits = 0;
         for (uint32_t k = i; k < m->n_rcpt && k < i + 8; k++)
@@ -172,28 +159,6 @@ void qmsg_put_journal(const struct qmsg *m, struct buf *out)
     }
     buf_add(out, buf_str(&m->envelope));
     buf_add(out, buf_str(&m->routes));
-}
-
-struct reader { const uint8_t *p; size_t n; bool bad; };
-
-static const uint8_t *take(struct reader *r, size_t n)
-{
-    static const uint8_t zeros[8];
-    if (r->bad || n > r->n) {
-        r->bad = true;
-        return zeros;
-    }
-    const uint8_t *p = r->p;
-    r->p += n;
-    r->n -= n;
-    return p;
-}
-
-static void take_buf(struct reader *r, size_t n, struct buf *out)
-{
-    const uint8_t *p = take(r, n);
-    if (!r->bad)
-        buf_put(out, p, n);
 }
 
 static void count_done(struct qmsg *m)
@@ -207,25 +172,24 @@ static const char JOURNAL_RECORDS[] = "AS<iLVonORWFIPref>dm";
 
 struct qmsg *qmsg_from_journal(struct str payload, struct err *err)
 {
-    struct reader r = { .p = (const uint8_t *)payload.p, .n = payload.n };
-    unsigned version = *take(&r, 1);
-    size_t id_n = *take(&r, 1);
-    struct str id = str_make(take(&r, id_n > QID_MAX ? 0 : id_n), id_n > QID_MAX ? 0 : id_n);
-    if (version != 1 || r.bad || !qid_is_valid(id)) {
+    struct reader r = reader_make(payload);
+    unsigned version = reader_u8(&r);
+    struct str id = reader_bytes(&r, reader_u8(&r));
+    if (version != 1 || id.n > QID_MAX || !qid_is_valid(id)) {
         (void)err_set(err, ERR_PROTO, "message record without a proper queue id");
         return NULL;
     }
     struct qmsg *m = qmsg_new("");
     memcpy(m->id, id.p, id.n);
-    m->arrival_us = get_be64(take(&r, 8));
-    m->flags = get_be32(take(&r, 4));
-    uint32_t n_rcpt = get_be32(take(&r, 4));
-    m->content_size = get_be64(take(&r, 8));
-    size_t envelope_n = get_be32(take(&r, 4)), routes_n = get_be32(take(&r, 4));
-    const uint8_t *bits = take(&r, ((size_t)n_rcpt + 7) / 8);
-    take_buf(&r, envelope_n, &m->envelope);
-    take_buf(&r, routes_n, &m->routes);
-    take_buf(&r, r.n, &m->content);
+    m->arrival_us = reader_u64(&r);
+    m->flags = reader_u32(&r);
+    uint32_t n_rcpt = reader_u32(&r);
+    m->content_size = reader_u64(&r);
+    size_t envelope_n = reader_u32(&r), routes_n = reader_u32(&r);
+    struct str bits = reader_bytes(&r, ((size_t)n_rcpt + 7) / 8);
+    buf_add(&m->envelope, reader_bytes(&r, envelope_n));
+    buf_add(&m->routes, reader_bytes(&r, routes_n));
+    buf_add(&m->content, reader_bytes(&r, r.n));
     if (r.bad || qmsg_parse_envelope(m, JOURNAL_RECORDS, n_rcpt, err) < 0) {
         if (r.bad)
             (void)err_set(err, ERR_PROTO, "%s: message record is too short", m->id);
@@ -233,7 +197,7 @@ struct qmsg *qmsg_from_journal(struct str payload, struct err *err)
         return NULL;
     }
     for (uint32_t i = 0; i < n_rcpt; i++)
-        m->rcpts[i].done = ((unsigned)bits[i / 8] >> (i % 8) & 1u) != 0;
+        m->rcpts[i].done = ((unsigned)(uint8_t)bits.p[i / 8] >> (i % 8) & 1u) != 0;
     count_done(m);
     m->in_memory = true;
     return m;

@@ -6,6 +6,7 @@
  */
 #include "base/enc.h"
 #include "base/num.h"
+#include "base/reader.h"
 #include "base/vec.h"
 #include "queue/queue.h"
 #include <errno.h>
@@ -98,22 +99,18 @@ static void note_replaced(struct start *s, struct str id, uint64_t arrival_us, u
 
 static void replace(struct start *s, const struct journal_record *rec)
 {
-    struct str in = rec->payload;
-    if (in.n < 4)
-        return;
-    uint32_t n_settles = get_be32((const uint8_t *)in.p);
-    in = str_skip(in, 4);
-    for (; n_settles > 0 && in.n >= 21; n_settles--) {
-        const uint8_t *p = (const uint8_t *)in.p;
-        size_t id_n = p[20];
-        struct qmsg **at = by_lsn(s, get_be64(p));
+    struct reader r = reader_make(rec->payload);
+    for (uint32_t n_settles = reader_u32(&r); n_settles > 0 && !r.bad; n_settles--) {
+        uint64_t lsn = reader_u64(&r), arrival_us = reader_u64(&r);
+        uint32_t n = reader_u32(&r);
+        struct str id = reader_bytes(&r, reader_u8(&r));
+        struct qmsg **at = r.bad ? NULL : by_lsn(s, lsn);
         if (at != NULL)
-            set_done(s, at, get_be32(p + 16));
-        note_replaced(s, str_head(str_skip(in, 21), id_n), get_be64(p + 8), get_be32(p + 16));
-        in = str_skip(in, 21 + id_n);
+            set_done(s, at, n);
+        if (!r.bad)
+            note_replaced(s, id, arrival_us, n);
     }
-    if (n_settles == 0)
-        add_message(s, rec, in);
+    add_message(s, rec, reader_bytes(&r, r.n));     /* nothing of a bad one, which is then reported */
 }
 
 static void note_file(struct start *s, const struct journal_record *rec)

@@ -97,29 +97,15 @@ size_t queue_payload_max(const struct queue *q)
 
 bool queue_has_room(const struct queue *q, size_t payload) { return journal_has_room(q->j, payload + HEAD_ROOM); }
 
-static void put_u64(struct buf *out, uint64_t v)
-{
-    uint8_t p[8];
-    put_be64(p, v);
-    buf_put(out, p, sizeof p);
-}
-
-static void put_u32(struct buf *out, uint32_t v)
-{
-    uint8_t p[4];
-    put_be32(p, v);
-    buf_put(out, p, sizeof p);
-}
-
 /* Which recipients of which messages: LSN, and for messages that are files only, id and arrival. */
 static void put_settles(const struct qmsg *m, struct buf *out)
 {
-    put_u32(out, m->n_settles);
+    buf_be32(out, m->n_settles);
     for (uint32_t i = 0; i < m->n_settles; i++) {
         const struct qmsg *of = m->settles[i].of;
-        put_u64(out, of->lsn);
-        put_u64(out, of->arrival_us);
-        put_u32(out, m->settles[i].n);
+        buf_be64(out, of->lsn);
+        buf_be64(out, of->arrival_us);
+        buf_be32(out, m->settles[i].n);
         buf_putc(out, (char)strlen(of->id));
         buf_puts(out, of->id);
     }
@@ -181,9 +167,9 @@ void queue_settle(struct queue *q, struct qmsg *m, uint32_t n, unsigned outcome,
     if (m->pinned) {
         struct buf payload = { 0 };
         unsigned slot;
-        put_u32(&payload, 1);
-        put_u32(&payload, n);
-        put_u32(&payload, outcome);
+        buf_be32(&payload, 1);
+        buf_be32(&payload, n);
+        buf_be32(&payload, outcome);
         buf_printf(&payload, "%.*s %.*s", STR_FMT(dsn), STR_FMT(str_head(text, 200)));
         (void)journal_append(q->j, JREC_RCPT, m->lsn, buf_str(&payload), (struct str){ "", 0 }, false, &slot);
         buf_done(&payload);

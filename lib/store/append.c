@@ -291,14 +291,10 @@ static enum store_result commit_mbox(struct append *a, struct append_result *ret
     return STORE_OK;
 }
 
-enum store_result append_commit(struct append *a, struct append_result *ret, struct err *err)
+/* Their bytes are on disk, under names in tmp/. */
+static enum store_result commit_pieces(struct append *a, struct append_result *ret, struct err *err)
 {
     uint32_t first, uidvalidity;
-    if (a->to_mbox)
-        return commit_mbox(a, ret, err);
-    for (size_t i = 0; i < a->pieces.n; i++)
-        if (finish_piece(a, a->pieces.p[i], err) < 0)
-            return store_error(err);
     if (box_lock(&a->target, err) < 0)
         return store_error(err);
     int result = list_pieces(a, &first, &uidvalidity, err);
@@ -314,6 +310,16 @@ enum store_result append_commit(struct append *a, struct append_result *ret, str
     }
     *ret = (struct append_result){ uidvalidity, a->uids.p, a->uids.n };
     return STORE_OK;
+}
+
+enum store_result append_commit(struct append *a, struct append_result *ret, struct err *err)
+{
+    if (a->to_mbox)
+        return commit_mbox(a, ret, err);
+    for (size_t i = 0; i < a->pieces.n; i++)
+        if (finish_piece(a, a->pieces.p[i], err) < 0)
+            return store_error(err);
+    return commit_pieces(a, ret, err);
 }
 
 void append_free(struct append *a)
@@ -403,26 +409,6 @@ static enum store_result copy_mbox_message(struct append *a, struct box *b, size
     return result;
 }
 
-static enum store_result commit_links(struct append *a, struct append_result *ret, struct err *err)
-{
-    uint32_t first, uidvalidity;
-    if (box_lock(&a->target, err) < 0)
-        return STORE_FAILED;
-    int rc = list_pieces(a, &first, &uidvalidity, err);
-    if (rc == 0)
-        rc = name_all(a, err);
-    box_unlock(&a->target);
-    if (rc < 0)
-        return store_error(err);
-    for (size_t i = 0; i < a->pieces.n; i++) {
-        vec_push(&a->uids, first + (uint32_t)i);
-        free(a->pieces.p[i]->tmp);
-        a->pieces.p[i]->tmp = NULL;
-    }
-    *ret = (struct append_result){ uidvalidity, a->uids.p, a->uids.n };
-    return STORE_OK;
-}
-
 enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struct str to, bool move,
                            struct append_result *ret, struct err *err)
 {
@@ -439,7 +425,7 @@ enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struc
     for (size_t k = 0; k < n && result == STORE_OK; k++)
         result = by_link ? link_piece(a, b, index[k], err) : copy_mbox_message(a, b, index[k], err);
     if (result == STORE_OK && n > 0)
-        result = by_link ? commit_links(a, &r, err) : append_commit(a, &r, err);
+        result = by_link ? commit_pieces(a, &r, err) : append_commit(a, &r, err);
     b->copied.n = 0;
     for (size_t i = 0; i < r.n; i++)
         vec_push(&b->copied, r.uids[i]);

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import Instance, PASSWORD   # noqa: E402
-from frames import Daemon                 # noqa: E402
+from ipc import Process                   # noqa: E402
 from tap import case, done, ok            # noqa: E402
 
 
@@ -46,20 +46,20 @@ def cookies(i):
         text = f.read()
     with open(i.etc + '/passwd', 'w') as f:
         f.write(re.sub(r'^alice:[^:]*', 'alice:{PLAIN}' + PASSWORD['alice'], text, flags=re.M))
-    d = Daemon(i, 'authd', 'authd', 'auth')
-    login = Stream(d.peer('login', 'pop3', 41, frames=False))
-    other = Stream(d.peer('login', 'pop3', 42, frames=False))
+    d = Process('authd', 'authd', i.etc, 'auth')
+    login = Stream(d.peer_socket('login', 'pop3', 41))
+    other = Stream(d.peer_socket('login', 'pop3', 42))
     session = d.peer('session', 'pop3', 50)
     ok(login.cuid == 41, 'a login process is told its number')
 
     def ask(channel, request, cookie):
         session.send('AUTH_REQUEST', 9, auth_channel=channel, auth_request=request, cookie=cookie)
-        return session.receive()[2]
+        return session.recv()[1]
 
     verb, got = login.login(1, 'alice', PASSWORD['alice'])
     ok(verb == 'OK' and len(got.get('cookie', '')) == 32 and 'token' not in got, 'a login gets a cookie and no token', (verb, got))
     user = ask(41, 1, got['cookie'])
-    ok(user['found'] and user['user'] == 'alice' and user['home'].endswith('/mail/alice') and user['mail'].startswith('maildir:/'), 'the cookie names the user once', user)
+    ok(user['found'] and user['user'] == b'alice' and user['home'].endswith(b'/mail/alice') and user['mail'].startswith(b'maildir:/'), 'the cookie names the user once', user)
     ok(not ask(41, 1, got['cookie'])['found'], 'a replayed cookie opens nothing')
     verb, got = login.login(2, 'alice', PASSWORD['alice'])
     ok(not ask(42, 2, got['cookie'])['found'], "a cookie under another process's number opens nothing")
@@ -81,22 +81,16 @@ def cookies(i):
     ok(verb == 'FAIL' and got.get('code') == 'temp_fail' and time.time() - start < 8, 'when no worker comes, the check fails as temporary, in time', (got, time.time() - start))
     session.send('AUTH_USER', 1, found=1, user='root')
     ok(session.is_closed(), 'a message that a session may not send closes its channel')
-    d.close()
+    d.stop()
 
 
 def tokens(i):
-    d = Daemon(i, 'authd', 'authd', 'auth')
+    d = Process('authd', 'authd', i.etc, 'auth')
     qmgr = d.peer('qmgr', 'qmgr', 60)
-    name, _, key = qmgr.receive()
-    ok(name == 'TOKEN_KEY' and key['serial'] > 0, 'qmgr gets the key')
-    qmgr.s.close()
-    raw = d.peer('qmgr', 'qmgr', 61)
-    raw.s.settimeout(15)
-    frame = raw.s.recv(4096)
-    n, = struct.unpack('>I', frame[10:14])
-    secret = frame[14:14 + n]
-    serial, = struct.unpack('>I', frame[14 + n:18 + n])
-    submit = Stream(d.peer('submitd', 'submission', 77, frames=False))
+    key = qmgr.recv()[1]
+    ok(key[''] == 'TOKEN_KEY' and key['serial'] > 0, 'qmgr gets the key')
+    secret, serial = key['key'], key['serial']
+    submit = Stream(d.peer_socket('submitd', 'submission', 77))
     verb, got = submit.login(1, 'alice', PASSWORD['alice'], 'smtp', '198.51.100.7')
     ok(verb == 'OK' and 'token' in got and 'cookie' not in got, 'a submission process gets a token and no cookie', (verb, got))
     number, expires, mac = got['token'].split(':')
@@ -111,37 +105,37 @@ def tokens(i):
     ok(len(secret) == 32 and int(number) == serial and mac == mac_of('alice', 77, '198.51.100.7'), 'the token is the MAC of user, process and address', mac)
     ok(mac not in (mac_of('bob', 77, '198.51.100.7'), mac_of('alice', 78, '198.51.100.7'), mac_of('alice', 77, '198.51.100.8')), 'and of no other')
     ok(time.time() < int(expires) < time.time() + 7 * 3600, 'it expires')
-    d.close()
+    d.stop()
 
 
 class Zygote:
     def __init__(self, i):
-        self.d = Daemon(i, 'pop3d', 'session', 'pop3')
+        self.d = Process('pop3d', 'session', i.etc, 'pop3')
         self.login = self.d.peer('login', 'pop3', 41)
         self.authd = self.d.peer('authd', 'auth', 2)
         self.i = i
 
-    def start(self, fds, stream=1, **more):
+    def start(self, stream, **more):
         fields = {'login_id': 5, 'service': 'pop3', 'auth_channel': 41, 'auth_request': 1, 'cookie': 'c' * 32, 'remote': '192.0.2.1', 'local': '192.0.2.2',
                   'session_id': 'x', 'tls': 1, 'stream': stream}
-        self.login.send('SESSION_START', 3, fds, **{**fields, **more})
+        self.login.send('SESSION_START', 3, **{**fields, **more})
 
     def answer(self, found=1, mail=None):
-        name, request, fields = self.authd.receive()
+        request, fields = self.authd.recv()
         self.authd.send('AUTH_USER', request, found=found, user='alice', uid=os.getuid(), gid=os.getgid(), home=self.i.dir + '/mail/alice',
                         mail=mail or 'maildir:%s/mail/alice/Maildir' % self.i.dir)
-        return name, fields
+        return fields
 
 
 def sessions(i):
     z = Zygote(i)
     mine, theirs = socket.socketpair()
-    z.start([theirs.fileno()], read_ahead='STAT\r\nQUIT\r\n')
-    name, fields = z.answer()
-    ok(name == 'AUTH_REQUEST' and fields == {'auth_channel': 41, 'auth_request': 1, 'cookie': 'c' * 32}, 'the zygote asks authd with what it was given', fields)
-    started = z.login.receive()
+    z.start(theirs.fileno(), read_ahead='STAT\r\nQUIT\r\n')
+    fields = z.answer()
+    ok(fields == {'': 'AUTH_REQUEST', 'auth_channel': 41, 'auth_request': 1, 'cookie': b'c' * 32}, 'the zygote asks authd with what it was given', fields)
+    request, started = z.login.recv()
     theirs.close()
-    ok(started[0] == 'SESSION_STARTED' and started[1] == 3 and started[2]['pid'] > 0 and started[2]['login_id'] == 5, 'a session is started', started)
+    ok(started[''] == 'SESSION_STARTED' and request == 3 and started['pid'] > 0 and started['login_id'] == 5, 'a session is started', started)
     mine.settimeout(10)
     text = b''
     while True:
@@ -151,42 +145,42 @@ def sessions(i):
         text += part
     ok(text == b'+OK Logged in.\r\n+OK 0 0\r\n+OK Logging out.\r\n', 'what was read ahead is answered first', text)
 
-    def refused(what, fds, **more):
-        z.start(fds, **more)
-        got = z.login.receive()
-        ok(got and got[0] == 'SESSION_STARTED' and got[2]['pid'] == 0, what, got)
+    def refused(what, stream, **more):
+        z.start(stream, **more)
+        got = z.login.recv()
+        ok(got and got[1][''] == 'SESSION_STARTED' and got[1]['pid'] == 0, what, got)
 
     with open(i.etc + '/main.cf') as f:
-        refused('a file as descriptor opens no session', [f.fileno()])
+        refused('a file as descriptor opens no session', f.fileno())
     a, b = os.pipe()
-    refused('a pipe as descriptor opens no session', [a])
-    refused('no descriptor opens no session', [], stream=0)
+    refused('a pipe as descriptor opens no session', a)
+    refused('no descriptor opens no session', None)
     listener = socket.socket()
     listener.listen()
-    refused('a listening socket opens no session', [listener.fileno()])
+    refused('a listening socket opens no session', listener.fileno())
     datagram = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    refused('a datagram socket opens no session', [datagram[0].fileno()])
+    refused('a datagram socket opens no session', datagram[0].fileno())
     pair = socket.socketpair()
-    refused('another service opens no session', [pair[1].fileno()], service='imap')
-    z.start([pair[1].fileno()])
+    refused('another service opens no session', pair[1].fileno(), service='imap')
+    z.start(pair[1].fileno())
     z.answer(found=0)
-    got = z.login.receive()
-    ok(got[2]['pid'] == 0 and 'authd' in got[2]['text'], 'when authd refuses, there is no session', got)
-    z.start([pair[1].fileno(), pair[0].fileno()])
+    got = z.login.recv()[1]
+    ok(got['pid'] == 0 and b'authd' in got['text'], 'when authd refuses, there is no session', got)
+    z.start(pair[1].fileno(), more_fds=[pair[0].fileno()])
     ok(z.login.is_closed(), 'two descriptors close the channel')
     z.login = z.d.peer('login', 'pop3', 43)
     z.login.send('AUTH_REQUEST', 1, auth_channel=41, auth_request=1, cookie='x')
     ok(z.login.is_closed(), 'a message that login may not send closes the channel')
     z.login = z.d.peer('login', 'pop3', 44)
-    z.login.s.sendall(struct.pack('>IHI', 0x7fffffff, 33, 1))
+    z.login.sock.sendall(struct.pack('>IHI', 0x7fffffff, 33, 1))
     ok(z.login.is_closed(), 'a frame over its limit closes the channel')
     z.login = z.d.peer('login', 'pop3', 45)
-    z.authd.s.close()
+    z.authd.close()
     time.sleep(0.2)
-    refused('without authd there is no session', [pair[1].fileno()])
+    refused('without authd there is no session', pair[1].fileno())
     os.close(a)
     os.close(b)
-    z.d.close()
+    z.d.stop()
 
 
 with Instance(start=False) as instance:

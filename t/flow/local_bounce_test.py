@@ -8,41 +8,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from ipc import Daemon                             # noqa: E402
+from qrec import content, parse, text_of           # noqa: E402
 from tap import done, ok                           # noqa: E402
-
-
-def put(kind, data):
-    n, length = len(data), b''
-    while True:
-        length += bytes([(n & 127) | (128 if n > 127 else 0)])
-        n >>= 7
-        if not n:
-            return kind + length + data
-
-
-def records(text):
-    return b''.join(put(b'N', line) for line in text.encode().split(b'\n')[:-1])
-
-
-def parse(data):
-    at, out = 0, []
-    while at < len(data):
-        kind, n, shift = data[at:at + 1], 0, 0
-        at += 1
-        while True:
-            b = data[at]
-            at += 1
-            n |= (b & 127) << shift
-            shift += 7
-            if not b & 128:
-                break
-        out.append((kind, data[at:at + n]))
-        at += n
-    return out
-
-
-def content(data):
-    return b''.join(d + (b'\n' if k == b'N' else b'') for k, d in parse(data))
 
 
 class Bounce:
@@ -54,7 +21,7 @@ class Bounce:
     def compose(self, kind, text, rcpts, **more):
         self.job += 1
         if 'file' not in more:
-            more['content'] = records(text)
+            more['content'] = content(text)
         self.q.send('COMPOSE', job=self.job, kind=kind, queue_id='4F2BAC0001', new_id='4F2BAC0002', sender=more.pop('sender', 'a@example.test'),
                     arrival_us=int(1.7e15), content_size=len(text), n_rcpt=len(rcpts), **more)
         for r in rcpts:
@@ -69,9 +36,9 @@ def main():
                   remote_reply='550 5.1.1 no')
     got = b.compose(1, 'Subject: hello\nFrom: a@example.test\n\nbody \u00e9\n', [failed])
     env = parse(got['envelope'])
-    ok(not got['failed'] and (b'S', b'') in env and env[-1] == (b'R', b'a@example.test'), 'a notice has the null sender and goes to the sender', env)
-    ok((b'n', b'1') in env, 'and asks for no notice about itself', env)
-    m = email.message_from_bytes(content(got['content']))
+    ok(not got['failed'] and ('S', b'') in env and env[-1] == ('R', b'a@example.test'), 'a notice has the null sender and goes to the sender', env)
+    ok(('n', b'1') in env, 'and asks for no notice about itself', env)
+    m = email.message_from_bytes(text_of(got['content']))
     parts = m.get_payload()
     ok(m.get_content_type() == 'multipart/report' and m.get_param('report-type') == 'delivery-status' and len(parts) == 3, 'it is a report of three parts')
     ok(m['From'].startswith('MAILER-DAEMON@example.test') and m['To'] == 'a@example.test' and m['Auto-Submitted'] == 'auto-replied', 'from MAILER-DAEMON')
@@ -80,28 +47,28 @@ def main():
        and status[1]['Diagnostic-Code'] == 'smtp; 550 5.1.1 no', 'the status part can be read by a program', parts[1].as_string())
     ok(parts[2].get_content_type() == 'message/rfc822' and parts[2].get_payload()[0]['Subject'] == 'hello', 'the message is returned')
     big = b.compose(1, 'Subject: big\n\n' + 'x' * 70 + '\n' * 3000, [failed])
-    m = email.message_from_bytes(content(big['content']))
-    ok(m.get_payload()[2].get_content_type() == 'text/rfc822-headers' and b'xxxx' not in content(big['content']), 'a large message comes back as its header')
+    m = email.message_from_bytes(text_of(big['content']))
+    ok(m.get_payload()[2].get_content_type() == 'text/rfc822-headers' and b'xxxx' not in text_of(big['content']), 'a large message comes back as its header')
     hdrs = b.compose(1, 'Subject: s\n\nsecret\n', [failed], ret=2)
-    ok(b'secret' not in content(hdrs['content']), 'RET=HDRS is honoured')
+    ok(b'secret' not in text_of(hdrs['content']), 'RET=HDRS is honoured')
     late = b.compose(2, 'Subject: s\n\nsecret\n', [dict(failed, outcome=2, dsn='4.4.1')])
-    m = email.message_from_bytes(content(late['content']))
-    ok(m.get_payload()[1].get_payload()[1]['Action'] == 'delayed' and b'secret' not in content(late['content']), 'a delay notice has only the header')
+    m = email.message_from_bytes(text_of(late['content']))
+    ok(m.get_payload()[1].get_payload()[1]['Action'] == 'delayed' and b'secret' not in text_of(late['content']), 'a delay notice has only the header')
     good = b.compose(3, 'Subject: s\n\nsecret\n', [dict(failed, outcome=1, dsn='2.0.0', text='delivered', remote_reply='', remote_mta='')])
-    ok(email.message_from_bytes(content(good['content'])).get_payload()[1].get_payload()[1]['Action'] == 'delivered', 'a success report says delivered')
+    ok(email.message_from_bytes(text_of(good['content'])).get_payload()[1].get_payload()[1]['Action'] == 'delivered', 'a success report says delivered')
     null = b.compose(1, 'Subject: s\n\n\n', [failed], sender='')
     ok(null['failed'], 'the null sender is never told')
     post = b.compose(4, 'Subject: s\n\n\n', [failed], sender='')
-    ok(not post['failed'] and parse(post['envelope'])[-1] == (b'R', b'postmaster'), 'but the postmaster may be')
+    ok(not post['failed'] and parse(post['envelope'])[-1] == ('R', b'postmaster'), 'but the postmaster may be')
     with tempfile.TemporaryFile() as f:
         head = b'x' * 100
-        body = records('Subject: in a file\n\ntext\n')
+        body = content('Subject: in a file\n\ntext\n')
         f.write(head + body + b'X\0')
         f.flush()
         got = b.compose(1, 'Subject: in a file\n\ntext\n', [failed], file=f.fileno(), content_at=100, content_end=100 + len(body))
-    ok(b'Subject: in a file\n\ntext\n' in content(got['content']), 'a message in a queue file is returned too')
+    ok(b'Subject: in a file\n\ntext\n' in text_of(got['content']), 'a message in a queue file is returned too')
     many = b.compose(1, 'Subject: s\n\nt\n', [dict(failed, address='u%d@example.net' % n) for n in range(2000)])
-    ok(not many['failed'] and b'u50@example.net' in content(many['content']), 'very many recipients make one notice')
+    ok(not many['failed'] and b'u50@example.net' in text_of(many['content']), 'very many recipients make one notice')
     b.d.stop()
     done()
 

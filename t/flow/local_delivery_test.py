@@ -7,7 +7,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from local_router import BOUNCED, DEFERRED, SENT, Router, files, read, records  # noqa: E402
+from local_router import BOUNCED, DEFERRED, SENT, Router, files, read  # noqa: E402
+from qrec import content                           # noqa: E402
 from tap import done, ok                           # noqa: E402
 
 def test_virtual(r, base):
@@ -42,7 +43,7 @@ def test_again(r, base):
     now = int(time.time() * 1e6)
     for maybe in (False, True, True):
         r.qmgr.send('DELIVER', job=r.job, queue_id='4F2BAC9999', transport='virtual', nexthop='example.test', sender='s@example.net', arrival_us=now,
-                    active_us=now, content_size=6, n_rcpt=1, content=records('a: b\n\n'), maybe_done=maybe)
+                    active_us=now, content_size=6, n_rcpt=1, content=content('a: b\n\n'), maybe_done=maybe)
         r.qmgr.send('DELIVER_RCPT', job=r.job, n=0, address='bob@example.test', orig='')
         got = r.qmgr.recv(30)
         ok(got[1]['outcome'] == SENT, 'delivery that may have happened before succeeds', got)

@@ -6,7 +6,6 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-import ipc                                         # noqa: E402
 from local_router import Router, SENT, DEFERRED, BOUNCED, read   # noqa: E402
 from tap import done, ok                           # noqa: E402
 

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import Instance   # noqa: E402
-from frames import Daemon       # noqa: E402
+from ipc import Process         # noqa: E402
 from tap import case, done, ok  # noqa: E402
 
 
@@ -19,12 +19,12 @@ def hears(line, seconds=1.0):
 
 
 def run(i):
-    d = Daemon(i, 'hub', 'hub', 'hub')
+    d = Process('hub', 'hub', i.etc)
     zygote, router = d.peer('session', 'imap', 5), d.peer('router', 'router', 6)
 
     def join(mail):
         mine, theirs = socket.socketpair()
-        zygote.send('HUB_JOIN', 0, [theirs.fileno()], mail=mail, pid=1, line=1)
+        zygote.send('HUB_JOIN', mail=mail, pid=1, line=theirs.fileno())
         theirs.close()
         return mine
 
@@ -32,9 +32,9 @@ def run(i):
     ok(not hears(a, 0.3), 'a line is quiet at first')
     a.send(b'c')
     ok(hears(b) and not hears(a, 0.2) and not hears(other, 0.1), 'a change is told to the others of the same mail, and to nobody else')
-    router.send('HUB_NEWS', 0, mail='/mail/alice/Maildir/')
+    router.send('HUB_NEWS', mail='/mail/alice/Maildir/')
     ok(hears(a) and hears(b) and not hears(other, 0.1), 'a delivery is told to all of them')
-    router.send('HUB_NEWS', 0, mail='/mail/nobody/Maildir')
+    router.send('HUB_NEWS', mail='/mail/nobody/Maildir')
     b.close()
     a.send(b'c')
     ok(not hears(a, 0.2), 'a session that has ended is forgotten')
@@ -44,12 +44,12 @@ def run(i):
             a.send(b'c' * 64, socket.MSG_DONTWAIT)
         except BlockingIOError:
             break
-    router.send('HUB_NEWS', 0, mail='/mail/bob/Maildir')
+    router.send('HUB_NEWS', mail='/mail/bob/Maildir')
     ok(hears(other, 5), 'a session that does not read, and one that shouts, hold up nobody')
     ok(hears(c), 'and it has its news when it looks')
-    router.send('HUB_JOIN', 0, mail='/x', pid=1)
+    router.send('HUB_JOIN', mail='/x', pid=1)
     ok(router.is_closed(), 'a message that the router may not send closes its channel')
-    d.close()
+    d.stop()
     ok(hears(other, 5) is None, 'lines end with the hub')
 
 

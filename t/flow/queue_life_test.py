@@ -6,15 +6,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from qmgr import Intake, Qmgr, Worker, content, envelope, records    # noqa: E402
+from instance import wait_until                                      # noqa: E402
+from qmgr import Intake, Qmgr, Worker                                # noqa: E402
+from qrec import content, envelope, parse                            # noqa: E402
 from tap import case, done, ok                                       # noqa: E402
-
-
-def wait_until(fn, seconds=10):
-    end = time.time() + seconds
-    while not fn() and time.time() < end:
-        time.sleep(0.02)
-    return fn()
 
 
 def verdict(address):
@@ -43,7 +38,7 @@ def sent():
     ok(q.wait_log('%s: from=<a@example.test>, size=17, nrcpt=3 (queue active)' % a), 'the line of an active message', q.log)
     ok(sorted(g[1] for g in got(a)) == ['b@example.net', 'c@example.net', 'd@example.org'], 'each recipient was delivered once')
     ok(len({g[3]['job'] for g in got(a)}) == 2, 'recipients of one destination go together')
-    ok(records(got(a)[0][2])[0] == ('N', b'Subject: x'), 'with the content')
+    ok(parse(got(a)[0][2])[0] == ('N', b'Subject: x'), 'with the content')
     ok(wait_until(lambda: out.acks >= 3), 'results are acknowledged')
     ok(len(a) >= 6 and all(c in '0123456789ABCDEF' for c in a), 'queue ids are upper-case hexadecimal')
 
@@ -54,7 +49,7 @@ def deferred():
     ok(wait_until(lambda: a in q.files('deferred')), 'a deferred message is a file in deferred/')
     ok(wait_until(lambda: a in q.files('defer')), 'with its reasons in defer/')
     path = glob.glob('%s/spool/deferred/?/%s' % (q.dir, a))[0]
-    kinds = [r for r in records(open(path, 'rb').read())]
+    kinds = [r for r in parse(open(path, 'rb').read())]
     ok([r[0] for r in kinds if r[0] in 'RD'] == ['R', 'D'] and kinds[0][0] == 'C' and kinds[-1][0] == 'E', 'in Postfix\'s format, done ones marked', kinds)
     ok(200 < os.stat(path).st_mtime - time.time() < 400 and os.stat(path).st_mode & 0o100, 'its time is that of the next attempt')
     listed = [m for m in q.showq() if m['queue_id'] == a]

@@ -7,15 +7,9 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from qmgr import Intake, Qmgr, Worker, content, envelope             # noqa: E402
+from instance import wait_until                                      # noqa: E402
+from qmgr import Intake, Qmgr, Worker                                # noqa: E402
 from tap import case, done, ok                                       # noqa: E402
-
-
-def wait_until(fn, seconds=10):
-    end = time.time() + seconds
-    while not fn() and time.time() < end:
-        time.sleep(0.02)
-    return fn()
 
 
 def start(verdict, main=''):

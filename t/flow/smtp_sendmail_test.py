@@ -7,20 +7,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import Instance, wait_until      # noqa: E402
+from qrec import record                        # noqa: E402
 from tap import case, done, ok                 # noqa: E402
 
 
 def sendmail(i, *args, text='Subject: x\n\ntext\n'):
     return i.run('sendmail', '-C', i.etc, *args, input=text)
-
-
-def record(kind, text=b''):
-    n, length = len(text), b''
-    while True:
-        length += bytes([n & 127 | (128 if n > 127 else 0)])
-        n >>= 7
-        if not n:
-            return kind + length + text
 
 
 def drop(i, name, data, mode=0o744):

@@ -64,11 +64,8 @@ static void enter_queue(const char *config_dir)
 {
     struct err err;
     struct config *c = config_load(config_dir_choose(config_dir), &err);
-    const char *dir = c == NULL ? NULL : config_get(c, "queue_directory", &err);
-    if (dir == NULL)
+    if (c == NULL || config_enter_queue(c, &err) < 0)
         log_fatal("%s", err.text);
-    if (chdir(dir) < 0)
-        log_fatal("chdir %s: %s", dir, strerror(errno));
     config_free(c);
 }
 

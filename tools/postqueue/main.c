@@ -77,11 +77,8 @@ static void enter_queue(const struct options *o, bool *ret_long_ids)
     struct config *c = config_load(config_dir_choose(o->config_dir), &err);
     if (c == NULL)
         die(EX_CONFIG, err.text);
-    const char *dir = config_get(c, "queue_directory", &err);
-    if (dir == NULL || chdir(dir) < 0) {
-        (void)err_sys(&err, ERR_CONFIG, "queue directory %s", dir == NULL ? "" : dir);
+    if (config_enter_queue(c, &err) < 0)
         die(EX_OSERR, err.text);
-    }
     const char *long_ids = config_get(c, "enable_long_queue_ids", &err);
     *ret_long_ids = long_ids != NULL && strcmp(long_ids, "yes") == 0;
     config_free(c);

@@ -9,10 +9,10 @@ here to keep in step.
         answer = c.call('DNS_QUERY', name='example.org', type=15)
 """
 import array
+import fcntl
 import os
 import re
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -94,8 +94,10 @@ class Chan:
     def __init__(self, sock):
         self.sock, self.got, self.fds, self.next_id = sock, b'', [], 1
 
-    def send(self, kind, ident=0, /, **values):
+    def send(self, kind, ident=0, /, more_fds=(), **values):
+        """more_fds: descriptors that no field speaks of."""
         data, fds = encode(kind, ident, values)
+        fds += more_fds
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', fds))] if fds else []
         n = self.sock.sendmsg([data], control)
         if n < len(data):
@@ -105,7 +107,10 @@ class Chan:
         """(id, message) or None when the other end closed."""
         self.sock.settimeout(timeout)
         while len(self.got) < 10 or len(self.got) < 4 + struct.unpack('>I', self.got[:4])[0]:
-            data, anc, _, _ = self.sock.recvmsg(65536, 1024)
+            try:
+                data, anc, _, _ = self.sock.recvmsg(65536, 1024)
+            except ConnectionResetError:
+                return None
             for _, _, raw in anc:
                 a = array.array('i')
                 a.frombytes(raw[:len(raw) - len(raw) % 4])
@@ -125,46 +130,45 @@ class Chan:
             if got is None or got[0] == self.next_id:
                 return got and got[1]
 
+    def is_closed(self):
+        """Waits for what comes next."""
+        return self.recv() is None
+
     def close(self):
         self.sock.close()
 
 
-class Daemon:
-    def __init__(self, program, role, main='', service=None, args=(), build=None, files=None):
-        self.dir = tempfile.mkdtemp(prefix='postern-ipc.')
-        self.log = []
-        for d in ('etc', 'spool', 'lib'):
-            os.mkdir('%s/%s' % (self.dir, d))
-        with open(self.dir + '/etc/main.cf', 'w') as f:
-            f.write('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\ndata_directory = %s/lib\n%s\n'
-                    % (self.dir, self.dir, main))
-        for name, text in (files or {}).items():
-            with open('%s/%s' % (self.dir, name), 'w') as f:
-                f.write(text)
-        self.control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+class Process:
+    """A daemon program with a configuration directory. The test is its master, and plays its peers."""
+
+    def __init__(self, program, role, etc, service=None, listeners=(), args=(), build=None, under=()):
+        """under: a command in front, strace for example."""
+        self.argv = [*under, '%s/bin/%s' % (build or DEV, program), '-r', role, '-n', service or role, '-t', 'unix', '-c', etc, '-g', '1', *args]
+        self.listeners, self.log, self.peers = listeners, [], 0
+        self.start()
+
+    def start(self):
+        self.control, child = socket.socketpair()
         self.log_in, log_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        a, b = os.dup(child.fileno()), os.dup(log_out.fileno())
-        hi_a, hi_b = fcntl_dup(a), fcntl_dup(b)
+        # First out of the way: the numbers may overlap.
+        high = [fcntl.fcntl(f.fileno(), fcntl.F_DUPFD_CLOEXEC, 50) for f in (child, log_out, *self.listeners)]
 
         def place():
-            os.dup2(hi_a, 3)
-            os.dup2(hi_b, 4)
-        env = dict(os.environ, ASAN_OPTIONS='detect_leaks=0')
-        self.process = subprocess.Popen([(build or DEV) + '/bin/' + program, '-r', role, '-n', service or role, '-t', 'unix', '-c', self.dir + '/etc',
-                                         '-g', '1', '-l', '0'] + list(args),
-                                        preexec_fn=place, close_fds=False, env=env)
-        for fd in (a, b, hi_a, hi_b):
+            for i, fd in enumerate(high):
+                os.dup2(fd, 3 + i)
+        self.process = subprocess.Popen([*self.argv, '-l', str(len(self.listeners))], preexec_fn=place, close_fds=False,
+                                        stdin=subprocess.DEVNULL, env={'ASAN_OPTIONS': 'detect_leaks=0', **os.environ})
+        for fd in high:
             os.close(fd)
         child.close()
         log_out.close()
         self.master = Chan(self.control)
-        threading.Thread(target=self.read_log, daemon=True).start()
-        self.peers = 0
+        threading.Thread(target=self.read_log, args=(self.log_in,), daemon=True).start()
 
-    def read_log(self):
+    def read_log(self, sock):
         while True:
             try:
-                line = self.log_in.recv(65536)
+                line = sock.recv(65536)
             except OSError:
                 return
             if not line:
@@ -172,6 +176,7 @@ class Daemon:
             self.log.append(line.decode(errors='replace'))
 
     def wait_log(self, text, seconds=10):
+        """The first line with this text, None if there is none in time."""
         end = time.time() + seconds
         while time.time() < end:
             for line in list(self.log):
@@ -180,22 +185,24 @@ class Daemon:
             time.sleep(0.02)
         return None
 
-    def peer(self, role, service=''):
-        """A channel on which we are a process of that role."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    def peer_socket(self, role, service='', peer_id=0):
+        """A socket on which we are a process of that role."""
+        ours, theirs = socket.socketpair()
         self.peers += 1
-        self.master.send('PEER', role=role_number(role), service=service or role, generation=1, peer_id=self.peers, channel=theirs.fileno())
+        self.master.send('PEER', role=role_number(role), service=service or role, generation=1, peer_id=peer_id or self.peers, channel=theirs.fileno())
         theirs.close()
-        return Chan(ours)
+        return ours
+
+    def peer(self, role, service='', peer_id=0):
+        return Chan(self.peer_socket(role, service, peer_id))
 
     def stop(self):
         self.control.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
-            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -204,6 +211,26 @@ class Daemon:
         self.stop()
 
 
-def fcntl_dup(fd):
-    import fcntl
-    return fcntl.fcntl(fd, fcntl.F_DUPFD, 50)
+def make_instance(main='', files=None):
+    """A new directory with what a private instance has: etc/main.cf, spool, lib; files: {path below it: text}."""
+    path = tempfile.mkdtemp(prefix='postern-ipc.')
+    for d in ('etc', 'spool', 'spool/public', 'lib'):
+        os.mkdir('%s/%s' % (path, d))
+    text = ('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\ndata_directory = %s/lib\n'
+            % (path, path)) + main + '\n'
+    for name, text in {'etc/main.cf': text, **(files or {})}.items():
+        with open('%s/%s' % (path, name), 'w') as f:
+            f.write(text)
+    return path
+
+
+class Daemon(Process):
+    """A program with a configuration of its own, which goes when it stops."""
+
+    def __init__(self, program, role, main='', service=None, args=(), build=None, files=None):
+        self.dir = make_instance(main, files)
+        super().__init__(program, role, self.dir + '/etc', service, (), args, build)
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(self.dir, ignore_errors=True)

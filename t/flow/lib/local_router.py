@@ -6,21 +6,9 @@ import threading
 import time
 
 from ipc import Daemon, role_number
+from qrec import content
 
 SENT, DEFERRED, BOUNCED, FORWARDED = 1, 2, 3, 4
-
-
-def records(text):
-    out = b''
-    for line in text.encode().split(b'\n')[:-1]:
-        n, length = len(line), b''
-        while True:
-            length += bytes([(n & 127) | (128 if n > 127 else 0)])
-            n >>= 7
-            if not n:
-                break
-        out += b'N' + length + line
-    return out
 
 
 class Router:
@@ -61,9 +49,8 @@ class Router:
     def deliver(self, transport, rcpts, text='Subject: x\n\nbody\n', sender='from@example.net', ack=True, **more):
         """The results by recipient number."""
         self.job += 1
-        body = records(text)
         self.qmgr.send('DELIVER', job=self.job, queue_id='4F2BAC%04d' % self.job, transport=transport, nexthop='example.test', sender=sender,
-                       arrival_us=int(time.time() * 1e6), active_us=int(time.time() * 1e6), content_size=len(text), n_rcpt=len(rcpts), content=body, **more)
+                       arrival_us=int(time.time() * 1e6), active_us=int(time.time() * 1e6), content_size=len(text), n_rcpt=len(rcpts), content=content(text), **more)
         for n, r in enumerate(rcpts):
             self.qmgr.send('DELIVER_RCPT', job=self.job, n=n, address=r, orig=r)
         results = {}

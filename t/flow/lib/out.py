@@ -12,6 +12,7 @@ import atexit
 
 import ipc
 from ipc import Daemon
+from qrec import content
 
 SENT, DEFERRED, BOUNCED = 1, 2, 3
 build = os.environ.get('POSTERN_TEST_BUILD')
@@ -121,17 +122,6 @@ class Sink:
                 say(reply or '250 2.0.0 Ok')
 
 
-def records(text):
-    out = b''
-    for line in text.split(b'\n')[:-1]:
-        n, head = len(line), b'N'
-        while n >= 128:
-            head += bytes([n & 127 | 128])
-            n >>= 7
-        out += head + bytes([n]) + line
-    return out
-
-
 class Qmgr:
     def __init__(self, daemon):
         self.d, self.c, self.job = daemon, daemon.peer('qmgr'), 0
@@ -140,7 +130,7 @@ class Qmgr:
         self.job += 1
         now = int(time.time() * 1e6)
         fields = dict(job=self.job, queue_id='4Zabc%d' % self.job, transport=transport, nexthop=nexthop, sender=sender, arrival_us=now, active_us=now,
-                      content_size=len(text), n_rcpt=len(rcpts), content=records(text))
+                      content_size=len(text), n_rcpt=len(rcpts), content=content(text))
         fields.update(more)
         self.c.send('DELIVER', **fields)
         for n, r in enumerate(rcpts):

@@ -2,86 +2,29 @@
 """qmgr.py - a queue manager in a directory of its own, with peers played here; it can be killed and started again."""
 import os
 import shutil
-import signal
 import socket
-import struct
 import subprocess
-import tempfile
 import threading
 import time
 
-from ipc import DEV, Chan, fcntl_dup, role_number
+from ipc import Chan, Process, make_instance
+from qrec import content, envelope
 
 
-def record(kind, data):
-    data = data.encode() if isinstance(data, str) else data
-    n, head = len(data), b''
-    while True:
-        head += bytes([n & 127 | (128 if n > 127 else 0)])
-        n >>= 7
-        if not n:
-            return kind.encode() + head + data
-
-
-def records(data):
-    out = []
-    while data:
-        n, shift, at = 0, 0, 1
-        while True:
-            n |= (data[at] & 127) << shift
-            at += 1
-            if data[at - 1] < 128:
-                break
-            shift += 7
-        out.append((chr(data[0]), data[at:at + n]))
-        data = data[at + n:]
-    return out
-
-
-def envelope(sender, rcpts, extra=()):
-    return b''.join(record(k, v) for k, v in extra) + record('S', sender) + b''.join(record('R', r) for r in rcpts)
-
-
-def content(text):
-    return b''.join(record('N', line) for line in text.split('\n'))
-
-
-class Qmgr:
-    def __init__(self, main='', master=''):
-        self.dir = tempfile.mkdtemp(prefix='postern-qmgr.')
-        for d in ('etc', 'spool', 'spool/public', 'lib'):
-            os.mkdir('%s/%s' % (self.dir, d))
-        with open(self.dir + '/etc/main.cf', 'w') as f:
-            f.write('postern_private = yes\ncompatibility_level = 3.6\nmyhostname = mail.example.test\nqueue_directory = %s/spool\n'
-                    'data_directory = %s/lib\nmessage_size_limit = 1000000\nqueue_journal_size = 8388608\n%s\n' % (self.dir, self.dir, main))
-        with open(self.dir + '/etc/master.cf', 'w') as f:
-            f.write('smtp unix - - n - - smtp\nlocal unix - n n - - local\nvirtual unix - n n - - virtual\nerror unix - - n - - error\n' + master)
-        self.log, self.peers, self.process = [], 0, None
-        self.listeners = []
+class Qmgr(Process):
+    def __init__(self, main='', master='', under=()):
+        self.dir = make_instance('message_size_limit = 1000000\nqueue_journal_size = 8388608\n' + main, {
+            'etc/master.cf': 'smtp unix - - n - - smtp\nlocal unix - n n - - local\nvirtual unix - n n - - virtual\nerror unix - - n - - error\n' + master})
+        listeners = []
         for name in ('qmgr', 'showq'):
             s = socket.socket(socket.AF_UNIX)
             s.bind('%s/spool/public/%s' % (self.dir, name))
             s.listen(20)
-            self.listeners.append(s)
-        self.start()
+            listeners.append(s)
+        super().__init__('qmgr', 'qmgr', self.dir + '/etc', listeners=listeners, under=under)
 
     def start(self):
-        control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        log_in, log_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        fds = [fcntl_dup(f.fileno()) for f in [child, log_out] + self.listeners]
-
-        def place():
-            for i, fd in enumerate(fds):
-                os.dup2(fd, 3 + i)
-        env = dict(os.environ, ASAN_OPTIONS='detect_leaks=0')
-        self.process = subprocess.Popen([DEV + '/bin/qmgr', '-r', 'qmgr', '-n', 'qmgr', '-t', 'unix', '-c', self.dir + '/etc', '-g', '1',
-                                         '-l', str(len(self.listeners))], preexec_fn=place, close_fds=False, env=env)
-        for fd in fds:
-            os.close(fd)
-        child.close()
-        log_out.close()
-        self.control, self.master = control, Chan(control)
-        threading.Thread(target=self.read_log, args=(log_in,), daemon=True).start()
+        super().start()
         threading.Thread(target=self.read_control, args=(self.master,), daemon=True).start()
 
     def read_control(self, chan):
@@ -91,31 +34,8 @@ class Qmgr:
         except OSError:
             pass
 
-    def read_log(self, sock):
-        while True:
-            line = sock.recv(65536)
-            if not line:
-                return
-            self.log.append(line.decode(errors='replace'))
-
-    def wait_log(self, text, seconds=10):
-        end = time.time() + seconds
-        while time.time() < end:
-            for line in list(self.log):
-                if text in line:
-                    return line
-            time.sleep(0.02)
-        return None
-
-    def peer(self, role, service=''):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.peers += 1
-        self.master.send('PEER', role=role_number(role), service=service or role, generation=1, peer_id=self.peers, channel=theirs.fileno())
-        theirs.close()
-        return Chan(ours)
-
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         self.control.close()
 

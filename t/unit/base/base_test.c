@@ -3,7 +3,7 @@
 #include "base/enc.h"
 #include "base/heap.h"
 #include "base/htab.h"
-#include "base/num.h"
+#include "base/reader.h"
 #include "base/utf8.h"
 #include "tap.h"
 
@@ -46,6 +46,30 @@ static void test_num(void)
     OK(!num_parse_u64(STR(""), 9, &v) && !num_parse_u64(STR("+1"), 9, &v) && !num_parse_u64(STR(" 1"), 9, &v), "nothing but digits");
     OK(num_take_u64(&s, 99, &v) && v == 12 && str_eqz(s, "x"), "take digits off the front");
     OK(num_parse_hex(STR("fF"), 255, &v) && v == 255 && !num_parse_octal(STR("8"), 9, &v), "other bases");
+}
+
+static void test_reader(void)
+{
+    struct buf b = buf_make(0);
+    buf_be16(&b, 0x0102);
+    buf_be32(&b, 0xfffefdfc);
+    buf_be64(&b, UINT64_MAX - 1);
+    buf_puts(&b, "abc");
+    bool whole = false, cut = true;
+    for (size_t n = 0; n <= b.n; n++) {
+        struct reader r = reader_make(str_head(buf_str(&b), n));
+        bool good = reader_u8(&r) == 1 && reader_u8(&r) == 2 && reader_u32(&r) == 0xfffefdfc && reader_u64(&r) == UINT64_MAX - 1;
+        good &= str_eqz(reader_bytes(&r, 3), "abc");
+        if (n == b.n)
+            whole = good && reader_ended(&r);
+        else
+            cut &= r.bad && !reader_ended(&r) && reader_u64(&r) == 0 && reader_bytes(&r, 0).n == 0;
+    }
+    OK(whole, "fields of a record as they were written");
+    OK(cut, "a record that was cut anywhere is bad, and gives zeros and nothing from there on");
+    struct reader r = reader_make(buf_str(&b));
+    OK(reader_bytes(&r, SIZE_MAX).n == 0 && r.bad, "a length beyond the record is not followed");
+    buf_done(&b);
 }
 
 static bool unb64(const char *in, const char *want)
@@ -140,6 +164,7 @@ int main(void)
     test_str();
     test_glob();
     test_num();
+    test_reader();
     test_enc();
     test_utf8();
     test_htab();
