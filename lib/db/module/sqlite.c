@@ -71,7 +71,13 @@ static enum db_code lite_query(void *conn, const char *sql, const struct str *pa
     struct conn *c = conn;
     sqlite3_stmt *st = NULL;
     int64_t left = deadline - clock_mono_ms();
+    int has_moved = 0;
     c->deadline = deadline;
+    /* An open file keeps its content whatever happens to its name: a new file of that name would never be read. */
+    if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved != 0) {
+        (void)err_set(err, ERR_TEMP, "query: the file was moved or replaced");
+        return DB_LOST;
+    }
     (void)sqlite3_busy_timeout(c->db, left > 0 ? (int)MIN(left, 60000) : 1);
     int rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
     for (size_t i = 0; rc == SQLITE_OK && i < n; i++)
