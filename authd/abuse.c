@@ -146,21 +146,23 @@ static uint64_t account_wait(struct str user, int64_t now)
 }
 
 /* Is the user at home there, with guesses left of those kept for such users? */
-struct reserve { struct str pair, host; struct buf text; };
+struct reserve { struct str pair, host; char text[1 + ADDRESS_KEY_MAX + THROTTLE_KEY_MAX]; };
 
-static struct reserve reserve_of(const struct abuse_who *who)
+static void reserve_of(const struct abuse_who *who, struct reserve *r)
 {
-    struct reserve r = { .text = buf_make(0) };
     struct address_key host = address_key_host(who->remote), net = address_key_net(who->remote);
-    buf_putc(&r.text, 'h');
-    buf_add(&r.text, address_key_str(&host));
-    buf_putc(&r.text, 'p');
-    buf_putc(&r.text, (char)net.n);
-    buf_add(&r.text, address_key_str(&net));
-    buf_add(&r.text, who->user);
-    r.host = str_head(buf_str(&r.text), 1 + host.n);
-    r.pair = str_skip(buf_str(&r.text), 1 + host.n);
-    return r;
+    size_t user_n = MIN(who->user.n, THROTTLE_KEY_MAX - 2 - net.n);
+    char *p = r->text;
+    *p++ = 'h';
+    memcpy(p, host.bytes, host.n);
+    p += host.n;
+    r->host = str_make(r->text, 1 + host.n);
+    r->pair = str_make(p, 2 + net.n + user_n);
+    *p++ = 'p';
+    *p++ = (char)net.n;
+    memcpy(p, net.bytes, net.n);
+    if (user_n > 0)
+        memcpy(p + net.n, who->user.p, user_n);
 }
 
 static uint64_t limit_units(void) { return (uint64_t)authd()->conf.guess_limit * UNITS; }
@@ -170,19 +172,18 @@ static bool has_reserve(const struct abuse_who *who, uint32_t units, int64_t now
 {
     if (who->user.n == 0 || !known_has(self.known, who->user, who->remote, today()))
         return false;
-    struct reserve r = reserve_of(who);
-    bool has = limit_units() == 0 || (throttle_sum(self.reserve, r.host, now) + units <= reserve_units() &&
-                                      throttle_sum(self.reserve, r.pair, now) + units <= reserve_units() / PAIR_PART);
-    buf_done(&r.text);
-    return has;
+    struct reserve r;
+    reserve_of(who, &r);
+    return limit_units() == 0 || (throttle_sum(self.reserve, r.host, now) + units <= reserve_units() &&
+                                  throttle_sum(self.reserve, r.pair, now) + units <= reserve_units() / PAIR_PART);
 }
 
 static void move_reserve(const struct abuse_who *who, uint32_t units, bool give_back, int64_t now)
 {
-    struct reserve r = reserve_of(who);
+    struct reserve r;
+    reserve_of(who, &r);
     (give_back ? throttle_take_back : throttle_add)(self.reserve, r.host, units, now);
     (give_back ? throttle_take_back : throttle_add)(self.reserve, r.pair, units, now);
-    buf_done(&r.text);
 }
 
 static enum abuse_says ask(struct str key, uint64_t limit, uint32_t units, int64_t now)
@@ -360,11 +361,11 @@ static size_t clear_address(struct str what)
     struct address_key host = address_key_host(what), net = address_key_net(what);
     if (host.n == 0)
         return 0;
-    struct reserve r = reserve_of(&(struct abuse_who){ .remote = what, .user = STR("") });
+    struct reserve r;
+    reserve_of(&(struct abuse_who){ .remote = what, .user = STR("") }, &r);
     size_t n = throttle_forget(self.guesses, address_key_str(&host));
     n += throttle_forget(self.guesses, address_key_str(&net));
     n += throttle_forget(self.reserve, r.host);
-    buf_done(&r.text);
     n += penalty_count(self.penalty);
     penalty_passed(self.penalty, what);
     return n - penalty_count(self.penalty);

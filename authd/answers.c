@@ -24,6 +24,9 @@ void answer_passdb_fields(const struct fields *said, bool is_client, struct aren
 {
     struct fields shown = fields_make(arena);
     struct buf line = buf_make(2 * FIELDS_BYTES_MAX);
+    *ret = STR("");
+    if (said->n == 0)
+        return;
     for (size_t i = 0; i < said->n; i++) {
         struct str value = said->rows[i].value;
         if (is_internal(said->rows[i].name))

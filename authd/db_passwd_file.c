@@ -67,12 +67,14 @@ static struct open_file *open_one(struct files *f, struct str name, struct err *
 static void refresh(struct files *f, struct open_file *o)
 {
     struct err err;
+    int rc = passwd_file_refresh(o->file, &err);
+    if (rc == 0) {
+        o->complained = false;
+        return;
+    }
     struct buf path = buf_make(0);
     buf_printf(&path, "%.*s/%.*s", STR_FMT(f->dir), STR_FMT(o->name));
-    switch (passwd_file_refresh(o->file, &err)) {
-    case 0:
-        o->complained = false;
-        break;
+    switch (rc) {
     case 1:
         log_info("%s: read again, %zu users", buf_cstr(&path), passwd_file_count(o->file));
         say_bad_lines(o->file, buf_cstr(&path));
@@ -89,20 +91,17 @@ static void refresh(struct files *f, struct open_file *o)
 static struct open_file *file_for(struct db_step *s)
 {
     struct files *f = s->db->state;
-    struct buf name = buf_make(1024);
+    struct buf expanded = buf_make(1024);
     struct err err;
     const char *why = NULL;
     struct open_file *o = NULL;
-    bool ok = true;
-    if (f->is_pattern)
-        ok = var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &name, &why) && !name.full;
-    else
-        buf_add(&name, f->pattern);
-    if (ok && (o = htab_get(&f->by_name, buf_str(&name))) != NULL)
+    bool ok = !f->is_pattern || (var_expand(f->pattern, &s->query->vars, account_escape, &s->query->vars, &expanded, &why) && !expanded.full);
+    struct str name = f->is_pattern ? buf_str(&expanded) : f->pattern;
+    if (ok && (o = htab_get(&f->by_name, name)) != NULL)
         refresh(f, o);
     else if (ok)
-        o = open_one(f, buf_str(&name), &err);
-    buf_done(&name);
+        o = open_one(f, name, &err);
+    buf_done(&expanded);
     return o;
 }
 

@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-static struct { const struct mech_row *rows[MECHS_MAX]; size_t n; } mechs;
+static struct { const struct mech_row *rows[MECHS_MAX]; struct mech_usual usual[MECHS_MAX]; size_t n; } mechs;
 
 static bool is_listed(const struct mech_row *row)
 {
@@ -96,6 +96,14 @@ const struct mech_row *mechs_find(const struct stream *s, struct str name)
 {
     const struct mech_row *row = mech_find(name);
     return row != NULL && is_listed(row) && is_for(s, row) ? row : NULL;
+}
+
+struct mech_usual *mechs_usual(const struct mech_row *row)
+{
+    for (size_t i = 0; i < mechs.n; i++)
+        if (mechs.rows[i] == row)
+            return &mechs.usual[i];
+    return NULL;
 }
 
 size_t mechs_list(const struct stream *s, const char *ret_rows[MECHS_MAX][2])

@@ -16,6 +16,8 @@ enum { MECHS_MAX = 16 };
 int mechs_open(const char *data_directory, struct err *err);
 /* NULL: not offered there. */
 const struct mech_row *mechs_find(const struct stream *s, struct str name);
+/* What users of an offered mechanism have stored. */
+struct mech_usual *mechs_usual(const struct mech_row *row);
 /* Rows of the handshake: name and flags. Returns how many. */
 size_t mechs_list(const struct stream *s, const char *ret_rows[MECHS_MAX][2]);
 /* Is the -PLUS of this mechanism offered to our own processes? */

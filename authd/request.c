@@ -450,9 +450,11 @@ static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
     r->cmd.resp = r->cmd.mech = STR("");
 }
 
-/* Random text for nonces: 18 bytes in base64, which has neither ',' nor blanks. */
-static struct str make_nonce(struct arena *arena)
+/* Random text for nonces, of mechanisms that show one: 18 bytes in base64, which has neither ',' nor blanks. */
+static struct str make_nonce(const struct mech_row *row, struct arena *arena)
 {
+    if (row->need != NEED_SECRET)
+        return STR("");
     uint8_t raw[18];
     struct buf text = buf_make(0);
     if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
@@ -479,9 +481,9 @@ static void prepare(struct request *r, const struct mech_row *row)
 {
     const struct authd *a = authd();
     bool certified = a->conf.username_from_cert && r->cmd.valid_client_cert;
-    r->run = (struct mech_run){ .row = row, .arena = &r->arena, .host = str_from(a->hostname), .key = a->mech_key,
+    r->run = (struct mech_run){ .row = row, .arena = &r->arena, .usual = mechs_usual(row), .host = str_from(a->hostname), .key = a->mech_key,
                                 .cert_user = certified ? r->cmd.cert_username : STR(""), .scope = str_from(a->oauth.scope),
-                                .discovery = str_from(a->oauth.discovery), .nonce = make_nonce(&r->arena) };
+                                .discovery = str_from(a->oauth.discovery), .nonce = make_nonce(row, &r->arena) };
     r->run.binding = channel_binding(r);
     r->run.plus_offered = r->run.binding.n > 0 && mechs_has_plus(row);
     r->query.vars.user = r->query.stored = STR("");

@@ -4,15 +4,33 @@
 
 enum { V4_HOST = 4, V4_NET = 3, V6_HOST = 8, V6_NET = 6, V6_SIZE = 16 };
 
+/* Four numbers to 255 without zeros in front, as inet_pton() wants them: most addresses, and each login asks several times. */
+static bool parse_v4(struct str s, uint8_t raw[V4_HOST])
+{
+    size_t i = 0;
+    for (size_t part = 0; part < V4_HOST; part++) {
+        size_t from = i;
+        unsigned v = 0;
+        for (; i < s.n && ascii_is_digit(s.p[i]) && i - from < 3; i++)
+            v = v * 10 + (unsigned)(s.p[i] - '0');
+        if (i == from || v > 255 || (s.p[from] == '0' && i - from > 1))
+            return false;
+        raw[part] = (uint8_t)v;
+        if (part + 1 < V4_HOST && (i == s.n || s.p[i++] != '.'))
+            return false;
+    }
+    return i == s.n;
+}
+
 /* Bytes of the address, 4 or 16; 0: none. */
 static size_t parse(struct str address, uint8_t raw[V6_SIZE])
 {
     char text[INET6_ADDRSTRLEN];
     static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    if (parse_v4(address, raw))
+        return V4_HOST;
     if (!str_to_fixed(address, text, sizeof text))
         return 0;
-    if (inet_pton(AF_INET, text, raw) == 1)
-        return V4_HOST;
     if (inet_pton(AF_INET6, text, raw) != 1)
         return 0;
     if (!str_eq(str_make(raw, sizeof mapped), str_make(mapped, sizeof mapped)))

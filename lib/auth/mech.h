@@ -52,10 +52,18 @@ const struct mech_row *mech_find(struct str name);
 /* Rows in the order in which they are offered; NULL behind the last. */
 const struct mech_row *mech_at(size_t i);
 
+/*
+ * What users of one mechanism have stored, as far as it was seen: who has nothing
+ * that it can use costs the same work and is shown the same numbers. It holds
+ * nothing of any user. Zeroed at first, one for each row.
+ */
+struct mech_usual { bool is_known, is_clear; uint32_t iterations; };
+
 /* One exchange. The caller fills the first part; a zeroed rest. */
 struct mech_run {
     const struct mech_row *row;
     struct arena *arena;
+    struct mech_usual *usual;   /* of the row; NULL = none is kept */
     struct str binding;         /* tls-exporter data (RFC 9266) of the connection; "" = not known */
     bool plus_offered;          /* this client was offered -PLUS */
     struct str cert_user;       /* name in the client's verified certificate, "" = there is none */

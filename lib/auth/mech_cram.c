@@ -32,14 +32,29 @@ enum mech_step mech_cram_step(struct mech_run *m, const struct str *in, struct s
     return m->stage == 1 && in != NULL ? take_response(m, *in) : MECH_FAILED;
 }
 
+/* False: the stored password is of no use; the work was done with one like those of others. */
+static bool make_digest(struct mech_run *m, struct str stored, uint8_t mac[CRAM_DIGEST_SIZE])
+{
+    struct scheme s = scheme_split(stored);
+    bool is_clear = !str_ieqz(s.name, "CRAM-MD5") && !str_ieqz(s.name, "HMAC-MD5");
+    if (stored.n > 0 && scheme_cram_digest(&s, m->server_first, mac)) {
+        if (m->usual != NULL)
+            *m->usual = (struct mech_usual){ .is_known = true, .is_clear = is_clear };
+        return true;
+    }
+    bool keys = m->usual != NULL && m->usual->is_known && !m->usual->is_clear;
+    s = scheme_split(keys ? STR("{CRAM-MD5}0000000000000000000000000000000000000000000000000000000000000000") : STR("{PLAIN}nobody"));
+    (void)scheme_cram_digest(&s, m->server_first, mac);
+    return false;
+}
+
 enum mech_step mech_cram_secret(struct mech_run *m, struct str name, struct str stored, struct str *ret_out)
 {
-    struct scheme s = scheme_split(stored.n == 0 ? STR("{PLAIN}nobody") : stored);
     uint8_t mac[CRAM_DIGEST_SIZE] = { 0 };
     struct buf hex = buf_make(0);
     (void)name, (void)ret_out;
     m->stage = 3;
-    m->is_fake = !scheme_cram_digest(&s, m->server_first, mac) || stored.n == 0;
+    m->is_fake = !make_digest(m, stored, mac);
     enc_hex(&hex, str_make(mac, sizeof mac));
     bool same = secret_eq(buf_str(&hex), str_lower(m->arena, m->response));
     secret_wipe(mac, sizeof mac);

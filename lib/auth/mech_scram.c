@@ -77,15 +77,45 @@ static void own_salt(struct mech_run *m, struct str name)
     buf_done(&text);
 }
 
-static void take_stored(struct mech_run *m, struct str name, struct str stored)
+#define ZEROS_20 "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define ZEROS_32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* The work that other users cost, for one without a usable password: keys to read, or to derive when the proof is here. No proof will do. */
+static void pretend(struct mech_run *m)
+{
+    struct str salt = m->salt;
+    struct str none = strcmp(m->row->digest, "SHA1") == 0 ? STR("4096,AAAA," ZEROS_20 "," ZEROS_20) : STR("4096,AAAA," ZEROS_32 "," ZEROS_32);
+    struct scheme s = scheme_of(str_from(own_scheme(m)), none);
+    m->is_fake = true;
+    if (m->usual == NULL || !m->usual->is_known)
+        return;
+    if (m->usual->is_clear) {
+        m->plaintext = str_dup(m->arena, STR("nobody"));
+        return;
+    }
+    (void)take_keys(m, &s);
+    m->salt = salt;
+    m->iterations = m->usual->iterations;
+}
+
+static bool take_usable(struct mech_run *m, struct str stored)
 {
     struct scheme s = scheme_split(stored);
+    bool is_own = str_ieqz(s.name, own_scheme(m));
+    if (stored.n == 0 || !(is_own ? take_keys(m, &s) : scheme_clear_text(&s, m->arena, &m->plaintext)))
+        return false;
+    if (m->usual != NULL)
+        *m->usual = (struct mech_usual){ .is_known = true, .is_clear = !is_own, .iterations = m->iterations };
+    return true;
+}
+
+static void take_stored(struct mech_run *m, struct str name, struct str stored)
+{
     own_salt(m, name);
     m->plaintext = STR("");
-    if (stored.n > 0 && str_ieqz(s.name, own_scheme(m)))
-        m->is_fake = !take_keys(m, &s);
-    else
-        m->is_fake = stored.n == 0 || !scheme_clear_text(&s, m->arena, &m->plaintext);
+    m->is_fake = false;
+    if (!take_usable(m, stored))
+        pretend(m);
 }
 
 enum mech_step mech_scram_secret(struct mech_run *m, struct str name, struct str stored, struct str *ret_out)

@@ -28,23 +28,31 @@ static struct str unescape(struct arena *a, struct str s)
     return str_make(p, n);
 }
 
+/* What stands for c; NULL: itself. */
+static const char *escape_of(char c)
+{
+    switch (c) {
+    case '\0': return "\0010";
+    case ESCAPE: return "\0011";
+    case '\t': return "\001t";
+    case '\r': return "\001r";
+    case '\n': return "\001n";
+    default: return NULL;
+    }
+}
+
 static void put_escaped(struct buf *out, struct str s)
 {
+    size_t from = 0;
     for (size_t i = 0; i < s.n; i++) {
-        const char *as = NULL;
-        switch (s.p[i]) {
-        case '\0': as = "\0010"; break;
-        case ESCAPE: as = "\0011"; break;
-        case '\t': as = "\001t"; break;
-        case '\r': as = "\001r"; break;
-        case '\n': as = "\001n"; break;
-        default: break;
-        }
+        const char *as = escape_of(s.p[i]);
         if (as == NULL)
-            buf_putc(out, s.p[i]);
-        else
-            buf_put(out, as, 2);
+            continue;
+        buf_put(out, s.p + from, i - from);
+        buf_put(out, as, 2);
+        from = i + 1;
     }
+    buf_put(out, s.p + from, s.n - from);
 }
 
 bool auth_line_parse(struct str line, struct arena *arena, struct auth_line *ret)
@@ -109,7 +117,9 @@ void auth_line_end(struct buf *out) { buf_putc(out, '\n'); }
 static const char *const verbs[] = { [AUTH_VERB_VERSION] = "VERSION", [AUTH_VERB_CPID] = "CPID", [AUTH_VERB_AUTH] = "AUTH",
                                      [AUTH_VERB_CONT] = "CONT", [AUTH_VERB_CANCEL] = "CANCEL" };
 
-static const struct auth_cmd nothing_said;
+#define NOTHING_TEXT(member, name) .member = STR_INIT(""),
+#define NOTHING_FLAG(member, name) .member = false,
+static const struct auth_cmd nothing_said = { .mech = STR_INIT(""), .resp = STR_INIT(""), AUTH_ABOUT(NOTHING_TEXT, NOTHING_FLAG) };
 
 #define ROW_TEXT(member, name) { STR_INIT(name), offsetof(struct auth_cmd, member), false },
 #define ROW_FLAG(member, name) { STR_INIT(name), offsetof(struct auth_cmd, member), true },
@@ -118,13 +128,12 @@ static const struct about { struct str name; size_t offset; bool is_flag; } abou
 static struct str *text_at(struct auth_cmd *c, const struct about *row) { return (struct str *)(void *)((char *)c + row->offset); }
 static bool *flag_at(struct auth_cmd *c, const struct about *row) { return (bool *)(void *)((char *)c + row->offset); }
 
-static void say_nothing(struct auth_cmd *c)
+static const struct about *find_about(struct str name)
 {
-    *c = nothing_said;
-    c->mech = c->resp = STR("");
     for (size_t i = 0; i < N_ELEMS(abouts); i++)
-        if (!abouts[i].is_flag)
-            *text_at(c, &abouts[i]) = STR("");
+        if (str_eq(name, abouts[i].name))
+            return &abouts[i];
+    return NULL;
 }
 
 /* What is unknown is ignored: later versions say more. */
@@ -132,17 +141,17 @@ static void take_about(struct auth_cmd *c, struct str field)
 {
     struct str key, value;
     (void)str_cut(field, '=', &key, &value);
-    if (str_eqz(key, "protocol"))
-        c->service = value;
-    for (size_t i = 0; i < N_ELEMS(abouts); i++) {
-        if (!str_eq(key, abouts[i].name))
-            continue;
-        if (abouts[i].is_flag)
-            *flag_at(c, &abouts[i]) = true;
-        else
-            *text_at(c, &abouts[i]) = value;
+    const struct about *row = find_about(key);
+    if (row == NULL) {
+        if (str_eqz(key, "protocol"))
+            c->service = value;
+        return;
     }
-    if (str_eqz(key, "secured"))
+    if (!row->is_flag)
+        *text_at(c, row) = value;
+    else
+        *flag_at(c, row) = true;
+    if (row->is_flag && str_eqz(key, "secured"))
         c->secured_tls = str_eqz(value, "tls");
 }
 
@@ -150,9 +159,11 @@ struct auth_cmd auth_cmd_dup(struct arena *a, const struct auth_cmd *from)
 {
     struct auth_cmd c = *from;
     c.mech = str_dup(a, c.mech);
-    for (size_t i = 0; i < N_ELEMS(abouts); i++)
-        if (!abouts[i].is_flag)
-            *text_at(&c, &abouts[i]) = str_dup(a, *text_at(&c, &abouts[i]));
+    for (size_t i = 0; i < N_ELEMS(abouts); i++) {
+        struct str *text = abouts[i].is_flag ? NULL : text_at(&c, &abouts[i]);
+        if (text != NULL)
+            *text = text->n == 0 ? STR("") : str_dup(a, *text);
+    }
     return c;
 }
 
@@ -206,10 +217,9 @@ static bool parse_verb(const struct auth_line *l, struct auth_cmd *c, const char
 bool auth_cmd_parse(struct str line, struct arena *arena, struct auth_cmd *ret, const char **ret_why)
 {
     struct auth_line l;
-    struct auth_cmd c;
+    struct auth_cmd c = nothing_said;
     const char *why = "line too long";
     bool ok = auth_line_parse(line, arena, &l);
-    say_nothing(&c);
     if (ok) {
         size_t v = 0;
         while (v < N_ELEMS(verbs) && !str_eqz(l.fields[0], verbs[v]))
@@ -238,7 +248,7 @@ static void put_auth(struct buf *out, const struct auth_cmd *from)
     for (size_t i = 0; i < N_ELEMS(abouts); i++) {
         bool bare = abouts[i].is_flag && *flag_at(&c, &abouts[i]);
         if (bare)
-            buf_printf(out, "\t%.*s", STR_FMT(abouts[i].name));
+            auth_line_word(out, abouts[i].name);
         if (bare && c.secured_tls && str_eqz(abouts[i].name, "secured"))
             buf_puts(out, "=tls");
         if (!abouts[i].is_flag)
@@ -451,10 +461,9 @@ static bool parse_ask(const struct auth_line *l, struct auth_ask *q, const char 
 
 bool auth_ask_parse(struct str line, struct arena *arena, struct auth_ask *ret, const char **ret_why)
 {
-    struct auth_ask q = { .user = STR(""), .cookie = STR("") };
+    struct auth_ask q = { .user = STR(""), .cookie = STR(""), .about = nothing_said };
     const char *why = "line too long";
     bool ok = auth_line_parse(line, arena, &q.line);
-    say_nothing(&q.about);
     if (ok) {
         size_t v = 0;
         while (v < N_ELEMS(asks) && !str_eqz(q.line.fields[0], asks[v]))

@@ -1,76 +1,29 @@
 # SPDX-License-Identifier: ISC
-"""authload.py - load and timing for the auth socket, of Postern or of Dovecot."""
-import base64
+"""authload.py - runs build/t/authload (authload.c) on an auth socket, of Postern or of Dovecot, and reckons with what it prints."""
 import os
-import random
-import socket
-import time
+import resource
+import subprocess
+
+PROGRAM = os.environ.get('POSTERN_RELEASE', os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + '/build') + '/t/authload'
+USERS = 2000            # u0000 ...: those of authload.c
 
 
-def plain(user, password):
-    return base64.b64encode(('\0%s\0%s' % (user, password)).encode()).decode()
+def run(*argv, cpus=None):
+    """What it printed, and the CPU it took itself."""
+    def pin():
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = subprocess.run([PROGRAM, *map(str, argv)], stdout=subprocess.PIPE, text=True, check=True, timeout=300, preexec_fn=pin).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return out, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-class Client:
-    def __init__(self, path, number=0):
-        self.s = socket.socket(socket.AF_UNIX)
-        self.s.settimeout(60)
-        self.s.connect(path)
-        hello = b''
-        while b'DONE\n' not in hello:
-            hello += self.s.recv(4096)
-        self.mechs = [line.split(b'\t')[1].decode() for line in hello.split(b'\n') if line.startswith(b'MECH\t')]
-        self.s.sendall(b'VERSION\t1\t2\nCPID\t%d\n' % (os.getpid() * 100 + number))
-
-    def read_lines(self, count):
-        data = b''
-        while data.count(b'\n') < count:
-            got = self.s.recv(1 << 18)
-            if not got:
-                raise RuntimeError('the auth socket was closed')
-            data += got
-        return data.split(b'\n')[:-1]
-
-
-def load(path, users, password, total, clients=4, window=50):
-    """total right logins over a few connections, each with a window of requests outstanding. Seconds."""
-    all_ = [Client(path, n) for n in range(clients)]
-    batches, sent = [], 0
-    while sent < total:
-        lines = ['AUTH\t%d\tPLAIN\tservice=smtp\tlip=127.0.0.1\trip=192.0.2.%d\tsecured\tresp=%s\n' % (
-            sent + k + 1, (sent + k) % 200 + 1, plain(users[(sent + k) % len(users)], password)) for k in range(window)]
-        batches.append(''.join(lines).encode())
-        sent += window
-    start, good = time.time(), 0
-    for at in range(0, len(batches), clients):
-        round_ = list(zip(all_, batches[at:at + clients]))
-        for c, text in round_:
-            c.s.sendall(text)
-        for c, text in round_:
-            lines = c.read_lines(window)
-            good += sum(line.startswith(b'OK\t') for line in lines)
-    took = time.time() - start
-    if good != sent:
-        raise RuntimeError('%d of %d logins were answered with OK' % (good, sent))
-    return took, sent
-
-
-def once(c, number, mech, user, password, rip):
-    """Nanoseconds from the request to its last answer: a password mechanism, or SCRAM's first message."""
-    head = 'AUTH\t%d\t%s\tservice=smtp\trip=%s\tsecured\t' % (number, mech, rip)
-    if mech == 'LOGIN':
-        c.s.sendall((head + 'resp=%s\n' % base64.b64encode(user.encode()).decode()).encode())
-        c.read_lines(1)
-        text = 'CONT\t%d\t%s\n' % (number, base64.b64encode(password.encode()).decode())
-    elif mech.startswith('SCRAM'):
-        first = base64.b64encode(('n,,n=%s,r=abcdefghijklmnopqrstuvwx' % user).encode()).decode()
-        text = head + 'resp=%s\n' % first
-    else:
-        text = head + 'resp=%s\n' % plain(user, password)
-    start = time.perf_counter_ns()
-    c.s.sendall(text.encode())
-    c.read_lines(1)
-    return time.perf_counter_ns() - start
+def load(path, password, total, clients=4, window=50, cpus=None):
+    """total right logins: (seconds, how many, seconds of CPU of the generator, its preparations included)."""
+    out, cpu = run('load', path, password, total, clients, window, cpus=cpus)
+    took, done = out.split()
+    return float(took), int(done), cpu
 
 
 def auc(a, b):
@@ -86,13 +39,16 @@ def auc(a, b):
     return (total - len(a) * (len(a) + 1) / 2) / (len(a) * len(b))
 
 
-def timing(path, mech, samples):
-    """(AUC of unknown user against wrong password, medians in us). Users u0, u1, ... exist; x0, x1, ... do not."""
-    c, times = Client(path), ([], [])
-    order = [(kind, n) for n in range(samples) for kind in (0, 1)]
-    random.Random(7).shuffle(order)
-    for number, (kind, n) in enumerate(order):
-        rip = '%d.%d.7.9' % ({'PLAIN': 20, 'LOGIN': 84}.get(mech, 148) + (number & 63), number >> 6 & 255)     # each from a network of its own: none is slowed down
-        times[kind].append(once(c, number + 1, mech, '%s%04d' % ('xu'[kind], n), 'wrong-password', rip))
-    medians = [sorted(t)[len(t) // 2] / 1000 for t in times]
-    return auc(*times), medians
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def timing(path, mech, samples, cpus=None):
+    """Of each step: [(answer, AUC of unknown user against wrong password, their medians in us)]."""
+    steps = {}
+    for line in run('timing', path, mech, samples, cpus=cpus)[0].splitlines():
+        kind, ns, word = line.split()
+        steps.setdefault(word, {'x': [], 'u': []})[kind].append(int(ns))
+    if any(len(times) != samples for kinds in steps.values() for times in kinds.values()):
+        raise RuntimeError('%s: %s' % (mech, {w: {k: len(t) for k, t in kinds.items()} for w, kinds in steps.items()}))
+    return [(word, auc(k['x'], k['u']), (median(k['x']) / 1000, median(k['u']) / 1000)) for word, k in steps.items()]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/mech.h"
+#include "auth/scheme.h"
 #include "base/enc.h"
 #include "proto/sasl_oauth.h"
 #include "tap.h"
@@ -142,6 +143,70 @@ static void test_unknown_users(void)
     arena_done(&a);
 }
 
+/* Whose password cannot be used costs what others do, and is told the same numbers; no proof of what is pretended lets anyone in. */
+static const struct { const char *name, *mech, *stored, *first; bool derives; } usuals[] = {
+    { "after a user with keys, an unknown one has keys to read and their iterations", "SCRAM-SHA-256",
+      "{SCRAM-SHA-256}8192,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=", "i=8192", false },
+    { "after a user with a clear password, an unknown one has keys to derive", "SCRAM-SHA-256", "{PLAIN}x", "i=4096", true },
+    { "... with SHA-1, too", "SCRAM-SHA-1", "{PLAIN}x", "i=4096", true },
+    { "after a user whose hash is of no use, an unknown one is as before", "SCRAM-SHA-1", "{SHA512-CRYPT}$6$x$y", "i=4096", false },
+};
+
+static void test_usual(void)
+{
+    for (size_t i = 0; i < N_ELEMS(usuals); i++) {
+        struct arena a = arena_make(65536);
+        struct mech_usual usual = { .is_known = false };
+        struct str out, first = STR("n,,n=user,r=abc");
+        for (int unknown = 0; unknown < 2; unknown++) {
+            struct mech_run m = make(usuals[i].mech, &a);
+            m.usual = &usual;
+            (void)mech_step(&m, &first, &out);
+            (void)mech_secret(&m, m.user, str_from(unknown ? "" : usuals[i].stored), &out);
+            if (unknown)
+                OK(m.is_fake && str_ends(out, str_from(usuals[i].first)) && (m.plaintext.n > 0) == usuals[i].derives, usuals[i].name);
+            mech_wipe(&m);
+        }
+        arena_done(&a);
+    }
+}
+
+/* The right answer to a challenge for a password that nobody has. */
+static struct str cram_proof(struct arena *a, const char *stored, struct str challenge)
+{
+    struct scheme s = scheme_split(str_from(stored));
+    uint8_t mac[CRAM_DIGEST_SIZE] = { 0 };
+    struct buf text = buf_make(0);
+    (void)scheme_cram_digest(&s, challenge, mac);
+    buf_puts(&text, "user ");
+    enc_hex(&text, str_make(mac, sizeof mac));
+    struct str proof = str_dup(a, buf_str(&text));
+    buf_done(&text);
+    return proof;
+}
+
+static void test_pretended_cram(void)
+{
+    static const struct { const char *name, *stored, *guess; bool is_fake; } steps[] = {
+        { "CRAM-MD5 of an unknown user: what stands in for a password is none", "", "{PLAIN}nobody", true },
+        { "... and of one with stored states: they are", "{CRAM-MD5}d06d4e1b26fccaa4b0b61801132340a354b21152711fb604ca3e035e7015116b",
+          "{CRAM-MD5}d06d4e1b26fccaa4b0b61801132340a354b21152711fb604ca3e035e7015116b", false },
+        { "... after which states of zeros stand in, and are none", "", "{CRAM-MD5}0000000000000000000000000000000000000000000000000000000000000000", true },
+    };
+    struct mech_usual usual = { .is_known = false };
+    for (size_t i = 0; i < N_ELEMS(steps); i++) {
+        struct arena a = arena_make(65536);
+        struct mech_run m = make("CRAM-MD5", &a);
+        struct str out;
+        m.usual = &usual;
+        (void)put(&m, NULL, "", &out);
+        enum mech_step r = put(&m, cram_proof(&a, steps[i].guess, out).p, steps[i].stored, &out);
+        OK(r == (steps[i].is_fake ? MECH_FAILED : MECH_DONE) && m.is_fake == steps[i].is_fake, steps[i].name);
+        arena_done(&a);
+    }
+    OK(usual.is_known && !usual.is_clear, "... as long as users have states stored");
+}
+
 static const struct { const char *name, *mech; struct str in; enum mech_step end; const char *user, *password, *authzid; } messages[] = {
     { "PLAIN with no authorization identity", "PLAIN", S("\0u\0p"), MECH_ASK, "u", "p", "" },
     { "PLAIN with the same authorization identity", "PLAIN", S("u\0u\0p"), MECH_ASK, "u", "p", "" },
@@ -264,6 +329,8 @@ int main(void)
     test_exchanges();
     test_cuts();
     test_unknown_users();
+    test_usual();
+    test_pretended_cram();
     test_messages();
     test_login();
     test_limits();
