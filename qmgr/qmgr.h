@@ -139,7 +139,6 @@ void intake_peer(struct chan *c, bool foreign_auth);
 int foreign_auth_load(const struct daemon_ctx *d, const struct service_list *services, struct err *err);
 bool foreign_auth_is_used_by(struct str service);
 extern const struct chan_ops intake_ops;
-void give_ids(struct chan *c, uint32_t id, uint32_t n);
 bool lease_take(struct intake *in, struct str id);
 void make_id(char ret[QID_MAX + 1]);
 void refuse(struct intake *in, uint32_t req, struct str id, uint32_t code, const char *dsn, const char *text);

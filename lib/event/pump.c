@@ -24,8 +24,7 @@ struct pump {
     struct fiber *shaker;               /* inside the handshake, which may wait for a signature */
     const struct pump_ops *ops;
     void *user;
-    uint64_t bytes_in, bytes_out;
-    int64_t last_active;
+    int64_t ended;                      /* when it began to linger */
     bool secure, closed;
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
@@ -77,7 +76,7 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
         (void)close(plain_fd);
         return NULL;
     }
-    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
+    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user };
     timer_set(&p->handshake_timer, handshake_deadline, too_slow);
     return p;
 }
@@ -103,7 +102,7 @@ static bool linger_over(struct pump *p)
             return true;
         p->discarded += (size_t)n;
     }
-    return p->discarded > LINGER_BYTES || loop_now() >= p->last_active + LINGER_MS;
+    return p->discarded > LINGER_BYTES || loop_now() >= p->ended + LINGER_MS;
 }
 
 /* All are looked at together: a wake-up for each would cost more than the rest of its end. */
@@ -130,7 +129,7 @@ static void linger(struct pump *p)
         timer_set(&lingers.sweeper, loop_now() + LINGER_SWEEP_MS, linger_sweep);
     }
     (void)shutdown(p->tls_fd, SHUT_WR);
-    p->last_active = loop_now();
+    p->ended = loop_now();
     list_append(&lingers.list, &p->linger);
 }
 
@@ -164,10 +163,6 @@ void pump_free(struct pump *p)
     p->freed = p->closed = true;
     fiber_cancel(p->shaker);
 }
-
-int64_t pump_last_active(const struct pump *p) { return p->last_active; }
-uint64_t pump_bytes_in(const struct pump *p) { return p->bytes_in; }
-uint64_t pump_bytes_out(const struct pump *p) { return p->bytes_out; }
 
 /* False: that side is gone. What it does not take is kept for later. */
 static bool give_plain(struct pump *p, struct str s)
@@ -227,8 +222,6 @@ static bool from_tls(struct pump *p, bool *ret_more)
             p->tls_eof = true;
         if (got != TLS_DONE)
             return true;
-        p->bytes_in += n;
-        p->last_active = loop_now();
         if (!give_plain(p, str_make(chunk, n)))
             return false;
         if (n < sizeof chunk && !tls_has_pending(p->tls))
@@ -248,8 +241,6 @@ static bool from_plain(struct pump *p)
             p->plain_eof = true;
         if (n <= 0)
             return true;
-        p->bytes_out += (uint64_t)n;
-        p->last_active = loop_now();
         if (!give_tls(p, str_make(chunk, (size_t)n)))
             return false;
         if ((size_t)n < sizeof chunk)

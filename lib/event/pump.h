@@ -34,8 +34,4 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
 void pump_begin(struct pump *p);
 /* Closes both sides. NULL is fine. */
 void pump_free(struct pump *p);
-/* Monotonic time of the last byte in either direction. */
-int64_t pump_last_active(const struct pump *p);
-uint64_t pump_bytes_in(const struct pump *p);
-uint64_t pump_bytes_out(const struct pump *p);
 #endif
