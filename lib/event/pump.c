@@ -24,9 +24,9 @@ struct pump {
     struct fiber *shaker;               /* inside the handshake, which may wait for a signature */
     const struct pump_ops *ops;
     void *user;
-    uint64_t bytes_in, bytes_out;
-    int64_t last_active;
+    int64_t ended;                      /* when it began to linger */
     bool secure, closed;
+    bool heard;                         /* the client has said something */
     bool active;                        /* on_active has been called */
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
@@ -84,7 +84,7 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
         (void)close(plain_fd);
         return NULL;
     }
-    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
+    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user };
     timer_set(&p->handshake_timer, handshake_deadline, too_slow);
     return p;
 }
@@ -110,7 +110,7 @@ static bool linger_over(struct pump *p)
             return true;
         p->discarded += (size_t)n;
     }
-    return p->discarded > LINGER_BYTES || loop_now() >= p->last_active + LINGER_MS;
+    return p->discarded > LINGER_BYTES || loop_now() >= p->ended + LINGER_MS;
 }
 
 /* All are looked at together: a wake-up for each would cost more than the rest of its end. */
@@ -137,7 +137,7 @@ static void linger(struct pump *p)
         timer_set(&lingers.sweeper, loop_now() + LINGER_SWEEP_MS, linger_sweep);
     }
     (void)shutdown(p->tls_fd, SHUT_WR);
-    p->last_active = loop_now();
+    p->ended = loop_now();
     list_append(&lingers.list, &p->linger);
 }
 
@@ -171,10 +171,6 @@ void pump_free(struct pump *p)
     p->freed = p->closed = true;
     fiber_cancel(p->shaker);
 }
-
-int64_t pump_last_active(const struct pump *p) { return p->last_active; }
-uint64_t pump_bytes_in(const struct pump *p) { return p->bytes_in; }
-uint64_t pump_bytes_out(const struct pump *p) { return p->bytes_out; }
 
 /* False: that side is gone. What it does not take is kept for later. */
 static bool give_plain(struct pump *p, struct str s)
@@ -237,8 +233,7 @@ static bool from_tls(struct pump *p, bool *ret_more)
             p->tls_eof = true;
         if (got != TLS_DONE)
             return true;
-        p->bytes_in += n;
-        p->last_active = loop_now();
+        p->heard = true;
         if (!give_plain(p, str_make(chunk, n)))
             return false;
         if (n < sizeof chunk && !tls_has_pending(p->tls))
@@ -258,8 +253,6 @@ static bool from_plain(struct pump *p)
             p->plain_eof = true;
         if (n <= 0)
             return true;
-        p->bytes_out += (uint64_t)n;
-        p->last_active = loop_now();
         bool all = (size_t)n < sizeof chunk;
         if (all && p->plain_hup)
             tls_ending(p->tls);         /* last words go with the end, which the next round sees */
@@ -372,7 +365,7 @@ static void carry(struct pump *p, enum side from)
     rewatch(p);
     if (more)
         loop_defer(&p->again, again_event);
-    if (p->active || (p->bytes_in == 0 && !p->tls_eof))
+    if (p->active || !(p->heard || p->tls_eof))
         return;
     p->active = true;
     if (p->ops->on_active != NULL)

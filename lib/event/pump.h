@@ -38,8 +38,4 @@ void pump_begin(struct pump *p);
 void pump_say(struct pump *p, struct str s);
 /* Closes both sides. NULL is fine. */
 void pump_free(struct pump *p);
-/* Monotonic time of the last byte in either direction. */
-int64_t pump_last_active(const struct pump *p);
-uint64_t pump_bytes_in(const struct pump *p);
-uint64_t pump_bytes_out(const struct pump *p);
 #endif
