@@ -225,7 +225,8 @@ static void set_up(const char *dir)
     close(fd);
     (void)snprintf(text, sizeof text, "postern_passdb = passwd-file:%s\npostern_userdb = passwd-file:%s\npostern_auth_trusted_networks = 192.0.2.0/24\n"
                    "postern_auth_mechanisms = plain login scram-sha-256 scram-sha-1 cram-md5\npostern_app_password_file =\npostern_auth_cache_ttl = 0\n", path, path);
-    struct config *config = config_parse(dir, "main.cf", str_from(text), &err);
+    static struct config *config;       /* its texts are the parameters' */
+    config = config_parse(dir, "main.cf", str_from(text), &err);
     ASSERT(config != NULL);
     int rc = config_fill(config, &params, &state.conf, &err);
     ASSERT(rc == 0);
