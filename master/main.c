@@ -313,8 +313,9 @@ static void open_log_socket(void)
     int sv[2], size = LOG_BUFFER, on = 1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
         log_fatal("log socket: %s", strerror(errno));
-    if (setsockopt(sv[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
-        (void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    for (int i = 0; i < 2; i++)     /* the reader's too: so it knows the room */
+        if (setsockopt(sv[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+            (void)setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     if (setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
         log_fatal("log socket: %s", strerror(errno));
     master.log_in = sv[0];

@@ -3,7 +3,9 @@
  * schema_login.h - the reading half: tls, login, session, hub.
  *
  * Implicit TLS: tls accepts, handshakes, and gives login one end of a
- * socketpair (CLIENT). STARTTLS: login gives tls the socket (TLS_START) and
+ * socketpair (CLIENT). Most clients are greeted alike: login says how
+ * (LOGIN_GREETING), tls greets them with the end of the handshake, and CLIENT
+ * follows with what they say then. STARTTLS: login gives tls the socket (TLS_START) and
  * gets the end of a socketpair back (CLIENT). After login: login gives the
  * session zygote the stream and what was read ahead (SESSION_START). A session
  * process tells its zygote that it is free (SESSION_OVER), and may get another
@@ -23,9 +25,13 @@
     F(T, U32, remote_port, 0, "client port")                                       \
     F(T, U32, local_port, 0, "own port")                                           \
     F(T, STR, tls, 200, "protocol and cipher, empty = failed")                     \
-    F(T, STR, binding, 64, "tls-exporter data in base64 (RFC 9266), empty = none") \
+    F(T, STR, binding, 132, "channel binding data in base64 (tls.h), empty = none")  \
     F(T, STR, cert_user, 256, "name in the client's verified certificate, or empty") \
+    F(T, BOOL, greeted, 0, "with login's last LOGIN_GREETING")                     \
     F(T, FD, stream, 0, "plaintext side")
+
+#define IPC_MSG_LOGIN_GREETING(F, T)                                               \
+    F(T, STR, text, 1000, "for clients behind TLS 1.3 without a certificate; replaces the one before")
 
 #define IPC_MSG_TLS_START(F, T)                                                    \
     F(T, U32, ticket, 0, "login's number, not 0")                                  \
@@ -128,6 +134,7 @@
     M(HUB_KICKED, hub_kicked, ROLE_BIT(HUB), ROLE_BIT(AUTHD))                      \
     M(HUB_NEWS, hub_news, ROLE_BIT(ROUTER), ROLE_BIT(HUB))                         \
     M(CLIENT, client, ROLE_BIT(TLS), ROLE_BIT(LOGIN))                              \
+    M(LOGIN_GREETING, login_greeting, ROLE_BIT(LOGIN), ROLE_BIT(TLS))              \
     M(TLS_START, tls_start, ROLE_BIT(LOGIN), ROLE_BIT(TLS))                        \
     M(SESSION_NEXT, session_next, ROLE_BIT(SESSION), ROLE_BIT(SESSION))            \
     M(SESSION_OVER, session_over, ROLE_BIT(SESSION), ROLE_BIT(SESSION))            \
