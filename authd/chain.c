@@ -78,6 +78,17 @@ static void wipe(struct str s)
 
 static const char unknown_user[] = "unknown user";
 
+/*
+ * The login process and the mail server write a line for each wrong password:
+ * one failure, one line that log readers count, unless more is asked for. That
+ * a user is disabled, or a token too old, is said here only.
+ */
+static bool is_said_elsewhere(const char *text)
+{
+    struct str s = str_from(text);
+    return !authd()->conf.verbose && (text == unknown_user || str_starts(s, STR("Password mismatch")) || str_starts(s, STR("pam_authenticate() failed")));
+}
+
 void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
     static const char *const texts[] = { [VERDICT_MISMATCH] = "Password mismatch", [VERDICT_UNKNOWN] = unknown_user,
@@ -85,7 +96,7 @@ void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
         s->text = texts[verdict];
-    if (s->text[0] == '\0')
+    if (s->text[0] == '\0' || (verdict != VERDICT_TEMPFAIL && is_said_elsewhere(s->text)))
         return;
     if (verdict == VERDICT_TEMPFAIL)
         db_log_level(s, LOG_WARNING_LEVEL, s->text);
@@ -98,13 +109,22 @@ void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict
  * log readers that ban addresses must not see that line. Nor has one whom a
  * database does not know while the one that knows him does not answer.
  */
+static void tell_notes(const struct chain_state *c, enum auth_verdict verdict)
+{
+    for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
+        if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
+            db_log(c->notes[i], c->notes[i]->text);
+}
+
 void chain_finish(struct db_query *q, enum auth_verdict verdict)
 {
     struct chain_state *c = q->chain;
     c->step = NULL;
-    for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
-        if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
-            db_log(c->notes[i], c->notes[i]->text);
+    /* The line of a user who is there comes with his wrong proof: one that came earlier for the others could be seen in the time. */
+    if (q->kind == DB_SECRET && verdict != VERDICT_TEMPFAIL)
+        c->untold = verdict;
+    else
+        tell_notes(c, verdict);
     struct rehash *rehash = c->rehash;
     c->rehash = NULL;
     q->done(q, verdict);
@@ -113,6 +133,15 @@ void chain_finish(struct db_query *q, enum auth_verdict verdict)
         rehash_drop(rehash);
     else if (rehash != NULL)
         rehash_start(rehash);
+}
+
+void db_tell(struct db_query *q)
+{
+    struct chain_state *c = q->chain;
+    if (c == NULL)
+        return;
+    tell_notes(c, c->untold);
+    c->untold = VERDICT_MATCH;
 }
 
 /* ---- passdbs ---- */

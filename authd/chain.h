@@ -23,6 +23,7 @@ struct chain_state {
     struct rehash *rehash;          /* to be started when the user is let in; NULL: nothing is outdated */
     struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
     size_t n_notes;
+    enum auth_verdict untold;       /* DB_SECRET: what the notes are about; VERDICT_MATCH = nothing is left to say */
 };
 
 /* ---- chain.c ---- */

@@ -59,6 +59,8 @@ bool db_canonical(struct db_query *q, const char **ret_why);
 void db_ask(struct db_query *q);
 /* done() will not be called any more. */
 void db_cancel(struct db_query *q);
+/* DB_SECRET: logs why the user was not let in, if that was not said yet; with the failure, or at the end. */
+void db_tell(struct db_query *q);
 /* After VERDICT_MATCH: the driver of the passdb that let the user in, NULL if none is known. */
 const char *db_answered_by(const struct db_query *q);
 
@@ -80,7 +82,7 @@ struct db {
     size_t index;               /* among the entries of its parameter; SIZE_MAX: not among them */
     bool is_userdb;
     size_t follows;             /* an entry that nobody wrote: of users that this passdb let in; SIZE_MAX = of all */
-    struct str sample;          /* a slow verifier, so that a user who does not exist takes as long; owned by verify.c */
+    struct str sample;          /* a verifier, so that a user who does not exist takes as long; owned by verify.c */
     bool rehash_failed;         /* and that was said */
     void *state;                /* the driver's */
 };
@@ -158,8 +160,10 @@ void verify_start(struct verify *v);
 /* Costs what a check would; the verdict is VERDICT_UNKNOWN. */
 void verify_dummy(struct verify *v);
 void verify_cancel(struct verify *v);
-/* A slow verifier of this database, for verify_dummy(). Copied. */
+/* A verifier of this database, a slow one if it has any, for verify_dummy(). Copied. */
 void verify_keep_sample(struct db *db, struct str stored);
+/* Will verify_dummy() need a worker? */
+bool verify_is_slow(const struct db *db);
 
 /* db_account.c: what a session becomes, from the userdbs' fields. False and *ret_why: it cannot be (temporary). */
 bool db_account(struct db_query *q, const char **ret_why);

@@ -216,7 +216,7 @@ static void step(struct db_step *s)
     s->vars.user = s->query->vars.user;
     struct open_file *o = file_for(s);
     const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
-    struct str sample = o == NULL ? STR("") : passwd_file_slow_sample(o->file);
+    struct str sample = o == NULL ? STR("") : passwd_file_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);
     if (e == NULL) {
@@ -286,7 +286,7 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
         struct open_file *o = open_one(f, f->pattern, &why);
         if (o == NULL)
             return db_refuse(db, err, "%s: create the file, or correct the entry", why.text);
-        verify_keep_sample(db, passwd_file_slow_sample(o->file));
+        verify_keep_sample(db, passwd_file_sample(o->file));
     }
     db->state = f;
     shared.paths[shared.n] = db->conf->arg;

@@ -26,7 +26,8 @@
  *     loopback only.
  *
  *     `postern auth` asks on private/auth-control who guesses passwords, and
- *     clears what is held against an address or a user.
+ *     clears what is held against an address or a user. It lists and ends live
+ *     sessions, too, which authd asks the hub for.
  *
  * SECURITY
  *     Runs as its own user with no capability. It alone holds verifiers; it
@@ -42,7 +43,8 @@
  *     ever named to a session.
  *
  * DIAGNOSTICS
- *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
+ *     A failure is the line of the service that the client spoke to; with
+ *     auth_verbose also "dovecot: auth: BACKEND(user,address): reason", at once.
  *     What breaks the protocol ends its connection: "auth client (SOCKET N):
  *     reason: connection closed", "auth master client (SOCKET, pid N): ...".
  */
@@ -50,6 +52,7 @@
 #include "db_remote.h"
 #include "abuse.h"
 #include "control.h"
+#include "control_hub.h"
 #include "db.h"
 #include "mechs.h"
 #include "oauth.h"
@@ -93,7 +96,7 @@ static void warm_pools(void)
     for (size_t i = 0; i < db_passdbs()->n; i++) {
         if (db_passdbs()->rows[i].driver == db_pam())
             pool_warm(POOL_PAM);
-        else if (db_passdbs()->rows[i].sample.n > 0)
+        else if (verify_is_slow(&db_passdbs()->rows[i]))
             pool_warm(POOL_HASH);
     }
 }
@@ -119,6 +122,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
+    case ROLE_HUB: control_hub_peer(peer, fd); return;
     case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
     case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;

@@ -61,6 +61,7 @@ static void chain_make(struct db_query *q)
 {
     q->chain = ARENA_NEW(q->arena, struct chain_state);
     q->chain->let_in_by = SIZE_MAX;
+    q->chain->untold = VERDICT_MATCH;
     q->passdb = q->userdb = fields_make(q->arena);
     q->vars.passdb = &q->passdb;
     q->vars.userdb = &q->userdb;

@@ -88,6 +88,7 @@ static void request_free(struct request *r)
     token_cancel(&r->token);
     if (r->state == CHECKING)
         db_cancel(&r->query);
+    db_tell(&r->query);
     if (r->is_guess) {
         struct abuse_who who = who_is(r);
         abuse_abandoned(&r->abuse, &who);
@@ -139,6 +140,7 @@ static void hold(struct request *r, struct str code)
 static void refused(struct request *r, struct str code)
 {
     struct abuse_who who = who_is(r);
+    db_tell(&r->query);
     r->is_guess = false;
     abuse_failed(&r->abuse, &who);
     hold(r, code);
@@ -412,7 +414,8 @@ static void complete(struct request *r)
 static void failed(struct request *r)
 {
     r->started = loop_now();
-    if (r->has_secret)
+    /* A wrong password is said by whom the client spoke to. */
+    if (r->has_secret && (r->run.is_fake || authd()->conf.verbose))
         log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
     /* Who stands in a deny database is told so whatever the password, as with PLAIN. */
     if (r->barred != 0 && !r->has_secret)

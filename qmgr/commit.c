@@ -105,7 +105,7 @@ static void on_durable(void *user, struct qmsg *m)
         a->in = NULL;
     }
     if (a->notice_of != NULL)
-        msg_notice_durable(a);
+        notice_durable(a);
     msg_activate(m);
 }
 

@@ -96,7 +96,7 @@ void msg_activate(struct qmsg *m)
     sched_message(a);
 }
 
-/* ---- notices ---- */
+/* ---- the end of an attempt ---- */
 
 static uint32_t count_state(const struct qmsg *m, enum rcpt_state state)
 {
@@ -105,156 +105,6 @@ static uint32_t count_state(const struct qmsg *m, enum rcpt_state state)
         n += m->rcpts[i].state == state;
     return n;
 }
-
-static bool wants(const struct qrcpt *r, uint32_t bit)
-{
-    return r->notify == 0 ? bit != NOTIFY_SUCCESS : (r->notify & NOTIFY_NEVER) == 0 && (r->notify & bit) != 0;
-}
-
-static void send_rcpt(const struct jobs *job, const struct qrcpt *r, unsigned outcome)
-{
-    struct ipc_compose_rcpt c = { .job = job->number, .address = r->address, .orig = r->orig, .orcpt = r->orcpt, .outcome = outcome,
-        .dsn = str_from(r->dsn), .text = str_head(str_from(r->reason == NULL ? "" : r->reason), 4000),
-        .remote_mta = str_head(str_from(r->remote_mta == NULL ? "" : r->remote_mta), 256),
-        .remote_reply = str_head(str_from(r->remote_reply == NULL ? "" : r->remote_reply), 2000) };
-    (void)chan_send(job->w->chan, IPC_COMPOSE_RCPT, 0, &c);
-}
-
-static void send_compose(struct jobs *job, struct str sender)
-{
-    const struct active *a = job->a;
-    const struct qmsg *m = a->m;
-    int fd = m->in_memory ? -1 : queue_open_file(&qm.q, m);
-    struct ipc_compose c = { .job = job->number, .kind = job->kind, .queue_id = str_from(m->id), .new_id = str_from(job->new_id),
-        .sender = sender, .envid = m->envid, .ret = m->ret, .smtputf8 = (m->flags & MSG_SMTPUTF8) != 0, .arrival_us = m->arrival_us,
-        .content_size = m->content_size, .n_rcpt = (uint32_t)job->rcpts.n, .content = { "", 0 }, .content_at = m->content_at,
-        .content_end = m->content_end, .file = fd };
-    if (m->in_memory) {
-        c.content = str_head(buf_str(&m->content), 131072);
-        c.content_at = c.content_end = 0;
-    }
-    (void)chan_send(job->w->chan, IPC_COMPOSE, 0, &c);
-    for (size_t i = 0; i < job->rcpts.n; i++)
-        send_rcpt(job, &m->rcpts[job->rcpts.p[i]], job->kind == BOUNCE_DELAY ? OUTCOME_DEFERRED : job->kind == BOUNCE_SUCCESS ? OUTCOME_SENT : OUTCOME_BOUNCED);
-    if (fd >= 0) {
-        chan_flush(job->w->chan);
-        (void)close(fd);
-    }
-}
-
-enum { COMPOSE_RCPTS_MAX = 500, COMPOSE_QUEUED_MAX = 1 << 20 };
-
-/* One notice about the recipients in that state (the rest gets another one). False: no process to compose it, asked for one. */
-static bool compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender)
-{
-    struct worker *w = worker_pick(&qm.bouncers, NULL);
-    if (w == NULL)
-        daemon_need(ROLE_BOUNCE);
-    if (w == NULL || chan_queued(w->chan) > COMPOSE_QUEUED_MAX)
-        return false;
-    struct jobs *job = job_new(a, w);
-    job->notice = true;
-    job->kind = kind;
-    make_id(job->new_id);
-    uint32_t bit = kind == BOUNCE_DELAY ? NOTIFY_DELAY : kind == BOUNCE_SUCCESS ? NOTIFY_SUCCESS : NOTIFY_FAILURE;
-    for (uint32_t i = 0; i < a->m->n_rcpt && job->rcpts.n < COMPOSE_RCPTS_MAX; i++) {
-        struct qrcpt *r = &a->m->rcpts[i];
-        if (r->state != state || !wants(r, bit) || (kind == BOUNCE_SUCCESS && r->outcome != OUTCOME_SENT))
-            continue;
-        vec_push(&job->rcpts, i);
-        r->outcome = 0;
-        if (kind == BOUNCE_FAILURE)
-            r->state = RCPT_COMPOSING;
-    }
-    a->composing++;
-    send_compose(job, sender);
-    return true;
-}
-
-static struct qmsg *notice_message(const struct jobs *job, const struct ipc_composed *c)
-{
-    struct err err;
-    struct qmsg *n = qmsg_new(job->new_id);
-    uint64_t size;
-    n->arrival_us = (uint64_t)clock_wall_us();
-    n->flags = job->a->m->flags & MSG_SMTPUTF8;
-    buf_add(&n->envelope, c->envelope);
-    buf_add(&n->content, c->content);
-    uint32_t n_rcpt = 0;
-    struct qrec rec;
-    for (struct qrec_iter it = qrec_iter(c->envelope); qrec_next(&it, &rec) == QREC_OK;)
-        n_rcpt += rec.type == QREC_RCPT;
-    bool null_sender = false;
-    if (!qrec_content_size(c->content, &size) || qmsg_parse_envelope(n, QMSG_CHANNEL_RECORDS, n_rcpt, &err) < 0 ||
-        !(null_sender = n->sender.n == 0 || job->kind == BOUNCE_POSTMASTER)) {
-        log_error("%s: notice from the bounce process is malformed%s", job->a->m->id, null_sender ? "" : ": bad sender or records");
-        qmsg_free(n);
-        return NULL;
-    }
-    n->content_size = size;
-    return n;
-}
-
-void msg_compose_failed(struct jobs *job)
-{
-    struct active *a = job->a;
-    a->composing--;
-    for (size_t i = 0; i < job->rcpts.n; i++) {
-        struct qrcpt *r = &a->m->rcpts[job->rcpts.p[i]];
-        if (r->state == RCPT_COMPOSING)
-            r->state = RCPT_BOUNCED;
-    }
-    job_free(job);
-    sched_soon();
-}
-
-void msg_composed(struct jobs *job, const struct ipc_composed *c)
-{
-    struct active *a = job->a;
-    struct qmsg *n = c->failed ? NULL : notice_message(job, c);
-    if (n == NULL) {
-        msg_compose_failed(job);
-        return;
-    }
-    if (job->kind == BOUNCE_FAILURE || job->kind == BOUNCE_POSTMASTER) {
-        n->settles = xcalloc(job->rcpts.n + 1, sizeof *n->settles);
-        for (size_t i = 0; i < job->rcpts.n; i++)
-            n->settles[n->n_settles++] = (struct qsettle){ a->m, job->rcpts.p[i] };
-    }
-    if (queue_submit(&qm.q, n) < 0) {
-        log_warning("%s: no room for the notice in the queue journal; tried again later", a->m->id);
-        qmsg_free(n);
-        msg_compose_failed(job);
-        return;
-    }
-    struct active *na = msg_new_active(n);
-    na->notice_of = a->m;
-    na->notice_kind = job->kind;
-    if (n->n_settles == 0)
-        a->m->holds++;
-    job_free(job);
-    commit_soon();
-}
-
-/* The notice is in the queue, and what it replaces is settled. Also called for forwards, where the message of a router replaced a recipient. */
-void msg_notice_durable(struct active *na)
-{
-    struct qmsg *of = na->notice_of;
-    if (of != NULL)
-        active_of(of)->composing--;
-    if (of != NULL && !na->forwarded && (na->notice_kind == BOUNCE_DELAY || na->notice_kind == BOUNCE_SUCCESS))
-        of->holds--;
-    na->notice_of = NULL;
-    if (of == NULL)
-        return;
-    for (uint32_t i = 0; i < of->n_rcpt; i++)
-        if (of->rcpts[i].done)
-            of->rcpts[i].state = RCPT_SETTLED;
-    sched_soon();
-    msg_check(active_of(of));
-}
-
-/* ---- the end of an attempt ---- */
 
 static bool notifies(const char *class_name)
 {
@@ -269,7 +119,7 @@ static void settle_quietly(struct active *a, bool all)
 {
     for (uint32_t i = 0; i < a->m->n_rcpt; i++) {
         struct qrcpt *r = &a->m->rcpts[i];
-        if (r->state == RCPT_BOUNCED && (all || !wants(r, NOTIFY_FAILURE)))
+        if (r->state == RCPT_BOUNCED && (all || !notice_is_wanted(r, NOTIFY_FAILURE)))
             msg_settle(a, i, OUTCOME_BOUNCED, str_from(r->dsn), str_from(r->reason == NULL ? "" : r->reason));
     }
 }
@@ -304,12 +154,12 @@ static bool return_bounced(struct active *a)
         return true;
     }
     if (a->m->sender.n > 0)
-        return compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, a->m->sender);
+        return notice_compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, a->m->sender);
     if (!notifies("2bounce") || is_for_postmaster(a->m)) {
         settle_quietly(a, true);        /* a notice that cannot be delivered goes nowhere */
         return true;
     }
-    return compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, str_from(qm.conf.twobounce_recipient));
+    return notice_compose(a, BOUNCE_FAILURE, RCPT_BOUNCED, str_from(qm.conf.twobounce_recipient));
 }
 
 static void expire(struct active *a)
@@ -333,8 +183,8 @@ static void warn_of_delay(struct active *a)
         return;
     bool any = false;
     for (uint32_t i = 0; i < m->n_rcpt; i++)
-        any |= m->rcpts[i].state == RCPT_DEFERRED && wants(&m->rcpts[i], NOTIFY_DELAY);
-    if (any && compose(a, BOUNCE_DELAY, RCPT_DEFERRED, m->sender)) {
+        any |= m->rcpts[i].state == RCPT_DEFERRED && notice_is_wanted(&m->rcpts[i], NOTIFY_DELAY);
+    if (any && notice_compose(a, BOUNCE_DELAY, RCPT_DEFERRED, m->sender)) {
         a->warned = true;
         queue_clear_warn(&qm.q, m);
     }
@@ -347,7 +197,7 @@ static void tell_success(struct active *a)
     for (uint32_t i = 0; i < a->m->n_rcpt; i++)
         any |= a->m->rcpts[i].state == RCPT_SETTLED && a->m->rcpts[i].outcome == OUTCOME_SENT;
     if (any && a->m->sender.n > 0)
-        (void)compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
+        (void)notice_compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
 }
 
 enum { PARK_AGAIN_MS = 10000, UNLOADED_SECONDS = 60 };

@@ -8,8 +8,9 @@
  *
  *   intake.c  MSG_SUBMIT -> queue_submit      MSG_COMMIT -> file in incoming/
  *   commit.c  end of turn: one batch -> durable -> MSG_DONE -> msg_activate
- *   sched.c   recipients -> routes -> destinations -> jobs -> results
- *   msg.c     no recipient in work any more: bounce, defer, or remove
+ *   sched.c   recipients -> routes -> destinations (dest.c) -> jobs
+ *   results.c results of deliveries -> recipients
+ *   msg.c     no recipient in work any more: bounce (notice.c), defer, or remove
  *   wait.c    deferred messages and when their time comes
  *   tool.c    showq and orders from the command line
  */
@@ -139,7 +140,6 @@ void intake_peer(struct chan *c, bool foreign_auth);
 int foreign_auth_load(const struct daemon_ctx *d, const struct service_list *services, struct err *err);
 bool foreign_auth_is_used_by(struct str service);
 extern const struct chan_ops intake_ops;
-void give_ids(struct chan *c, uint32_t id, uint32_t n);
 bool lease_take(struct intake *in, struct str id);
 void make_id(char ret[QID_MAX + 1]);
 void refuse(struct intake *in, uint32_t req, struct str id, uint32_t code, const char *dsn, const char *text);
@@ -152,29 +152,44 @@ void msg_check(struct active *a);               /* whatever is next, if no recip
 void msg_settle(struct active *a, uint32_t n, unsigned outcome, struct str dsn, struct str text);
 void msg_set_reason(struct qrcpt *r, enum rcpt_state state, struct str dsn, struct str text, struct str mta, struct str reply);
 void msg_drop(struct active *a);                /* out of memory */
-void msg_composed(struct jobs *job, const struct ipc_composed *c);
-void msg_compose_failed(struct jobs *job);
-void msg_notice_durable(struct active *a);
 bool msg_delete(struct active *a);
 void msg_unload(struct active *a);              /* too many in memory: its file waits */
+
+/* notice.c */
+/* Does the sender want to hear of this recipient? bit: NOTIFY_FAILURE ... */
+bool notice_is_wanted(const struct qrcpt *r, uint32_t bit);
+/* One notice about the recipients in that state (the rest gets another one). False: no process to compose it, asked for one. */
+bool notice_compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender);
+void notice_composed(struct jobs *job, const struct ipc_composed *c);
+void notice_failed(struct jobs *job);
+/* It is in the queue, and what it replaces is settled. Also for forwards, where the message of a router replaced a recipient. */
+void notice_durable(struct active *a);
 
 /* results.c */
 void worker_peer(struct chan *c);
 extern const struct chan_ops worker_ops;
 
-/* sched.c */
+/* dest.c */
+/* NULL: neither master.cf nor the built-in rows have it. */
 struct transport *transport_get(struct str name);
+struct dest *dest_get(struct transport *t, struct str nexthop);
+/* One with nothing to do and no history is forgotten. */
+void dest_release(struct dest *d);
+/* A delivery there ended: its window, and whether it is dead now. */
+void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text);
+/* An administrator's flush forgives the dead. */
+void dest_flush_dead(void);
+
+/* sched.c */
 void sched_message(struct active *a);
 void sched_soon(void);
 void sched_forget(struct active *a);            /* out of every queue */
 void sched_resolved(uint32_t id, const struct ipc_resolved *res);
 void sched_forget_resolving(const struct chan *c, const struct active *a);
-void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text);
 void job_finish(struct jobs *job);
 struct jobs *job_new(struct active *a, struct worker *w);
 void job_free(struct jobs *job);
 struct worker *worker_pick(struct list *list, const char *service);
-void sched_flush_dead(void);
 bool sched_is_idle(void);
 
 /* wait.c */

@@ -118,7 +118,7 @@ static void on_composed(struct chan *c, const struct ipc_composed *composed)
 {
     struct jobs *job = htab_get(&qm.jobs, str_make(&composed->job, sizeof composed->job));
     if (job != NULL && job->w->chan == c && job->notice)
-        msg_composed(job, composed);
+        notice_composed(job, composed);
 }
 
 /* What a living process still delivers for the queue manager before us. */
@@ -243,7 +243,7 @@ static void on_closed(struct chan *c)
             qm.acks_writing.p[i].chan = NULL;
     for (size_t i = 0; i < mine.n; i++) {
         if (mine.p[i]->notice)
-            msg_compose_failed(mine.p[i]);
+            notice_failed(mine.p[i]);
         else
             strike(mine.p[i]);
     }

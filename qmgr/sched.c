@@ -2,14 +2,12 @@
  *
  * sched.c - who gets what when. A recipient without a route is resolved by a
  * router; with one it queues at its destination (transport and next hop).
- * Destinations of a transport take turns; each has a window of parallel
- * deliveries that grows with success and shrinks with failure, and is
- * suspended when it seems dead. Recipients whose delivery process died are
+ * Destinations of a transport take turns, as far as their windows (dest.c) and
+ * the processes that deliver allow. Recipients whose delivery process died are
  * suspects: they are tried alone, one at a time.
  */
 #include "qmgr.h"
 #include "base/enc.h"
-#include "base/num.h"
 #include "ipc/schema.h"
 #include <unistd.h>
 
@@ -19,94 +17,6 @@ struct resolving { uint64_t number; struct active *a; uint32_t n; struct chan *c
 
 static void schedule(struct deferred *d);
 void sched_soon(void) { loop_defer(&qm.schedule, schedule); }
-
-/* ---- transports and destinations ---- */
-
-static uint32_t transport_param(const char *transport, const char *suffix, uint32_t def)
-{
-    char name[160];
-    struct err err;
-    uint32_t v = def;
-    (void)snprintf(name, sizeof name, "%s%s", transport, suffix);
-    const char *text = config_get(qm.ctx->config, name, &err);
-    if (text != NULL && *text != '\0' && !num_parse_u32(str_trim(str_from(text)), 1000000, &v))
-        log_warning("%s: bad value \"%s\"; %u is used", name, text, def);
-    return v;
-}
-
-static bool transport_exists(struct str name)
-{
-    static const char *const builtin[] = { "smtp", "relay", "lmtp", "local", "virtual", "error", "retry", "discard" };
-    for (size_t i = 0; i < N_ELEMS(builtin); i++)
-        if (str_eqz(name, builtin[i]))
-            return true;
-    for (size_t i = 0; i < qm.services.n; i++)
-        if (qm.services.rows[i].type == SERVICE_UNIX && str_eqz(name, qm.services.rows[i].name))
-            return true;
-    return false;
-}
-
-/* NULL: neither master.cf nor the built-in rows have it. */
-struct transport *transport_get(struct str name)
-{
-    struct transport *t = htab_get(&qm.transports, name);
-    if (t != NULL || !transport_exists(name))
-        return t;
-    t = xcalloc(1, sizeof *t);
-    if (!str_to_fixed(name, t->name, sizeof t->name)) {
-        free(t);
-        return NULL;
-    }
-    t->role = ROLE_OUT;
-    for (size_t i = 0; i < qm.services.n; i++) {
-        const char *command = qm.services.rows[i].command;
-        if (strcmp(qm.services.rows[i].name, t->name) == 0 && qm.services.rows[i].type == SERVICE_UNIX &&
-            (strcmp(command, "local") == 0 || strcmp(command, "virtual") == 0 || strcmp(command, "pipe") == 0))
-            t->role = ROLE_ROUTER;
-    }
-    if (strcmp(t->name, "local") == 0 || strcmp(t->name, "virtual") == 0)
-        t->role = ROLE_ROUTER;
-    list_init(&t->dests);
-    t->limit = qm.conf.process_limit;
-    t->concurrency = transport_param(t->name, "_destination_concurrency_limit", qm.conf.concurrency);
-    t->recipient_limit = transport_param(t->name, "_destination_recipient_limit", qm.conf.recipient_limit);
-    t->initial = transport_param(t->name, "_initial_destination_concurrency", qm.conf.initial_concurrency);
-    struct str rest = str_from(qm.conf.defer_transports), token;
-    while (str_token(&rest, ", \t", &token))
-        t->deferred |= str_eqz(token, t->name);
-    (void)htab_put(&qm.transports, str_from(t->name), t);
-    return t;
-}
-
-static struct dest *dest_get(struct transport *t, struct str nexthop)
-{
-    struct dest *d = htab_get(&t->by_nexthop, nexthop);
-    if (d != NULL)
-        return d;
-    struct buf key = { 0 };
-    d = xcalloc(1, sizeof *d);
-    buf_add(&key, nexthop);
-    d->nexthop = xstrdup(buf_cstr(&key));
-    buf_done(&key);
-    d->t = t;
-    d->window = t->concurrency == 0 ? t->initial : MIN(t->initial, t->concurrency);
-    list_init(&d->node);
-    list_init(&d->entries);
-    (void)htab_put(&t->by_nexthop, str_from(d->nexthop), d);
-    return d;
-}
-
-/* A destination with nothing to do and no history is forgotten. */
-static void dest_release(struct dest *d)
-{
-    if (d->busy > 0 || d->suspects > 0 || !list_is_empty(&d->entries) || d->dead_until > clock_mono_ms())
-        return;
-    (void)htab_remove(&d->t->by_nexthop, str_from(d->nexthop));
-    list_remove(&d->node);
-    free(d->nexthop);
-    free(d->why);
-    free(d);
-}
 
 /* ---- entries ---- */
 
@@ -501,31 +411,6 @@ static void schedule(struct deferred *d)
     serve_suspects();
 }
 
-void dest_feedback(struct dest *d, bool failed, struct str dsn, struct str text)
-{
-    if (!failed) {
-        d->failures = 0;
-        d->dead_until = 0;
-        if (d->t->concurrency == 0 || d->window < d->t->concurrency)
-            d->window += 1.0 / MAX(d->window, 1.0);
-        return;
-    }
-    double step = 1.0 / MAX(d->window, 1.0);
-    d->failures += step;
-    d->window = MAX(d->window - step, 1.0);
-    if (qm.conf.failed_cohorts == 0 || d->failures + 1e-9 < qm.conf.failed_cohorts)
-        return;
-    struct buf why = { 0 };
-    enc_printable(&why, text);
-    free(d->why);
-    d->why = xstrdup(buf_cstr(&why));
-    buf_done(&why);
-    (void)snprintf(d->dsn, sizeof d->dsn, "%.*s", (int)MIN(dsn.n, sizeof d->dsn - 1), dsn.p);
-    d->dead_until = clock_mono_ms() + (int64_t)qm.conf.minimal_backoff * 1000;
-    d->failures = 0;
-    d->window = d->t->initial;
-}
-
 void job_finish(struct jobs *job)
 {
     struct dest *d = job->d;
@@ -582,17 +467,6 @@ void sched_forget(struct active *a)
     for (size_t i = 0; i < mine.n; i++)
         job_finish(mine.p[i]);
     vec_done(&mine);
-}
-
-/* An administrator's flush forgives the dead. */
-void sched_flush_dead(void)
-{
-    struct transport *t;
-    struct dest *d;
-    for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
-        for (size_t dpos = 0; (d = htab_each(&t->by_nexthop, &dpos)) != NULL;)
-            d->dead_until = 0;
-    sched_soon();
 }
 
 bool sched_is_idle(void) { return qm.jobs.n == 0; }

@@ -191,7 +191,7 @@ static uint32_t flush_site(struct str site)
 
 static uint32_t flush(const struct ipc_queue_order *o, const char *id)
 {
-    sched_flush_dead();
+    dest_flush_dead();
     if (o->op == QUEUE_FLUSH_SITE)
         return flush_site(o->queue_id);
     if (o->op == QUEUE_FLUSH)

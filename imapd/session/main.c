@@ -23,7 +23,6 @@
  *     Error line and NO [UNAVAILABLE] to the client.
  */
 #include "login/session.h"
-#include "proto/charset.h"
 #include "session.h"
 
 static struct imapd_conf conf;
@@ -48,6 +47,5 @@ static const struct session_ops ops = { .service = "imap", .params = &params, .c
 int main(int argc, char **argv)
 {
     tzset();
-    charset_preload();
     return session_zygote_main(argc, argv, "imapd", &ops);
 }

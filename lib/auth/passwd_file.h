@@ -39,8 +39,8 @@ const struct passwd_entry *passwd_file_each(const struct passwd_file *f, size_t 
 size_t passwd_file_count(const struct passwd_file *f);
 /* Lines of the last reading that did not parse, and the number of the first (from 1). */
 size_t passwd_file_bad_lines(const struct passwd_file *f, size_t *ret_first);
-/* Some slow verifier of the file, for the check of a user who does not exist; "" if there is none. */
-struct str passwd_file_slow_sample(const struct passwd_file *f);
+/* Some verifier of the file, a slow one if it has any, for the check of a user who does not exist; "" if there is none. */
+struct str passwd_file_sample(const struct passwd_file *f);
 
 enum passwd_save {
     PASSWD_SAVED,

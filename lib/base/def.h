@@ -21,7 +21,6 @@
     ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-#define WARN_UNUSED __attribute__((warn_unused_result))
 
 _Noreturn void assert_failed(const char *what, const char *file, int line);
 #define ASSERT(cond) ((cond) ? (void)0 : assert_failed(#cond, __FILE__, __LINE__))

@@ -18,7 +18,6 @@ void log_set_ident(const char *ident) { (void)snprintf(the_log.ident, sizeof the
 const char *log_ident(void) { return the_log.ident; }
 void log_to_socket(int fd) { the_log.fd = fd; }
 void log_set_verbose(bool on) { the_log.verbose = on; }
-bool log_is_verbose(void) { return the_log.verbose; }
 
 /* Replace in place whatever could break a line or a terminal. */
 static void sanitize(char *p, size_t n)
@@ -37,7 +36,7 @@ static void sanitize(char *p, size_t n)
 }
 
 /* What the log role wants in front of a line: the level's number, the program, and the word that people read. */
-static const char *const level_words[] = { "", "", "warning: ", "error: ", "fatal: ", "panic: " };
+static const char *const level_words[] = { "", "", "warning: ", "error: ", "fatal: " };
 enum { HEAD_MAX = 256 };
 
 static size_t put_head(char *out, size_t cap, const char *ident, enum log_level level)
@@ -99,10 +98,4 @@ void log_fatal(const char *fmt, ...)
 {
     WRITE(the_log.ident, LOG_FATAL_LEVEL);
     _exit(1);
-}
-
-void log_panic(const char *fmt, ...)
-{
-    WRITE(the_log.ident, LOG_PANIC_LEVEL);
-    abort();
 }

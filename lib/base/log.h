@@ -2,9 +2,9 @@
  *
  * log.h - the one way a program speaks to the administrator.
  *
- * Five words with one meaning each, as in Postfix: info (an event), warning
+ * Four words with one meaning each, as in Postfix: info (an event), warning
  * (somebody should look), error (something was not done), fatal (this process
- * cannot go on; master starts another), panic (a bug; aborts). Programs log;
+ * cannot go on; master starts another). A bug is an ASSERT. Programs log;
  * libraries return struct err.
  *
  * A line goes to the sink: in a daemon a datagram socket to the log role
@@ -15,7 +15,7 @@
 #define BASE_LOG_H
 #include "base/str.h"
 
-enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARNING_LEVEL, LOG_ERROR_LEVEL, LOG_FATAL_LEVEL, LOG_PANIC_LEVEL };
+enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARNING_LEVEL, LOG_ERROR_LEVEL, LOG_FATAL_LEVEL };
 
 /* Most bytes of one line after the prefix; the rest is cut. */
 enum { LOG_LINE_MAX = 4000 };
@@ -31,14 +31,12 @@ const char *log_ident(void);
 void log_to_socket(int fd);
 /* In verbose mode debug lines are written too. */
 void log_set_verbose(bool on);
-bool log_is_verbose(void);
 
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 _Noreturn void log_fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);
-_Noreturn void log_panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /*
  * One line under another program's name: log readers depend on Postfix's and
  * Dovecot's program names, whichever process does the work.

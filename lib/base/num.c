@@ -25,7 +25,6 @@ static bool parse(struct str s, unsigned base, uint64_t max, uint64_t *ret)
 
 bool num_parse_u64(struct str s, uint64_t max, uint64_t *ret) { return parse(s, 10, max, ret); }
 bool num_parse_hex(struct str s, uint64_t max, uint64_t *ret) { return parse(s, 16, max, ret); }
-bool num_parse_octal(struct str s, uint64_t max, uint64_t *ret) { return parse(s, 8, max, ret); }
 
 bool num_parse_u32(struct str s, uint32_t max, uint32_t *ret)
 {

@@ -25,12 +25,6 @@ int str_cmp(struct str a, struct str b)
     return d != 0 ? d : by_length(a.n, b.n);
 }
 
-int str_icmp(struct str a, struct str b)
-{
-    int d = fold_cmp(a.p, b.p, MIN(a.n, b.n));
-    return d != 0 ? d : by_length(a.n, b.n);
-}
-
 bool str_starts(struct str s, struct str prefix) { return str_eq(str_head(s, prefix.n), prefix); }
 bool str_istarts(struct str s, struct str prefix) { return str_ieq(str_head(s, prefix.n), prefix); }
 bool str_ends(struct str s, struct str suffix) { return s.n >= suffix.n && str_eq(str_skip(s, s.n - suffix.n), suffix); }
@@ -62,14 +56,6 @@ ptrdiff_t str_find(struct str s, struct str needle)
         return 0;
     const char *at = s.n == 0 ? NULL : memmem(s.p, s.n, needle.p, needle.n);
     return at == NULL ? -1 : at - s.p;
-}
-
-ptrdiff_t str_ifind(struct str s, struct str needle)
-{
-    for (size_t i = 0; i + needle.n <= s.n; i++)
-        if (fold_cmp(s.p + i, needle.p, needle.n) == 0)
-            return (ptrdiff_t)i;
-    return -1;
 }
 
 struct str str_trim(struct str s)

@@ -28,7 +28,6 @@ bool str_ieq(struct str a, struct str b);
 bool str_ieqz(struct str a, const char *z);
 /* <0, 0, >0 as memcmp; a prefix sorts first. */
 int str_cmp(struct str a, struct str b);
-int str_icmp(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
@@ -42,7 +41,6 @@ ptrdiff_t str_chr(struct str s, char c);
 ptrdiff_t str_rchr(struct str s, char c);
 /* Index of the first occurrence of needle, or -1. An empty needle is at 0. */
 ptrdiff_t str_find(struct str s, struct str needle);
-ptrdiff_t str_ifind(struct str s, struct str needle);
 /* Does s fit a pattern in which '*' is any text and '?' any byte? Time: the product of the lengths at most. */
 bool str_glob(struct str pattern, struct str s);
 /* Without ASCII white space (SP HT CR LF VT FF) at both ends. */

@@ -29,7 +29,6 @@ struct conn {
     struct buf out;
     size_t out_at;              /* sent already */
     int64_t write_timeout;
-    uint64_t bytes_in, bytes_out;
     bool drained;               /* the last read took all there was */
     bool bare, eof, broken, is_cancelled;
 };
@@ -85,8 +84,6 @@ bool conn_line_was_bare(const struct conn *c) { return c->bare; }
 struct str conn_pending(const struct conn *c) { return str_make(c->in == NULL ? "" : c->in + c->in_at, c->in_n - c->in_at); }
 void conn_set_write_timeout(struct conn *c, int64_t ms) { c->write_timeout = ms; }
 bool conn_is_broken(const struct conn *c) { return c->broken; }
-uint64_t conn_bytes_in(const struct conn *c) { return c->bytes_in; }
-uint64_t conn_bytes_out(const struct conn *c) { return c->bytes_out; }
 bool conn_is_tls(const struct conn *c) { return c->tls != NULL; }
 const struct tls_info *conn_tls_info(const struct conn *c) { return c->tls == NULL ? NULL : tls_session_info(c->tls); }
 
@@ -119,7 +116,6 @@ static enum tls_io send_some(struct conn *c)
         if (got != TLS_DONE)
             return got;
         c->out_at += sent;
-        c->bytes_out += sent;
     }
     buf_reset(&c->out);
     c->out_at = 0;
@@ -248,7 +244,6 @@ static enum tls_io read_some(struct conn *c)
     if (r == TLS_CLOSED || r == TLS_FAILED)
         c->eof = true;
     c->in_n += got;
-    c->bytes_in += got;
     return r;
 }
 

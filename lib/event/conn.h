@@ -58,8 +58,6 @@ bool conn_flush(struct conn *c, int64_t deadline);
 /* How long a write may wait in total when conn_put or a read has to flush. Default 300 s. */
 void conn_set_write_timeout(struct conn *c, int64_t ms);
 bool conn_is_broken(const struct conn *c);
-uint64_t conn_bytes_in(const struct conn *c);
-uint64_t conn_bytes_out(const struct conn *c);
 
 /*
  * WAITS for a TLS handshake as server (STARTTLS after its reply was put, or

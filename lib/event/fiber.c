@@ -19,7 +19,6 @@ struct fiber {
     struct list waiting;        /* in a cond's list */
     struct list all;
     struct timer timer;
-    int64_t deadline;
     int64_t waiting_since;
     int wait_fd;                /* -1: none */
     uint32_t wait_events;
@@ -43,7 +42,6 @@ static struct {
     struct fiber *current;
     struct list ready, free, all;
     size_t count, warm;
-    unsigned no_wait;
     struct fd_slot *slots;
     size_t n_slots;
     struct timer trim;
@@ -114,10 +112,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 struct fiber *fiber_current(void) { return fibers.current; }
 size_t fiber_count(void) { return fibers.count; }
 bool fiber_any_ready(void) { return fibers.inited && !list_is_empty(&fibers.ready); }
-void fiber_set_deadline(struct fiber *f, int64_t deadline) { f->deadline = deadline; }
 bool fiber_is_cancelled(void) { return fibers.current != NULL && fibers.current->cancelled; }
-void no_wait_begin(void) { fibers.no_wait++; }
-void no_wait_end(void) { ASSERT(fibers.no_wait > 0); fibers.no_wait--; }
 
 void fiber_on_abort(void (*fn)(void *arg, const char *why), void *arg)
 {
@@ -149,7 +144,7 @@ void cleanup_pop(struct cleanup *c, bool run)
 static _Noreturn void end_of_fiber(void)
 {
     struct fiber *f = fibers.current;
-    ASSERT(f->cleanups == NULL && fibers.no_wait == 0);
+    ASSERT(f->cleanups == NULL);
     f->fn = NULL;
     fiber_stack_leave(&f->stack, true);
     UNREACHABLE();
@@ -164,7 +159,6 @@ _Noreturn void fiber_abort(const char *why)
     struct fiber *f = fibers.current;
     ASSERT(f != NULL && !f->aborting);
     f->aborting = true;
-    fibers.no_wait = 0;
     if (f->on_abort != NULL)
         f->on_abort(f->on_abort_arg, why);
     while (f->cleanups != NULL) {
@@ -225,7 +219,6 @@ struct fiber *fiber_start(const char *name, void (*fn)(void *arg), void *arg)
     f->name = name;
     f->fn = fn;
     f->arg = arg;
-    f->deadline = FOREVER;
     f->wait_fd = -1;
     list_init(&f->waiting);
     fiber_stack_prepare(&f->stack, base_of_fiber);
@@ -333,16 +326,14 @@ void fiber_cancel(struct fiber *f)
         wake(f, WAIT_CANCELLED);
 }
 
-/* Every wait passes here. *ret_deadline: with the fiber's own. */
-static bool may_wait(int64_t *deadline, enum wait *ret_why)
+/* Every wait passes here. */
+static bool may_wait(int64_t deadline, enum wait *ret_why)
 {
     struct fiber *f = fibers.current;
     ASSERT(f != NULL);
-    ASSERT(fibers.no_wait == 0);
-    *deadline = MIN(*deadline, f->deadline);
     if (f->cancelled)
         *ret_why = WAIT_CANCELLED;
-    else if (*deadline <= loop_now())
+    else if (deadline <= loop_now())
         *ret_why = WAIT_TIMEOUT;
     else
         return true;
@@ -378,7 +369,7 @@ static enum wait block_on_fd(int fd, uint32_t events, int64_t deadline)
 enum wait fiber_wait_fd(int fd, uint32_t events, int64_t deadline)
 {
     enum wait why;
-    if (!may_wait(&deadline, &why))
+    if (!may_wait(deadline, &why))
         return why;
     struct fd_slot *s = slot_of(fd);
     uint32_t all = events | (s->reader != NULL ? (uint32_t)EPOLLIN : 0) | (s->writer != NULL ? (uint32_t)EPOLLOUT : 0);
@@ -390,7 +381,7 @@ enum wait fiber_wait_fd(int fd, uint32_t events, int64_t deadline)
 enum wait fiber_wait_edge(int fd, uint32_t events, int64_t deadline)
 {
     enum wait why;
-    if (!may_wait(&deadline, &why))
+    if (!may_wait(deadline, &why))
         return why;
     struct fd_slot *s = slot_of(fd);
     if (s->mode != FD_EDGE || (s->armed & events) != events) {
@@ -444,7 +435,7 @@ void fiber_fd_ready(int fd, uint32_t events)
 enum wait fiber_sleep(int64_t until)
 {
     enum wait why;
-    if (!may_wait(&until, &why))
+    if (!may_wait(until, &why))
         return why == WAIT_CANCELLED ? why : WAIT_OK;
     why = block(until);
     return why == WAIT_CANCELLED ? why : WAIT_OK;
@@ -459,7 +450,6 @@ enum wait fiber_yield(void)
         return WAIT_CANCELLED;
     if (loop_lag_ms() <= YIELD_MS)
         return WAIT_OK;
-    ASSERT(fibers.no_wait == 0);
     list_append(&fibers.ready, &f->ready);
     f->result = WAIT_OK;
     fiber_stack_leave(&f->stack, false);
@@ -469,7 +459,7 @@ enum wait fiber_yield(void)
 enum wait cond_wait(struct cond *c, int64_t deadline)
 {
     enum wait why;
-    if (!may_wait(&deadline, &why))
+    if (!may_wait(deadline, &why))
         return why;
     if (c->waiters.next == NULL)
         list_init(&c->waiters);
@@ -477,11 +467,11 @@ enum wait cond_wait(struct cond *c, int64_t deadline)
     return block(deadline);
 }
 
-/* A cancelled fiber, or one past its deadline, still has to wait for a thread that uses its memory. */
+/* A cancelled fiber still has to wait for a thread that uses its memory. */
 void fiber_wait_uncancellable(struct cond *c, const bool *done)
 {
     struct fiber *f = fibers.current;
-    ASSERT(f != NULL && fibers.no_wait == 0);
+    ASSERT(f != NULL);
     while (!*done) {
         if (c->waiters.next == NULL)
             list_init(&c->waiters);

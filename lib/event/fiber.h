@@ -4,10 +4,9 @@
  *
  * A function whose comment says WAITS may let other fibers run. Shared state
  * changes only between waits; what must hold across one is held by an object
- * released by a cleanup. A wait between no_wait_begin() and no_wait_end()
- * (LMDB transaction, iteration over a shared table) is a bug and asserts.
- * Below OpenSSL's frames only tls_sign() waits. Deadlines are absolute
- * monotonic times (deadline_in()), capped by the fiber's own.
+ * released by a cleanup. Nothing waits within an LMDB transaction or while it
+ * walks over a shared table. Below OpenSSL's frames only tls_sign() waits.
+ * Deadlines are absolute monotonic times (deadline_in()).
  *
  * Never on a fiber: NSS, getaddrinfo, regcomp/regexec, dlopen, database
  * clients, crypt: see offload.h.
@@ -34,7 +33,6 @@ enum { FIBERS_MAX = 20000 };
 struct fiber *fiber_start(const char *name, void (*fn)(void *arg), void *arg);
 /* NULL on the loop's own stack. */
 struct fiber *fiber_current(void);
-void fiber_set_deadline(struct fiber *f, int64_t deadline);
 void fiber_cancel(struct fiber *f);
 bool fiber_is_cancelled(void);
 size_t fiber_count(void);
@@ -56,9 +54,6 @@ enum wait cond_wait(struct cond *c, int64_t deadline);
 /* Make the first / all waiters ready. Never switches. May be called from the loop's stack. */
 void cond_signal(struct cond *c);
 void cond_broadcast(struct cond *c);
-
-void no_wait_begin(void);
-void no_wait_end(void);
 
 /* Resources to release should the fiber be aborted; in reverse order. The struct lives on the stack. */
 struct cleanup { struct cleanup *below; void (*fn)(void *arg); void *arg; };

@@ -24,11 +24,13 @@ struct pump {
     struct fiber *shaker;               /* inside the handshake, which may wait for a signature */
     const struct pump_ops *ops;
     void *user;
-    uint64_t bytes_in, bytes_out;
-    int64_t last_active;
+    int64_t ended;                      /* when it began to linger */
     bool secure, closed;
+    bool heard;                         /* the client has said something */
+    bool active;                        /* on_active has been called */
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
+    bool plain_hup;                     /* the end is behind what waits there */
     bool plain_told;                    /* of the end of the TLS side */
     bool polite;                        /* all was said: the client gets the time to hear it */
     size_t discarded;
@@ -45,7 +47,12 @@ static struct { struct list list; size_t n; struct timer sweeper; } lingers;
 static void step(struct pump *p, enum side from);
 
 static void tls_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_tls), SIDE_TLS); }
-static void plain_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_plain), SIDE_PLAIN); }
+static void plain_event(struct watch *w, uint32_t events)
+{
+    struct pump *p = container_of(w, struct pump, on_plain);
+    p->plain_hup = (events & EPOLLHUP) != 0;
+    step(p, SIDE_PLAIN);
+}
 static void again_event(struct deferred *d) { step(container_of(d, struct pump, again), SIDE_NONE); }
 
 static void stop(struct pump *p, const struct err *err)
@@ -77,7 +84,7 @@ struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t han
         (void)close(plain_fd);
         return NULL;
     }
-    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user, .last_active = loop_now() };
+    *p = (struct pump){ .tls_fd = tls_fd, .plain_fd = plain_fd, .tls = t, .ops = ops, .user = user };
     timer_set(&p->handshake_timer, handshake_deadline, too_slow);
     return p;
 }
@@ -103,7 +110,7 @@ static bool linger_over(struct pump *p)
             return true;
         p->discarded += (size_t)n;
     }
-    return p->discarded > LINGER_BYTES || loop_now() >= p->last_active + LINGER_MS;
+    return p->discarded > LINGER_BYTES || loop_now() >= p->ended + LINGER_MS;
 }
 
 /* All are looked at together: a wake-up for each would cost more than the rest of its end. */
@@ -130,7 +137,7 @@ static void linger(struct pump *p)
         timer_set(&lingers.sweeper, loop_now() + LINGER_SWEEP_MS, linger_sweep);
     }
     (void)shutdown(p->tls_fd, SHUT_WR);
-    p->last_active = loop_now();
+    p->ended = loop_now();
     list_append(&lingers.list, &p->linger);
 }
 
@@ -164,10 +171,6 @@ void pump_free(struct pump *p)
     p->freed = p->closed = true;
     fiber_cancel(p->shaker);
 }
-
-int64_t pump_last_active(const struct pump *p) { return p->last_active; }
-uint64_t pump_bytes_in(const struct pump *p) { return p->bytes_in; }
-uint64_t pump_bytes_out(const struct pump *p) { return p->bytes_out; }
 
 /* False: that side is gone. What it does not take is kept for later. */
 static bool give_plain(struct pump *p, struct str s)
@@ -203,6 +206,9 @@ static bool give_tls(struct pump *p, struct str s)
     return true;
 }
 
+/* A client that is gone will be noticed when it is read from. */
+void pump_say(struct pump *p, struct str s) { (void)give_tls(p, s); }
+
 /* Try what was left over before. True also when the side still does not take it. */
 static bool retry(struct pump *p, struct buf *left, bool (*give)(struct pump *p, struct str s))
 {
@@ -227,8 +233,7 @@ static bool from_tls(struct pump *p, bool *ret_more)
             p->tls_eof = true;
         if (got != TLS_DONE)
             return true;
-        p->bytes_in += n;
-        p->last_active = loop_now();
+        p->heard = true;
         if (!give_plain(p, str_make(chunk, n)))
             return false;
         if (n < sizeof chunk && !tls_has_pending(p->tls))
@@ -248,11 +253,12 @@ static bool from_plain(struct pump *p)
             p->plain_eof = true;
         if (n <= 0)
             return true;
-        p->bytes_out += (uint64_t)n;
-        p->last_active = loop_now();
+        bool all = (size_t)n < sizeof chunk;
+        if (all && p->plain_hup)
+            tls_ending(p->tls);         /* last words go with the end, which the next round sees */
         if (!give_tls(p, str_make(chunk, (size_t)n)))
             return false;
-        if ((size_t)n < sizeof chunk)
+        if (all && !p->plain_hup)
             return true;
     }
     return true;
@@ -264,7 +270,9 @@ static void secured(struct pump *p)
     timer_cancel(&p->handshake_timer);
     /* The rest follows at the end of the turn: the callback may free the pump. */
     loop_defer(&p->again, again_event);
-    p->ops->on_secure(p, p->user, tls_session_info(p->tls));
+    struct tls_info info;
+    tls_session_brief(p->tls, &info);
+    p->ops->on_secure(p, p->user, &info);
 }
 
 static void shaker_gone(void *arg)
@@ -357,6 +365,11 @@ static void carry(struct pump *p, enum side from)
     rewatch(p);
     if (more)
         loop_defer(&p->again, again_event);
+    if (p->active || !(p->heard || p->tls_eof))
+        return;
+    p->active = true;
+    if (p->ops->on_active != NULL)
+        p->ops->on_active(p, p->user);
 }
 
 static void step(struct pump *p, enum side from)

@@ -10,8 +10,8 @@
  * descriptor nobody announced, or a truncated control message closes the
  * channel: on_closed is called once, waiting calls return CHAN_CLOSED.
  *
- * Budget: at most `budget` bytes may be queued for sending; chan_send then
- * returns false and chan_wait_room() waits.
+ * Budget: at most 4 MiB may be queued for sending; beyond that chan_send
+ * returns false, and chan_wait_room() waits until half of it is free.
  */
 #ifndef IPC_CHAN_H
 #define IPC_CHAN_H

@@ -33,6 +33,8 @@ struct login_client {
     unsigned failures, errors, commands;
     const char *refusal;        /* LOGIN_LIMIT: text for the client */
     const char *why;            /* for the line of the end; NULL: the client closed */
+    bool from_tls;              /* a new connection of tls-proxy's */
+    bool greeted;               /* by tls-proxy, with our words */
     struct login_place *place;
     bool said_end;              /* the log line of the end was written */
 };
@@ -47,7 +49,7 @@ enum login_next {
 struct login_protocol {
     const char *service;        /* "imap", "pop3" */
     const char *ident;          /* "imap-login" */
-    void (*greet)(struct login_client *c);
+    void (*greet)(const struct login_client *c, struct buf *out);
     /* WAITS. One command: line is without its end. */
     enum login_next (*command)(struct login_client *c, struct str line);
     void (*say_too_long)(struct login_client *c);

@@ -135,11 +135,6 @@ void map_free(struct map *m)
     free(m);
 }
 
-const char *map_name(const struct map *m)
-{
-    return m->spec;
-}
-
 bool map_has_fixed_keys(const struct map *m)
 {
     return m->ops->fixed_keys;

@@ -30,8 +30,6 @@ enum map_flags {
 /* NULL and *err (names the table, what is wrong and the remedy). spec: "hash:/etc/aliases". config: for relative names and database parameters. */
 struct map *map_open(struct str spec, unsigned flags, struct config *config, struct err *err);
 void map_free(struct map *m);
-/* "hash:/etc/aliases": for logs. */
-const char *map_name(const struct map *m);
 /* Whole keys (hash, static ...) as against patterns (regexp, cidr ...), which are never asked about parts of an address. */
 bool map_has_fixed_keys(const struct map *m);
 /* The types that this build serves, for postconf -m: NULL after the last. */

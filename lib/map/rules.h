@@ -11,7 +11,7 @@
 #include "base/vec.h"
 #include "map/map_type.h"
 
-enum rule_kind { RULE_MATCH, RULE_IF, RULE_ENDIF };
+enum rule_kind { RULE_MATCH, RULE_IF };
 struct rule {
     enum rule_kind kind;
     bool negated;

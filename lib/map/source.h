@@ -29,10 +29,4 @@ void source_init(struct source *s, const char *name, struct str text, bool alias
 /* SOURCE_BAD: a line that cannot be used; its warning is set, reading may go on. The entry is valid until the next call. */
 enum source_result source_next(struct source *s, struct source_entry *ret);
 void source_done(struct source *s);
-/*
- * The next target of an aliases(5) value or of a .forward or :include: file:
- * "a, "|command x", :include:/f". ret_target has no outer quotes. False at the
- * end; *ret_bad when a quote is not closed.
- */
-bool source_next_target(struct str *rest, struct buf *ret_target, bool *ret_bad);
 #endif

@@ -54,16 +54,6 @@ int local_connect(const char *path, struct err *err)
     return connect(fd, (const struct sockaddr *)(const void *)&a, sizeof a) < 0 ? fail(fd, err, "connect to", path) : fd;
 }
 
-int local_pair(int ret_fds[2], struct err *err)
-{
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
-        return err_sys(err, ERR_TEMP, "socketpair");
-    ret_fds[0] = fds[0];
-    ret_fds[1] = fds[1];
-    return 0;
-}
-
 bool local_peer(int fd, uid_t *ret_uid, gid_t *ret_gid, pid_t *ret_pid)
 {
     struct ucred c;

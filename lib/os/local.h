@@ -11,8 +11,6 @@
 int local_listen(const char *path, mode_t mode, int backlog, struct err *err);
 /* Nonblocking; a unix socket is connected at once, or fails (EAGAIN: its queue is full). */
 int local_connect(const char *path, struct err *err);
-/* A nonblocking close-on-exec stream pair. */
-int local_pair(int ret_fds[2], struct err *err);
 /* Effective ids of the process that connected. */
 bool local_peer(int fd, uid_t *ret_uid, gid_t *ret_gid, pid_t *ret_pid);
 #endif

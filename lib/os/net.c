@@ -2,7 +2,6 @@
 #include "os/net.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -113,33 +112,6 @@ static int fail(int fd, struct err *err, const char *what, const struct sockaddr
     return -1;
 }
 
-int net_listen(const struct sockaddr_storage *a, int backlog, struct err *err)
-{
-    const int one = 1;
-    int fd = socket(a->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fail(fd, err, "socket for", a);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (a->ss_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, any(a), net_len(a)) < 0)
-        return fail(fd, err, "bind", a);
-    return listen(fd, backlog) < 0 ? fail(fd, err, "listen on", a) : fd;
-}
-
-int net_accept(int fd, struct sockaddr_storage *ret_peer)
-{
-    struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
-    socklen_t n = sizeof a;
-    int got = accept4(fd, (struct sockaddr *)(void *)&a, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (got < 0)
-        return -1;
-    net_unmap(&a);
-    if (ret_peer != NULL)
-        *ret_peer = a;
-    return got;
-}
-
 int net_connect(const struct sockaddr_storage *to, const struct sockaddr_storage *bind_to, struct err *err)
 {
     int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -157,38 +129,4 @@ int net_connect_result(int fd)
     int e = 0;
     socklen_t n = sizeof e;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 ? errno : e;
-}
-
-static bool name_of(int fd, int (*get)(int fd, struct sockaddr *a, socklen_t *n), struct sockaddr_storage *ret)
-{
-    struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
-    socklen_t n = sizeof a;
-    if (get(fd, (struct sockaddr *)(void *)&a, &n) < 0)
-        return false;
-    net_unmap(&a);
-    *ret = a;
-    return true;
-}
-
-static int sock_name(int fd, struct sockaddr *a, socklen_t *n) { return getsockname(fd, a, n); }
-static int peer_name(int fd, struct sockaddr *a, socklen_t *n) { return getpeername(fd, a, n); }
-bool net_local(int fd, struct sockaddr_storage *ret) { return name_of(fd, sock_name, ret); }
-bool net_peer(int fd, struct sockaddr_storage *ret) { return name_of(fd, peer_name, ret); }
-
-bool net_is_own_interface(const struct sockaddr_storage *a)
-{
-    struct ifaddrs *all;
-    bool found = false;
-    if (getifaddrs(&all) < 0)
-        return false;
-    for (const struct ifaddrs *i = all; i != NULL && !found; i = i->ifa_next) {
-        struct sockaddr_storage b = { .ss_family = AF_UNSPEC };
-        if (i->ifa_addr == NULL || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
-            continue;
-        b.ss_family = i->ifa_addr->sa_family;
-        memcpy(&b, i->ifa_addr, net_len(&b));
-        found = net_same_host(a, &b);
-    }
-    freeifaddrs(all);
-    return found;
 }

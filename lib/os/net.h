@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * net.h - socket addresses as numbers and text, listening, connecting.
+ * net.h - socket addresses as numbers and text, and connecting.
  *
  * Text is Postfix's: IPv6 without brackets, a v4-mapped address as IPv4.
  * Names are never resolved here. All sockets are nonblocking and
@@ -28,18 +28,8 @@ bool net_is_loopback(const struct sockaddr_storage *a);
 /* Same address, whatever the port. */
 bool net_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
-/* A listening socket with SO_REUSEADDR (and IPV6_V6ONLY); *err names the address. */
-int net_listen(const struct sockaddr_storage *a, int backlog, struct err *err);
-/* -1 with errno EAGAIN when nobody is waiting. peer may be NULL. */
-int net_accept(int fd, struct sockaddr_storage *ret_peer);
 /* Begins to connect; EPOLLOUT tells when it is decided, net_connect_result() how. bind_to may be NULL. */
 int net_connect(const struct sockaddr_storage *to, const struct sockaddr_storage *bind_to, struct err *err);
 /* 0, or the errno of the failure. */
 int net_connect_result(int fd);
-/* Own and peer address of a connected socket, unmapped. */
-bool net_local(int fd, struct sockaddr_storage *ret);
-bool net_peer(int fd, struct sockaddr_storage *ret);
-
-/* Is it an address of one of this machine's interfaces? Read once per call. */
-bool net_is_own_interface(const struct sockaddr_storage *a);
 #endif

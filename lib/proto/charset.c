@@ -4,11 +4,10 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "proto/charset_tables.h"
+#include "proto/charset_wide.h"
 #include "proto/mime.h"
-#include <errno.h>
-#include <iconv.h>
 
-enum { CHARSET_NAME_MAX = 64, REPLACEMENT = 0xfffd };
+enum { REPLACEMENT = 0xfffd };
 
 bool charset_is_utf8(struct str name)
 {
@@ -48,54 +47,9 @@ static void put_latin1(struct buf *out, struct str text)
         utf8_put(out, (uint8_t)text.p[i]);
 }
 
-/* (iconv_t)-1 when unknown. Names hold nothing that iconv would take for an option. */
-static iconv_t open_converter(struct str charset)
-{
-    char name[CHARSET_NAME_MAX];
-    if (!str_to_fixed(charset, name, sizeof name))
-        return (iconv_t)-1;
-    for (size_t i = 0; i < charset.n; i++)
-        if (!ascii_is_alnum(name[i]) && strchr("-_.:", name[i]) == NULL)
-            return (iconv_t)-1;
-    return iconv_open("UTF-8", name);
-}
-
 bool charset_is_known(struct str charset)
 {
-    if (charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL)
-        return true;
-    iconv_t cd = open_converter(charset);
-    if (cd == (iconv_t)-1)
-        return false;
-    iconv_close(cd);
-    return true;
-}
-
-void charset_preload(void)
-{
-    static const char *const names[] = { "ISO-2022-JP", "EUC-JP", "SHIFT_JIS", "GB18030", "GBK", "BIG5", "EUC-KR" };
-    static iconv_t kept[N_ELEMS(names)];    /* never closed: a loaded converter needs no file */
-    for (size_t i = 0; i < N_ELEMS(names); i++)
-        if (kept[i] == NULL)
-            kept[i] = iconv_open("UTF-8", names[i]);
-}
-
-static void convert(struct buf *out, iconv_t cd, struct str text)
-{
-    char chunk[1024];
-    char *from = (char *)(uintptr_t)text.p;
-    size_t left = text.n;
-    while (left > 0) {
-        char *to = chunk;
-        size_t room = sizeof chunk;
-        size_t got = iconv(cd, &from, &left, &to, &room);
-        buf_put(out, chunk, sizeof chunk - room);
-        if (got == (size_t)-1 && errno != E2BIG) {
-            utf8_put(out, REPLACEMENT);
-            from++;
-            left--;
-        }
-    }
+    return charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL || charset_wide_find(charset) != NULL;
 }
 
 bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
@@ -113,13 +67,12 @@ bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
         put_single_byte(out, text, high);
         return true;
     }
-    iconv_t cd = open_converter(charset);
-    if (cd == (iconv_t)-1) {
+    const struct charset_wide *wide = charset_wide_find(charset);
+    if (wide == NULL) {
         put_valid_utf8(out, text);
         return false;
     }
-    convert(out, cd, text);
-    iconv_close(cd);
+    charset_wide_put(out, wide, text);
     return true;
 }
 

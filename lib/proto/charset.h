@@ -3,9 +3,8 @@
  * charset.h - text of any charset as UTF-8, encoded words (RFC 2047), and the
  * folding that searches compare by.
  *
- * UTF-8, US-ASCII and the single-byte charsets are built in; the rest is
- * iconv's, whose converters must be loaded before a process is confined
- * (charset_preload). Bytes that
+ * UTF-8, the single-byte charsets and those of East Asian mail are built in,
+ * and there are no others: a confined process can load no converter. Bytes that
  * are wrong in their charset become U+FFFD, so conversion always ends with
  * valid UTF-8. Folding maps letters of the Latin, Greek, Cyrillic and Armenian
  * blocks to lower case; it knows no locale.
@@ -15,8 +14,6 @@
 #include "base/buf.h"
 
 bool charset_is_known(struct str charset);
-/* Loads the converters that East Asian mail needs; they stay for the process and its children. */
-void charset_preload(void);
 /* UTF-8 or a part of it: needs no conversion. */
 bool charset_is_utf8(struct str charset);
 /* Appends. False if the charset is unknown: then the bytes are taken as UTF-8 where they can be. */

@@ -211,17 +211,3 @@ void dsn_compose(struct buf *out, const struct dsn_notice *n)
     put_message(out, n, buf_str(&boundary));
     buf_done(&boundary);
 }
-
-struct str dsn_header_part(struct str message)
-{
-    size_t at = 0;
-    while (at < message.n) {
-        ptrdiff_t end = str_chr(str_skip(message, at), '\n');
-        if (end < 0)
-            return message;
-        if (end == 0)
-            return str_head(message, at + 1);
-        at += (size_t)end + 1;
-    }
-    return message;
-}

@@ -41,6 +41,4 @@ struct dsn_notice {
 };
 
 void dsn_compose(struct buf *out, const struct dsn_notice *n);
-/* The header of a message, up to and with the empty line. */
-struct str dsn_header_part(struct str message);
 #endif

@@ -72,11 +72,6 @@ bool imap_input_accept(struct imap_input *in)
     return true;
 }
 
-void imap_input_skip(struct imap_input *in)
-{
-    in->literal_from = in->text.n;
-}
-
 void imap_input_reset(struct imap_input *in)
 {
     buf_reset(&in->text);

@@ -5,8 +5,8 @@
  *
  * struct imap_input assembles one command: lines and literals, fed in pieces
  * of any size. It stops at every literal's announcement and lets the owner
- * decide: take it into the command (imap_input_accept), read it somewhere else
- * (imap_input_skip), or refuse the command. Nothing is allocated for a literal
+ * decide: take it into the command (imap_input_accept), or take what is there
+ * as the command, whose end the literal is (imap_open_literal), and read it. Nothing is allocated for a literal
  * before it was accepted, and no command is longer than its limit.
  *
  * struct imap_cur walks over an assembled command. Every function either moves
@@ -47,8 +47,6 @@ static inline struct imap_input imap_input_make(size_t limit) { return (struct i
 enum imap_input_result imap_input_feed(struct imap_input *in, struct str *bytes);
 /* The literal's bytes belong to the command. False if the command would pass its limit. */
 bool imap_input_accept(struct imap_input *in);
-/* They do not: the owner reads them itself, and then feeds what follows. */
-void imap_input_skip(struct imap_input *in);
 static inline struct str imap_input_text(const struct imap_input *in) { return buf_str(&in->text); }
 /* Ready for the next command. */
 void imap_input_reset(struct imap_input *in);

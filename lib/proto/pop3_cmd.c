@@ -12,8 +12,6 @@ static const struct { const char *name; enum args args; } rows[POP3_VERBS] = {
     [POP3_RSET] = { "RSET", ARGS_NONE },         [POP3_TOP] = { "TOP", ARGS_TWO_NUMBERS }, [POP3_UIDL] = { "UIDL", ARGS_MAY_NUMBER },
 };
 
-const char *pop3_verb_name(enum pop3_verb verb) { return verb < POP3_VERBS ? rows[verb].name : "?"; }
-
 static bool has_control(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)

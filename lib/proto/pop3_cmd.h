@@ -32,7 +32,6 @@ struct pop3_cmd {
 
 /* line: without its end. */
 enum pop3_parse pop3_cmd_parse(struct str line, struct pop3_cmd *ret);
-const char *pop3_verb_name(enum pop3_verb verb);
 
 /*
  * A message, whose line ends are CRLF, as the body of a multi-line response:

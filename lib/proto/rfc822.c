@@ -70,17 +70,6 @@ bool rfc822_find(struct str header, struct str name, struct str *ret_value)
     return false;
 }
 
-void rfc822_unfold(struct buf *out, struct str value)
-{
-    while (value.n > 0) {
-        const char *lf = memchr(value.p, '\n', value.n);
-        size_t n = lf == NULL ? value.n : (size_t)(lf - value.p);
-        size_t keep = n > 0 && lf != NULL && value.p[n - 1] == '\r' ? n - 1 : n;
-        buf_put(out, value.p, keep);
-        value = str_skip(value, lf == NULL ? n : n + 1);
-    }
-}
-
 void rfc822_skip_cfws(struct str *s)
 {
     size_t depth = 0, i = 0;

@@ -25,8 +25,6 @@ bool rfc822_next(struct str *rest, struct rfc822_field *ret);
 size_t rfc822_header_len(struct str msg);
 /* The first field of that name, trimmed and still folded. False if there is none. */
 bool rfc822_find(struct str header, struct str name, struct str *ret_value);
-/* Appends the value as one line: line ends go, the white space after them stays. */
-void rfc822_unfold(struct buf *out, struct str value);
 /* Skips white space and nested comments (RFC 5322 §3.2.2). */
 void rfc822_skip_cfws(struct str *s);
 #endif

@@ -12,8 +12,8 @@
 #define PROTO_SMTP_CMD_H
 #include "proto/smtp_path.h"
 
-/* Longest command line: RFC 5321 §4.5.3.1.4 plus what the extensions add, and 12 KiB for AUTH (RFC 4954 §4). */
-enum { SMTP_COMMAND_MAX = 2048, SMTP_AUTH_LINE_MAX = 12288 };
+/* Longest line of an AUTH exchange (RFC 4954 §4). */
+enum { SMTP_AUTH_LINE_MAX = 12288 };
 
 #define SMTP_VERBS(V)                                                     \
     V(HELO, "HELO") V(EHLO, "EHLO") V(LHLO, "LHLO") V(STARTTLS, "STARTTLS") \

@@ -15,8 +15,6 @@ static uint64_t segment_size_for(uint64_t size)
     return each < SEGMENT_MIN ? SEGMENT_MIN : each > UINT32_MAX / 2 ? UINT32_MAX / 2 / JOURNAL_HEAD * JOURNAL_HEAD : each;
 }
 
-size_t journal_payload_max(uint64_t size) { return (size_t)(segment_size_for(size) / 4); }
-
 uint64_t journal_random64(void)
 {
     uint64_t v = 0;

@@ -30,9 +30,6 @@ enum journal_type {
 };
 
 enum { JOURNAL_SEGMENTS = 8, JOURNAL_HEAD = 4096, JOURNAL_ALIGN = 64 };
-/* Largest payload that one record may have in a ring of this size: a quarter of a segment. */
-size_t journal_payload_max(uint64_t size);
-
 struct journal_record {
     enum journal_type type;
     uint64_t lsn, ref;

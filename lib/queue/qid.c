@@ -42,8 +42,6 @@ bool qid_is_valid(struct str id)
     return true;
 }
 
-bool qid_is_long(struct str id) { return str_rchr(id, 'z') >= LONG_SEC + LONG_USEC; }
-
 bool qid_queue_is_hashed(const char *queue) { return strcmp(queue, "deferred") == 0 || strcmp(queue, "defer") == 0; }
 
 static char hash_digit(const char *id)

@@ -18,7 +18,6 @@ void qid_make_short(uint64_t wall_us, uint64_t number, char ret[QID_MAX + 1]);
 void qid_make_long(uint64_t wall_us, uint64_t number, char ret[QID_MAX + 1]);
 /* Letters and digits only, 6 to QID_MAX of them. */
 bool qid_is_valid(struct str id);
-bool qid_is_long(struct str id);
 /*
  * "queue/id", or "queue/X/id" for the hashed queues (defer, deferred): X is the
  * first digit of a short id, the first hexadecimal digit of the microseconds

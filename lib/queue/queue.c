@@ -89,12 +89,6 @@ void queue_forget(struct queue *q, struct qmsg *m)
 
 enum { HEAD_ROOM = 256 };
 
-size_t queue_payload_max(const struct queue *q)
-{
-    (void)q;
-    return 1u << 30;
-}
-
 bool queue_has_room(const struct queue *q, size_t payload) { return journal_has_room(q->j, payload + HEAD_ROOM); }
 
 /* Which recipients of which messages: LSN, and for messages that are files only, id and arrival. */

@@ -67,7 +67,6 @@ void queue_new_id(struct queue *q, bool (*taken)(void *user, const char *id), ch
 
 /* Room for such a message in the ring? payload: bytes of envelope, routes and content. */
 bool queue_has_room(const struct queue *q, size_t payload);
-size_t queue_payload_max(const struct queue *q);
 /*
  * Append m (parsed, content in memory). It becomes the queue's; -1 if the ring
  * is full. With m->settles set, one REPLACE record: the recipients named there

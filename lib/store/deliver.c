@@ -196,13 +196,6 @@ void deliver_commit_all(struct deliver *const *d, size_t n, int *rc, struct err 
     sync_dirs(d, n, rc, err);
 }
 
-int deliver_commit(struct deliver *d, struct err *err)
-{
-    int rc;
-    deliver_commit_all(&d, 1, &rc, err);
-    return rc;
-}
-
 void deliver_free(struct deliver *d)
 {
     if (d == NULL)

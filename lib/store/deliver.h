@@ -19,11 +19,10 @@ struct deliver;
  */
 int deliver_open(const char *maildir, const char *token, bool maybe_done, struct deliver **ret, bool *ret_done, struct err *err);
 int deliver_write(struct deliver *d, struct str bytes, struct err *err);
-/* 0: the message is on stable storage under its name in new/. */
-int deliver_commit(struct deliver *d, struct err *err);
 /*
- * The same for several at once: their data are on the way to the disk
- * together, and each directory is synced once. rc[i] and err[i] are d[i]'s.
+ * rc[i] = 0: the message d[i] is on stable storage under its name in new/; -1:
+ * err[i] says why not. The data of all are on their way to the disk together,
+ * and each directory is synced once.
  */
 void deliver_commit_all(struct deliver *const *d, size_t n, int *rc, struct err *err);
 /* Removes what was not committed. NULL is fine. */

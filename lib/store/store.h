@@ -161,7 +161,7 @@ struct str box_guid(const struct box *b, size_t i);
  * cache, valid until box_cache_end(), which must be called before any network
  * write. put: kept in memory and written by the next sync, flush or close.
  */
-enum box_cache_kind { CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_HEADER = 3, CACHE_PARTS = 4, CACHE_OTHER = 16 };
+enum box_cache_kind { CACHE_ENVELOPE = 1, CACHE_BODYSTRUCTURE = 2, CACHE_HEADER = 3, CACHE_PARTS = 4 };
 bool box_cache_get(struct box *b, size_t i, enum box_cache_kind kind, struct str *ret);
 void box_cache_end(struct box *b);
 void box_cache_put(struct box *b, size_t i, enum box_cache_kind kind, struct str value);

@@ -40,8 +40,28 @@ def untrusted(base, slapd):
             a.close()
 
 
+def sasl(base, slapd):
+    """The reader binds by a SASL mechanism; users by their own passwords on the same connection."""
+    plain = 'hosts = 127.0.0.1:%d' % LDAP
+    digest = 'sasl_bind = yes\nsasl_mech = DIGEST-MD5\ndn = reader'
+    for what, server, bind in (('DIGEST-MD5', plain, digest), ('DIGEST-MD5 and binds of users', plain, digest + '\nauth_bind = yes'),
+                               ('EXTERNAL over ldapi', 'uris = ' + slapd.ldapi, 'sasl_bind = yes\nsasl_mech = EXTERNAL\ndn =')):
+        with Instance(main=write(base, 'sasl', server, bind=bind, dn='')) as i:
+            a = Auth(i)
+            for n in range(2):
+                answer = a.ask('carol@example.test', 'carol-secret')
+                ok(answer.startswith('OK'), 'a SASL bind of the reader: %s' % what, (answer, i.log()[-600:]))
+                ok(a.ask('carol@example.test', 'wrong', '192.0.2.31') == 'FAIL\tuser=carol@example.test', 'a SASL bind of the reader: %s, and a wrong password of a user' % what)
+            a.close()
+    with Instance(main=write(base, 'sasl', plain, bind=digest + '\ndnpass = wrong', dn='', dnpass='')) as i:
+        a = Auth(i)
+        answer = a.ask('carol@example.test', 'carol-secret')
+        ok('code=temp_fail' in answer and i.wait_log('SASL bind: ', 5), 'a SASL bind that is refused is a temporary failure', answer)
+        a.close()
+
+
 def starting(base):
-    for text, pattern in (('sasl_bind = yes', 'sasl_bind: SASL binds are not made'), ('scope = some', 'scope: not one of'), ('tls = maybe', 'tls: must be yes or no'),
+    for text, pattern in (('sasl_bind = some', 'sasl_bind: must be yes or no'), ('scope = some', 'scope: not one of'), ('tls = maybe', 'tls: must be yes or no'),
                           ('pass_filter = (uid=%{nosuch})', r'line \d+: pass_filter: '), ('hosts =', 'neither hosts nor uris')):
         with Instance(start=False, main=write(base, 'bad', 'hosts = 127.0.0.1', bind=text).replace('pass_filter = (&', '#')) as i:
             if 'pass_filter' in text or 'scope' in text:
@@ -65,6 +85,7 @@ def main():
             one(base, 'bind', 'LDAP bind, StartTLS', load=slapd, server=plain, tls='tls = yes\ntls_require_cert = hard\n' + ca, bind='auth_bind = yes')
             one(base, 'userdn', 'LDAP bind by DN, ldaps', server='uris = ldaps://127.0.0.1:%d' % (LDAP + 1), tls=ca,
                 bind='auth_bind = yes\nauth_bind_userdn = uid=%n,ou=people,dc=example,dc=test')
+            sasl(base, slapd)
             untrusted(base, slapd)
         starting(base)
     finally:

@@ -36,8 +36,8 @@ userPassword: %s
     ('carol', '{CRYPT}' + CAROL.split('}')[1]), ('dave', DAVE.replace('BLF-CRYPT', 'CRYPT')), ('twin1', 'x'), ('twin2', 'x')))
 FILE = """# Dovecot's
 %(server)s
-dn = cn=reader,dc=example,dc=test
-dnpass = reader-secret
+%(dn)s
+%(dnpass)s
 %(tls)s
 base = ou=people,dc=example,dc=test
 scope = onelevel
@@ -59,8 +59,8 @@ postern_auth_failure_delay = 0
 """
 
 
-def write(base, name, server, tls='', bind=''):
+def write(base, name, server, tls='', bind='', dn='dn = cn=reader,dc=example,dc=test', dnpass='dnpass = reader-secret'):
     path = '%s/%s.ext' % (base, name)
     with open(path, 'w') as f:
-        f.write(FILE % {'server': server, 'tls': tls, 'bind': bind})
+        f.write(FILE % {'server': server, 'tls': tls, 'bind': bind, 'dn': dn, 'dnpass': dnpass})
     return MAIN % {'file': path}

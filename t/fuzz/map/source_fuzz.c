@@ -5,18 +5,6 @@
  */
 #include "map/source.h"
 
-static void targets(struct str value)
-{
-    struct buf out = buf_make(0);
-    bool bad;
-    size_t before = value.n;
-    while (source_next_target(&value, &out, &bad)) {
-        ASSERT(value.n < before);
-        before = value.n;
-    }
-    buf_done(&out);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -29,8 +17,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         source_init(&s, "fuzz", str_make(data, n), aliases != 0);
         while ((r = source_next(&s, &e)) != SOURCE_END) {
             ASSERT(r == SOURCE_ENTRY ? e.key.n > 0 && e.value.n > 0 : s.warning[0] != '\0');
-            if (r == SOURCE_ENTRY)
-                targets(e.value);
         }
         source_done(&s);
     }

@@ -12,14 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct str s = str_make(data, n), rest = s;
     struct rfc822_field f;
-    struct buf b = buf_make(0);
     size_t total = 0;
-    while (rfc822_next(&rest, &f)) {
+    while (rfc822_next(&rest, &f))
         total += f.whole.n;
-        rfc822_unfold(&b, f.value);
-    }
-    ASSERT(total + rest.n == n && b.n <= n && rfc822_header_len(s) <= n);
-    buf_done(&b);
+    ASSERT(total + rest.n == n && rfc822_header_len(s) <= n);
 
     struct addr_parser p = addr_parser_make(s);
     struct addr a;

@@ -93,11 +93,11 @@ static void notice(struct str s)
     struct dsn_notice d = { .kind = DSN_FAILURE, .hostname = STR("h.test"), .origin = STR("test"), .mail_name = STR("Postfix"), .queue_id = STR("1"),
         .new_id = STR("2"), .sender = s, .to = s, .envid = s, .rcpts = &r, .n_rcpts = 1, .message = s };
     dsn_compose(&out, &d);
-    struct str head = dsn_header_part(buf_str(&out)), line;
+    struct str rest = buf_str(&out), line;
     size_t lines = 0;
-    while (str_cut(head, '\n', &line, &head))
+    while (str_cut(rest, '\n', &line, &rest) && line.n > 0)
         lines++;
-    ASSERT(lines == 13);
+    ASSERT(lines == 12);
     buf_done(&out);
 }
 

@@ -68,10 +68,11 @@ static void test_file(void)
     const struct passwd_entry *e = passwd_file_find(f, STR("alice"));
     OK(e != NULL && str_eqz(e->password, "{PLAIN}a") && str_eqz(e->home, "/home/alice"), "of two equal names the first counts");
     OK(passwd_file_find(f, STR("carol")) == NULL, "a user who is not there");
-    OK(str_eqz(passwd_file_slow_sample(f), "$6$salt$hash"), "a slow verifier is kept as a sample");
+    OK(str_eqz(passwd_file_sample(f), "$6$salt$hash"), "a slow verifier is kept as a sample, though others stand before it");
     OK(passwd_file_refresh(f, &err) == 0, "an unchanged file is not read again");
     write_file(buf_cstr(&path), "carol:{PLAIN}c:1002:100::/home/carol\n");
     OK(passwd_file_refresh(f, &err) == 1 && passwd_file_find(f, STR("carol")) != NULL && passwd_file_find(f, STR("alice")) == NULL, "a changed file is read again");
+    OK(str_eqz(passwd_file_sample(f), "{PLAIN}c"), "... and the sample is of what is there now");
     unlink(buf_cstr(&path));
     OK(passwd_file_refresh(f, &err) < 0 && passwd_file_find(f, STR("carol")) != NULL, "when the file is gone, what was read stays");
     passwd_file_free(f);

@@ -17,7 +17,6 @@ static void test_str(void)
         n += tok.n;
     OK(n == 3, "tokens skip runs of separators");
     OK(str_ieq(STR("MAIL"), STR("mail")) && !str_ieq(STR("MAIL"), STR("mai")), "ASCII case folding");
-    OK(str_ifind(STR("Content-TYPE"), STR("type")) == 8, "find without case");
     OK(str_eqz(str_trim(STR(" \tx\r\n")), "x"), "trim both ends");
     char fixed[4];
     OK(str_to_fixed(STR("abc"), fixed, sizeof fixed) && !str_to_fixed(STR("abcd"), fixed, sizeof fixed), "fixed buffer keeps room for NUL");
@@ -45,7 +44,7 @@ static void test_num(void)
     OK(!num_parse_u64(STR("18446744073709551616"), UINT64_MAX, &v), "overflow");
     OK(!num_parse_u64(STR(""), 9, &v) && !num_parse_u64(STR("+1"), 9, &v) && !num_parse_u64(STR(" 1"), 9, &v), "nothing but digits");
     OK(num_take_u64(&s, 99, &v) && v == 12 && str_eqz(s, "x"), "take digits off the front");
-    OK(num_parse_hex(STR("fF"), 255, &v) && v == 255 && !num_parse_octal(STR("8"), 9, &v), "other bases");
+    OK(num_parse_hex(STR("fF"), 255, &v) && v == 255, "hexadecimal");
 }
 
 static void test_reader(void)

@@ -64,12 +64,6 @@ static void test_deadline_and_cancel(void)
     fiber_cancel(f);
     loop_run();
     OK(s.second == WAIT_CANCELLED, "a cancelled fiber's wait says so");
-
-    s = (struct sleeper){ .deadline = FOREVER };
-    f = fiber_start("capped", sleeps_on_cond, &s);
-    fiber_set_deadline(f, deadline_in(5));
-    loop_run();
-    OK(s.got == WAIT_TIMEOUT && s.second == WAIT_TIMEOUT, "the fiber's own deadline caps every wait");
 }
 
 static char order[16];

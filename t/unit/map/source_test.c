@@ -21,19 +21,6 @@ static const struct { const char *name; bool aliases; const char *text, *key, *v
     { "no name is bad", true, ": a\n", NULL, NULL, true },
 };
 
-static const struct { const char *name, *value; const char *want[5]; bool bad; } targets[] = {
-    { "one", "user", { "user" }, false },
-    { "several, with and without spaces", "a, b,c\td", { "a", "b", "c", "d" }, false },
-    { "a quoted command", "\"|prog -x 'y, z'\", b", { "|prog -x 'y, z'", "b" }, false },
-    { "a command with the quote inside", "|\"prog a b\"", { "|\"prog a b\"" }, false },
-    { "an escaped quote", "\"|echo \\\"x\\\"\"", { "|echo \"x\"" }, false },
-    { "a quoted local part of a target", "\"a b\"@example.org, c", { "\"a b\"@example.org", "c" }, false },
-    { "an include and a file", ":include:/x /y/z", { ":include:/x", "/y/z" }, false },
-    { "a comment ends", "a # b", { "a" }, false },
-    { "an open quote", "a, \"b", { "a" }, true },
-    { "nothing", " , ", { NULL }, false },
-};
-
 int main(void)
 {
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
@@ -44,20 +31,6 @@ int main(void)
         bool good = cases[i].key == NULL ? r == SOURCE_BAD : r == SOURCE_ENTRY && str_eqz(e.key, cases[i].key) && str_eqz(e.value, cases[i].value);
         OK(good && (s.warning[0] != '\0') == cases[i].warns && source_next(&s, &e) == SOURCE_END, cases[i].name);
         source_done(&s);
-    }
-    for (size_t i = 0; i < N_ELEMS(targets); i++) {
-        struct str rest = str_from(targets[i].value);
-        struct buf out = buf_make(0);
-        bool bad = false, good = true;
-        size_t n = 0;
-        while (source_next_target(&rest, &out, &bad)) {
-            good = good && n < 5 && targets[i].want[n] != NULL && str_eqz(buf_str(&out), targets[i].want[n]);
-            if (!good)
-                printf("# got <%.*s>\n", STR_FMT(buf_str(&out)));
-            n++;
-        }
-        OK(good && bad == targets[i].bad && (n >= 5 || targets[i].want[n] == NULL), targets[i].name);
-        buf_done(&out);
     }
     return tap_done();
 }

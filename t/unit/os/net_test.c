@@ -32,22 +32,28 @@ static void test_text(void)
     }
 }
 
+/* On a free port of the loopback address. */
+static int listener(struct sockaddr_storage *ret)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    OK(net_addr_parse(STR("127.0.0.1"), 0, &a) && bind(fd, (struct sockaddr *)&a, net_len(&a)) == 0 && listen(fd, 5) == 0 &&
+       getsockname(fd, (struct sockaddr *)&a, &n) == 0 && net_port(&a) != 0, "a listener");
+    *ret = a;
+    return fd;
+}
+
 static void test_connect(void)
 {
     struct err err;
-    struct sockaddr_storage a, mine, peer;
-    (void)net_addr_parse(STR("127.0.0.1"), 0, &a);
-    int l = net_listen(&a, 5, &err);
-    OK(l >= 0 && net_local(l, &mine) && net_port(&mine) != 0, "a listener on a free port");
-    OK(net_listen(&mine, 5, &err) < 0 && err.sys == EADDRINUSE && strstr(err.text, "127.0.0.1:") != NULL, "a port in use is named");
-    OK(net_accept(l, NULL) < 0 && errno == EAGAIN, "nobody is waiting");
+    struct sockaddr_storage mine;
+    int l = listener(&mine);
     int c = net_connect(&mine, NULL, &err);
     struct pollfd p = { .fd = c, .events = POLLOUT };
     OK(c >= 0 && poll(&p, 1, 1000) == 1 && net_connect_result(c) == 0, "a connection");
-    int s = net_accept(l, &peer);
-    OK(s >= 0 && net_is_loopback(&peer) && net_same_host(&peer, &mine), "is accepted");
+    OK(net_connect(&mine, &mine, &err) < 0 && err.sys == EADDRINUSE && strstr(err.text, "127.0.0.1:") != NULL, "an own address that is in use is named");
     (void)close(l);
-    (void)close(s);
     (void)close(c);
     c = net_connect(&mine, NULL, &err);
     p = (struct pollfd){ .fd = c, .events = POLLOUT };
@@ -56,7 +62,6 @@ static void test_connect(void)
     OK(c < 0 || net_connect_result(c) == ECONNREFUSED, "a closed port refuses");
     if (c >= 0)
         (void)close(c);
-    OK(net_is_own_interface(&mine), "loopback is an own interface");
 }
 
 static void test_local(void)

@@ -36,14 +36,10 @@ static void test_fields(void)
 static void test_lookup(void)
 {
     struct str v, h = STR("X: 1\nSubject:  a\r\n\tb \nsubject: other\n\nTo: body\n");
-    struct buf b = buf_make(0);
-    OK(rfc822_find(h, STR("SUBJECT"), &v), "names are found in any case");
-    rfc822_unfold(&b, v);
-    OK(str_eqz(buf_str(&b), "a\tb"), "unfolding drops line ends and keeps white space");
+    OK(rfc822_find(h, STR("SUBJECT"), &v) && str_eqz(v, "a\r\n\tb"), "names are found in any case");
     OK(!rfc822_find(h, STR("To"), &v), "the body is not searched");
     OK(rfc822_header_len(h) == h.n - 9, "the header's length includes the empty line");
     OK(rfc822_header_len(STR("A: b")) == 4, "a header without an empty line is all header");
-    buf_done(&b);
 }
 
 /* kind,name,route,local,domain per member. */

@@ -43,12 +43,13 @@ static void in_root(const char *name, char *out, size_t cap) { snprintf(out, cap
 int main(void)
 {
     bool done;
+    int first = -1;
     char name[300] = "", path[700], to[700];
     if (mkdtemp(root) == NULL)
         return 1;
     struct deliver *d = begin("a/b/Maildir", "x1I4F2BR0", false, &done);
     OK(d != NULL && !done && count("a/b/Maildir/tmp", NULL, 0) == 1 && count("a/b/Maildir/new", NULL, 0) == 0, "a Maildir is made, the message begins in tmp/");
-    OK(deliver_write(d, STR("a: b\n\nx\r\ny\n"), &err) == 0 && deliver_commit(d, &err) == 0, "it is written and committed");
+    OK(deliver_write(d, STR("a: b\n\nx\r\ny\n"), &err) == 0 && (deliver_commit_all(&d, 1, &first, &err), first == 0), "it is written and committed");
     deliver_free(d);
     OK(count("a/b/Maildir/tmp", NULL, 0) == 0 && count("a/b/Maildir/new", name, sizeof(name)) == 1, "and is in new/ only");
     OK(strstr(name, "Tx1I4F2BR0.") != NULL && strstr(name, ",S=11,W=14") != NULL, "its name has the token and both sizes");
