@@ -97,6 +97,7 @@ struct db_step {
     struct str raw;                 /* the same as the driver gave it */
     bool has_stored;
     bool verified;                  /* with DB_VERIFY: the password is known to be right; is the user there, and may he log in? */
+    bool is_outside;                /* the address is not within an allow_nets that was said: no later one takes that back */
     const char *text;               /* for the log, when it is not VERDICT_MATCH; "": not worth a line */
     void *driver_state;
     void (*done)(struct db_step *s, enum auth_verdict verdict);
