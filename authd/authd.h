@@ -38,6 +38,7 @@ enum { REQUESTS_PER_STREAM_MAX = 4096, REQUEST_TIMEOUT_MS = 150000, AUTHD_CLIENT
 struct authd {
     struct authd_conf conf;
     bool private_instance;
+    uid_t uid;                  /* what this process is, or will be */
     char hostname[256];
     uint8_t mech_key[MECH_KEY_SIZE];    /* SCRAM's salts of users who have none */
     struct oauth_conf oauth;

@@ -9,167 +9,11 @@
  * expired password and a hit in a deny passdb are final whatever the rules say.
  * What a database said of a user is kept only when it let the user in.
  */
-#include "authd.h"
 #include "base/enc.h"
-#include "db.h"
-#include <stdarg.h>
-
-enum { NOTES_MAX = 2 * DB_ENTRIES_MAX, USER_MAX = 255 };
-
-struct chain_state {
-    struct db_step *step;           /* being asked; NULL: nothing to cancel */
-    struct verify verify;
-    size_t at;                      /* of passdbs or userdbs */
-    bool is_canonical, as_master, verifying, in_userdbs;
-    bool success, failed, verified, saw_internal, asked_any;
-    bool user_found, user_saw_internal;
-    size_t let_in_by;               /* passdb */
-    const struct db *answered;      /* the same */
-    struct db_step *notes[NOTES_MAX];   /* those that did not let the user in */
-    size_t n_notes;
-};
+#include "chain.h"
+#include "rehash.h"
 
 static void next_passdb(struct db_query *q, enum auth_verdict last);
-static void next_userdb(struct db_query *q, enum auth_verdict last);
-
-void db_step_say(struct db_step *s, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    s->text = str_printf(s->query->arena, "%s", text).p;
-}
-
-static void log_step(const struct db_step *s, enum log_level level, const char *text)
-{
-    struct str session = s->query->vars.session;
-    const char *open = session.n > 0 ? ",<" : "", *close = session.n > 0 ? ">" : "";
-    log_as("dovecot", level, "auth: %s(%.*s,%.*s%s%.*s%s): %s", s->db->driver->name, STR_FMT(s->vars.user), STR_FMT(s->vars.remote), open,
-           STR_FMT(session), close, text);
-}
-
-void db_log(const struct db_step *s, const char *text) { log_step(s, LOG_INFO_LEVEL, text); }
-
-/* ---- names ---- */
-
-static struct str translate(struct arena *a, struct str user)
-{
-    struct str table = str_from(authd()->conf.username_translation);
-    char *p = arena_copy(a, user.n > 0 ? user.p : "", user.n);
-    for (size_t i = 0; i < user.n; i++)
-        for (size_t k = 0; k + 1 < table.n; k += 2)
-            if (user.p[i] == table.p[k]) {
-                p[i] = table.p[k + 1];
-                break;
-            }
-    return str_make(p, user.n);
-}
-
-static bool has_allowed_chars(struct str user)
-{
-    struct str allowed = str_from(authd()->conf.username_chars);
-    for (size_t i = 0; i < user.n; i++)
-        if (user.p[i] == '\0' || (allowed.n > 0 && str_chr(allowed, user.p[i]) < 0))
-            return false;
-    return true;
-}
-
-/* One name: realm, translation, characters, format. */
-static bool make_canonical(struct db_query *q, struct str user, struct str *ret, const char **why)
-{
-    struct str realm = str_from(authd()->conf.default_realm);
-    struct buf out = buf_make(1024);
-    struct auth_vars vars = q->vars;
-    *why = "Username is empty or too long";
-    if (user.n == 0 || user.n > USER_MAX)
-        return false;
-    if (realm.n > 0 && str_chr(user, '@') < 0)
-        user = str_printf(q->arena, "%.*s@%.*s", STR_FMT(user), STR_FMT(realm));
-    vars.user = translate(q->arena, user);
-    *why = "Username contains disallowed characters";
-    if (!has_allowed_chars(vars.user))
-        return false;
-    struct str format = str_from(authd()->conf.username_format);
-    bool ok = format.n == 0 || var_expand(format, &vars, NULL, NULL, &out, why);
-    if (ok && format.n > 0)
-        vars.user = str_dup(q->arena, buf_str(&out));
-    buf_done(&out);
-    if (ok && (vars.user.n == 0 || vars.user.n > USER_MAX)) {
-        *why = "Username is empty or too long";
-        return false;
-    }
-    *ret = vars.user;
-    return ok;
-}
-
-static void chain_make(struct db_query *q)
-{
-    q->chain = ARENA_NEW(q->arena, struct chain_state);
-    q->chain->let_in_by = SIZE_MAX;
-    q->passdb = q->userdb = fields_make(q->arena);
-    q->vars.passdb = &q->passdb;
-    q->vars.userdb = &q->userdb;
-    q->stored = STR("");
-}
-
-bool db_canonical(struct db_query *q, const char **ret_why)
-{
-    struct str user = q->vars.user, login = q->vars.login_user;
-    struct str separator = str_from(authd()->conf.master_separator);
-    /* Only with a password: a name that is taken on trust shall not name two. */
-    bool may_split = separator.n > 0 && login.n == 0 && (q->kind == DB_VERIFY || q->kind == DB_SECRET);
-    ptrdiff_t at = may_split ? str_chr(user, separator.p[0]) : -1;
-    bool is_master = at >= 0;
-    if (q->chain == NULL)
-        chain_make(q);
-    if (q->chain->is_canonical)
-        return true;
-    if (q->vars.original_user.n == 0)
-        q->vars.original_user = user;
-    if (is_master) {
-        login = str_head(user, (size_t)at);
-        user = str_skip(user, (size_t)at + 1);
-    }
-    if (!make_canonical(q, user, &user, ret_why))
-        return false;
-    if ((is_master || login.n > 0) && !make_canonical(q, login, &login, ret_why))
-        return false;
-    /* Who asks to be himself asks for nothing. */
-    q->vars.login_user = str_eq(login, user) ? STR("") : login;
-    q->vars.user = user;
-    q->chain->as_master = q->vars.login_user.n > 0;
-    q->chain->is_canonical = true;
-    return true;
-}
-
-/* ---- templates ---- */
-
-bool db_set_template(struct db_step *s, struct fields *f, struct str name, struct str pattern)
-{
-    static const char *const paths[] = { "home", "mail", "mail_path", "userdb_home", "userdb_mail", "userdb_mail_path" };
-    struct buf out = buf_make(VAR_RESULT_MAX);
-    const char *why;
-    bool is_path = false;
-    for (size_t i = 0; i < N_ELEMS(paths); i++)
-        is_path |= str_eqz(name, paths[i]);
-    bool ok = var_expand(pattern, &s->vars, is_path ? account_escape : NULL, &s->vars, &out, &why);
-    if (ok)
-        (void)fields_set(f, name, buf_str(&out));
-    else
-        db_step_say(s, "%.*s: %s \"%.*s\"", STR_FMT(name), why, (int)MIN(pattern.n, (size_t)100), pattern.p);
-    buf_done(&out);
-    return ok;
-}
-
-static bool set_templates(struct db_step *s, const struct fields *templates)
-{
-    for (size_t i = 0; i < templates->n; i++)
-        if (!db_set_template(s, &s->found, templates->rows[i].name, templates->rows[i].value))
-            return false;
-    return true;
-}
 
 /* ---- one step ---- */
 
@@ -186,19 +30,19 @@ static bool in_list(struct str list, struct str word)
     return negated_only;
 }
 
-static bool is_filtered(const struct db_query *q, const struct db *db)
+bool chain_is_filtered(const struct db_query *q, const struct db *db)
 {
     const struct db_entry *e = db->conf;
     struct str mech = q->vars.mech.n > 0 ? q->vars.mech : STR("none");
     return !in_list(e->services, q->vars.service) || !in_list(e->mechanisms, mech) || !db_mask_fits(e->username_filter, q->vars.user);
 }
 
-static bool is_skipped(enum db_skip skip, bool so_far)
+bool chain_is_skipped(enum db_skip skip, bool so_far)
 {
     return (skip == DB_SKIP_AUTHENTICATED && so_far) || (skip == DB_SKIP_UNAUTHENTICATED && !so_far);
 }
 
-static void start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
+void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
 {
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
     *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .verified = q->chain->verified, .done = done };
@@ -210,7 +54,7 @@ static void start_step(struct db_query *q, struct db *db, void (*done)(struct db
             s->vars.user = str_dup(q->arena, buf_str(&out));
         buf_done(&out);
     }
-    if (!set_templates(s, &db->conf->defaults))
+    if (!db_set_templates(s, &db->conf->defaults))
         done(s, VERDICT_TEMPFAIL);
     else
         db->driver->step(s);
@@ -226,17 +70,28 @@ static void wipe(struct str s)
 
 static const char unknown_user[] = "unknown user";
 
-static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
+/*
+ * The login process and the mail server write a line for each wrong password:
+ * one failure, one line that log readers count, unless more is asked for. That
+ * a user is disabled, or a token too old, is said here only.
+ */
+static bool is_said_elsewhere(const char *text)
+{
+    struct str s = str_from(text);
+    return !authd()->conf.verbose && (text == unknown_user || str_starts(s, STR("Password mismatch")) || str_starts(s, STR("pam_authenticate() failed")));
+}
+
+void chain_note(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
     static const char *const texts[] = { [VERDICT_MISMATCH] = "Password mismatch", [VERDICT_UNKNOWN] = unknown_user,
                                          [VERDICT_DISABLED] = "user is disabled", [VERDICT_EXPIRED] = "password has expired",
                                          [VERDICT_TEMPFAIL] = "the database did not answer" };
     if (s->text == NULL)
         s->text = texts[verdict];
-    if (s->text[0] == '\0')
+    if (s->text[0] == '\0' || (verdict != VERDICT_TEMPFAIL && is_said_elsewhere(s->text)))
         return;
     if (verdict == VERDICT_TEMPFAIL)
-        log_step(s, LOG_WARNING_LEVEL, s->text);
+        db_log_level(s, LOG_WARNING_LEVEL, s->text);
     else if (q->chain->n_notes < NOTES_MAX)
         q->chain->notes[q->chain->n_notes++] = s;
 }
@@ -246,14 +101,39 @@ static void note(struct db_query *q, struct db_step *s, enum auth_verdict verdic
  * log readers that ban addresses must not see that line. Nor has one whom a
  * database does not know while the one that knows him does not answer.
  */
-static void finish(struct db_query *q, enum auth_verdict verdict)
+static void tell_notes(const struct chain_state *c, enum auth_verdict verdict)
 {
-    struct chain_state *c = q->chain;
-    c->step = NULL;
     for (size_t i = 0; verdict != VERDICT_MATCH && i < c->n_notes; i++)
         if (verdict != VERDICT_TEMPFAIL || c->notes[i]->text != unknown_user)
             db_log(c->notes[i], c->notes[i]->text);
+}
+
+void chain_finish(struct db_query *q, enum auth_verdict verdict)
+{
+    struct chain_state *c = q->chain;
+    c->step = NULL;
+    /* The line of a user who is there comes with his wrong proof: one that came earlier for the others could be seen in the time. */
+    if (q->kind == DB_SECRET && verdict != VERDICT_TEMPFAIL)
+        c->untold = verdict;
+    else
+        tell_notes(c, verdict);
+    struct rehash *rehash = c->rehash;
+    c->rehash = NULL;
     q->done(q, verdict);
+    /* After the answer, which waits for nothing of it. */
+    if (verdict != VERDICT_MATCH)
+        rehash_drop(rehash);
+    else if (rehash != NULL)
+        rehash_start(rehash);
+}
+
+void db_tell(struct db_query *q)
+{
+    struct chain_state *c = q->chain;
+    if (c == NULL)
+        return;
+    tell_notes(c, c->untold);
+    c->untold = VERDICT_MATCH;
 }
 
 /* ---- passdbs ---- */
@@ -280,41 +160,19 @@ static void passdbs_over(struct db_query *q, enum auth_verdict verdict)
     else if (verdict != VERDICT_MATCH && c->saw_internal)
         verdict = VERDICT_TEMPFAIL;
     if (verdict != VERDICT_MATCH || !q->want_account) {
-        finish(q, verdict);
+        chain_finish(q, verdict);
         return;
     }
     c->in_userdbs = true;
     c->at = 0;
-    next_userdb(q, VERDICT_UNKNOWN);
-}
-
-/* Names that a passdb gives the user, as they are: "user" the whole, "username" and "domain" a part of it. */
-static void take_names(struct db_query *q, struct db_step *s)
-{
-    struct str user = fields_get(&s->found, "user"), name = fields_get(&s->found, "username"), domain = fields_get(&s->found, "domain");
-    struct str local, rest;
-    if (user.n == 0)
-        user = q->vars.user;
-    (void)str_cut(user, '@', &local, &rest);
-    if (name.n > 0 && str_chr(name, '@') >= 0)
-        user = name;
-    else if (name.n > 0 || domain.n > 0) {
-        rest = domain.n > 0 ? domain : rest;
-        local = name.n > 0 ? name : local;
-        user = str_printf(q->arena, "%.*s%s%.*s", STR_FMT(local), rest.n > 0 ? "@" : "", STR_FMT(rest));
-    }
-    if (user.n <= USER_MAX && str_chr(user, '\0') < 0)
-        q->vars.user = user;
-    fields_remove(&s->found, "user");
-    fields_remove(&s->found, "username");
-    fields_remove(&s->found, "domain");
+    chain_ask_userdbs(q, VERDICT_UNKNOWN);
 }
 
 /* What was found is kept: "userdb_home" as the userdbs' home. */
 static bool keep_found(struct db_query *q, struct db_step *s)
 {
     static const char *const private[] = { "nopassword", "noauthenticate", "password", "nodelay", "allow_nets" };
-    take_names(q, s);
+    chain_take_names(q, s);
     for (size_t i = 0; i < N_ELEMS(private); i++)
         fields_remove(&s->found, private[i]);
     bool ok = fields_import(&q->userdb, &s->found, STR("userdb_"));
@@ -383,7 +241,7 @@ static void apply_rule(struct db_query *q, struct db_step *s, enum auth_verdict 
 static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
     bool asked_next = false;
-    if (verdict == VERDICT_MATCH && !set_templates(s, &s->db->conf->overrides))
+    if (verdict == VERDICT_MATCH && !db_set_templates(s, &s->db->conf->overrides))
         verdict = VERDICT_TEMPFAIL;
     q->nodelay |= fields_is_true(&s->found, "nodelay");
     if (verdict == VERDICT_MATCH)
@@ -395,18 +253,19 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
             verdict = VERDICT_TEMPFAIL;
         }
     }
-    if (q->kind == DB_SECRET && verdict == VERDICT_MATCH && s->has_stored)
+    bool keeps = verdict == VERDICT_MATCH || verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED;
+    if (q->kind == DB_SECRET && keeps && s->has_stored)
         q->stored = s->stored;
     else
         wipe(s->stored);
     if (verdict != VERDICT_MATCH)
-        note(q, s, verdict);
+        chain_note(q, s, verdict);
     else if (!asked_next) {
         q->chain->let_in_by = s->db->index;
         q->chain->answered = s->db;
     }
     if (verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED)
-        finish(q, verdict);
+        chain_finish(q, verdict);
     else if (asked_next) {
         q->chain->at++;
         next_passdb(q, VERDICT_TEMPFAIL);
@@ -416,7 +275,12 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
 
 static void on_verified(struct verify *v, enum auth_verdict verdict)
 {
-    v->step->query->chain->verifying = false;
+    struct chain_state *c = v->step->query->chain;
+    c->verifying = false;
+    if (verdict == VERDICT_MATCH) {
+        rehash_drop(c->rehash);
+        c->rehash = rehash_prepare(v->step);
+    }
     settle(v->step->query, v->step, verdict);
 }
 
@@ -435,6 +299,7 @@ static void check_password(struct db_step *s, bool exists)
 static void complete_stored(struct db_step *s)
 {
     struct str scheme = s->db->conf->default_scheme;
+    s->raw = s->stored;
     if (s->has_stored && s->stored.n > 0 && s->stored.p[0] != '{' && scheme.n > 0)
         s->stored = str_printf(s->query->arena, "{%.*s}%.*s", STR_FMT(scheme), STR_FMT(s->stored));
 }
@@ -464,9 +329,9 @@ static void on_passdb(struct db_step *s, enum auth_verdict verdict)
     if (s->db->conf->deny && verdict != VERDICT_UNKNOWN) {
         if (verdict != VERDICT_TEMPFAIL)
             s->text = "User found from deny passdb";
-        note(q, s, verdict == VERDICT_TEMPFAIL ? VERDICT_TEMPFAIL : VERDICT_DISABLED);
+        chain_note(q, s, verdict == VERDICT_TEMPFAIL ? VERDICT_TEMPFAIL : VERDICT_DISABLED);
         q->db_said_no = true;
-        finish(q, verdict == VERDICT_TEMPFAIL ? VERDICT_TEMPFAIL : VERDICT_DISABLED);
+        chain_finish(q, verdict == VERDICT_TEMPFAIL ? VERDICT_TEMPFAIL : VERDICT_DISABLED);
     } else if (verdict == VERDICT_MATCH) {
         on_present(q, s);
     } else if (verdict == VERDICT_UNKNOWN && q->kind == DB_VERIFY && !q->chain->verified && !s->db->conf->deny) {
@@ -498,87 +363,18 @@ static void next_passdb(struct db_query *q, enum auth_verdict last)
     struct db_set *all = db_passdbs();
     for (; c->at < all->n; c->at++) {
         const struct db *db = &all->rows[c->at];
-        if (db->conf->master == c->as_master && !is_filtered(q, db) && !is_skipped(db->conf->skip, c->verified))
+        if (db->conf->master == c->as_master && !chain_is_filtered(q, db) && !chain_is_skipped(db->conf->skip, c->verified))
             break;
     }
     if (c->at < all->n) {
         /* App passwords come before the first of postern_passdb, and do not count. */
         c->asked_any |= all->rows[c->at].index != SIZE_MAX;
-        start_step(q, &all->rows[c->at], on_passdb);
+        chain_start_step(q, &all->rows[c->at], on_passdb);
     } else if (!c->asked_any) {
         passdbs_over(q, nobody_asked(q));
     } else {
         passdbs_over(q, last);
     }
-}
-
-/* ---- userdbs ---- */
-
-static void userdbs_over(struct db_query *q, enum auth_verdict verdict)
-{
-    struct chain_state *c = q->chain;
-    const char *why = "user not found from any userdbs";
-    if (c->user_found)
-        verdict = VERDICT_MATCH;
-    else if (verdict != VERDICT_MATCH && c->user_saw_internal)
-        verdict = VERDICT_TEMPFAIL;
-    if (verdict == VERDICT_UNKNOWN && q->kind == DB_USER) {
-        finish(q, VERDICT_UNKNOWN);
-        return;
-    }
-    if (verdict == VERDICT_MATCH && db_account(q, &why)) {
-        finish(q, VERDICT_MATCH);
-        return;
-    }
-    if (verdict != VERDICT_TEMPFAIL)
-        log_as("dovecot", LOG_ERROR_LEVEL, "auth: userdb(%.*s,%.*s): %s", STR_FMT(q->vars.user), STR_FMT(q->vars.remote), why);
-    finish(q, VERDICT_TEMPFAIL);
-}
-
-static void on_userdb(struct db_step *s, enum auth_verdict verdict)
-{
-    struct db_query *q = s->query;
-    struct chain_state *c = q->chain;
-    c->step = NULL;
-    if (verdict == VERDICT_MATCH && (!set_templates(s, &s->db->conf->overrides) || !fields_import(&q->userdb, &s->found, STR("")))) {
-        if (s->text == NULL)
-            s->text = "the database said more than there is room for";
-        verdict = VERDICT_TEMPFAIL;
-    }
-    if (verdict == VERDICT_MATCH && fields_is_true(&q->userdb, "tempfail"))
-        verdict = VERDICT_TEMPFAIL;
-    if (verdict != VERDICT_MATCH)
-        note(q, s, verdict);
-    enum db_rule rule = verdict == VERDICT_MATCH ? s->db->conf->on_success
-                      : verdict == VERDICT_TEMPFAIL ? s->db->conf->on_internalfail : s->db->conf->on_failure;
-    if (rule == DB_RETURN_OK || rule == DB_CONTINUE_OK)
-        c->user_found = true;
-    else if (rule == DB_RETURN_FAIL || rule == DB_CONTINUE_FAIL)
-        c->user_found = false;
-    if (rule == DB_RETURN_FAIL && verdict == VERDICT_MATCH)
-        verdict = VERDICT_UNKNOWN;
-    c->user_saw_internal |= verdict == VERDICT_TEMPFAIL;
-    c->at++;
-    if (rule == DB_CONTINUE || rule == DB_CONTINUE_OK || rule == DB_CONTINUE_FAIL)
-        next_userdb(q, verdict);
-    else
-        userdbs_over(q, verdict);
-}
-
-static void next_userdb(struct db_query *q, enum auth_verdict last)
-{
-    struct chain_state *c = q->chain;
-    struct db_set *all = db_userdbs();
-    for (; c->at < all->n; c->at++) {
-        const struct db *db = &all->rows[c->at];
-        bool follows = db->follows == SIZE_MAX || c->let_in_by == SIZE_MAX || db->follows == c->let_in_by;
-        if (follows && !is_filtered(q, db) && !is_skipped(db->conf->skip, c->user_found))
-            break;
-    }
-    if (c->at < all->n)
-        start_step(q, &all->rows[c->at], on_userdb);
-    else
-        userdbs_over(q, last);
 }
 
 /* ---- questions ---- */
@@ -593,7 +389,7 @@ void db_ask(struct db_query *q)
     }
     if (q->kind == DB_USER) {
         q->chain->in_userdbs = true;
-        next_userdb(q, VERDICT_UNKNOWN);
+        chain_ask_userdbs(q, VERDICT_UNKNOWN);
     } else {
         next_passdb(q, VERDICT_UNKNOWN);
     }
@@ -610,6 +406,8 @@ void db_cancel(struct db_query *q)
         c->step->db->driver->cancel(c->step);
     c->verifying = false;
     c->step = NULL;
+    rehash_drop(c->rehash);
+    c->rehash = NULL;
 }
 
 const char *db_answered_by(const struct db_query *q)

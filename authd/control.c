@@ -3,6 +3,7 @@
 #include "abuse.h"
 #include "authd.h"
 #include "base/num.h"
+#include "control_hub.h"
 #include "db.h"
 #include "event/conn.h"
 #include "os/local.h"
@@ -138,6 +139,7 @@ static bool test(struct conn *c, const struct str args[], struct arena *a)
 
 static const struct { const char *name; size_t n_args; bool (*run)(struct conn *c, const struct str args[], struct arena *a); } questions[] = {
     { "LIST", 1, list }, { "CLEAR", 1, clear }, { "FLUSH", 1, flush }, { "FORGET", 1, forget }, { "TEST", 4, test },
+    { "WHO", 1, control_who }, { "KICK", 2, control_kick },
 };
 
 static void answer(struct conn *c, struct str line)

@@ -12,6 +12,8 @@
  *   FLUSH [user]             the cache of right passwords
  *   FORGET user|all          networks that users are known from
  *   TEST user service address password
+ *   WHO user                 live sessions of all users who fit: user, service, address, pid, since, session
+ *   KICK user address        ends them; address may be empty
  */
 #ifndef AUTHD_CONTROL_H
 #define AUTHD_CONTROL_H

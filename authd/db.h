@@ -3,9 +3,10 @@
  * db.h - questions about users, the chain of databases that answers them, and
  * what a driver of the chain is.
  *
- *   chain.c     passdbs and userdbs in order, result rules, master users, deny
+ *   chain.h     passdbs and userdbs in order, result rules, master users, deny
  *   db_conf.c   postern_passdb and postern_userdb at start; names of users and groups
  *   verify.c    a stored password against the client's: at once, cached, or in a worker
+ *   rehash.h    an outdated stored password, after a login with it
  *   db_account.c userdb fields to an account: ids, home, where the mail is
  *   db_*.c      drivers: passwd-file, lmdb, static, prefetch, passwd, pam; sql and
  *               ldap through auth-db processes
@@ -41,11 +42,11 @@ struct db_query {
     /* the answer */
     struct fields passdb, userdb;   /* what was said; never a password */
     bool nodelay;                   /* a database asked that a failure be answered at once */
-    struct str stored;              /* DB_SECRET: {SCHEME}data; the asker wipes it */
+    struct str stored;              /* DB_SECRET: {SCHEME}data, of a user who is disabled or expired, too; the asker wipes it */
     struct account account;         /* want_account or DB_USER, and VERDICT_MATCH */
     bool db_said_no;                /* the last word came from a result rule or deny: for the log only */
 
-    struct chain_state *chain;      /* private to chain.c */
+    struct chain_state *chain;      /* private to chain.h */
 };
 
 /*
@@ -58,6 +59,8 @@ bool db_canonical(struct db_query *q, const char **ret_why);
 void db_ask(struct db_query *q);
 /* done() will not be called any more. */
 void db_cancel(struct db_query *q);
+/* DB_SECRET: logs why the user was not let in, if that was not said yet; with the failure, or at the end. */
+void db_tell(struct db_query *q);
 /* After VERDICT_MATCH: the driver of the passdb that let the user in, NULL if none is known. */
 const char *db_answered_by(const struct db_query *q);
 
@@ -79,7 +82,8 @@ struct db {
     size_t index;               /* among the entries of its parameter; SIZE_MAX: not among them */
     bool is_userdb;
     size_t follows;             /* an entry that nobody wrote: of users that this passdb let in; SIZE_MAX = of all */
-    struct str sample;          /* a slow verifier, so that a user who does not exist takes as long; owned by verify.c */
+    struct str sample;          /* a verifier, so that a user who does not exist takes as long; owned by verify.c */
+    bool rehash_failed;         /* and that was said */
     void *state;                /* the driver's */
 };
 
@@ -90,6 +94,7 @@ struct db_step {
     struct auth_vars vars;          /* with this entry's username_format applied */
     struct fields found;            /* the driver adds what it knows */
     struct str stored;              /* a driver that holds passwords: {SCHEME}data or bare; has_stored */
+    struct str raw;                 /* the same as the driver gave it */
     bool has_stored;
     bool verified;                  /* with DB_VERIFY: the password is known to be right; is the user there, and may he log in? */
     const char *text;               /* for the log, when it is not VERDICT_MATCH; "": not worth a line */
@@ -97,6 +102,7 @@ struct db_step {
     void (*done)(struct db_step *s, enum auth_verdict verdict);
 };
 
+struct rehash;
 struct db_driver {
     const char *name;
     bool verifies;                  /* step() with DB_VERIFY says MATCH or MISMATCH itself (pam, ldap bind); others give `stored` */
@@ -107,6 +113,10 @@ struct db_driver {
     void (*step)(struct db_step *s);
     void (*cancel)(struct db_step *s);      /* NULL: answers before step() returns */
     void (*list)(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete));    /* NULL: cannot */
+    /* rehash.h; NULL: passwords stay as they are. keep(): what store() needs of the step, copied. False: it does not fit. */
+    bool (*keep)(struct db_step *s, struct rehash *r);
+    /* r->fresh in the place of r->raw; rehash_stored() when it is done. */
+    void (*store)(struct rehash *r);
 };
 const struct db_driver *db_passwd_file(void);
 const struct db_driver *db_lmdb(void);
@@ -149,8 +159,10 @@ void verify_start(struct verify *v);
 /* Costs what a check would; the verdict is VERDICT_UNKNOWN. */
 void verify_dummy(struct verify *v);
 void verify_cancel(struct verify *v);
-/* A slow verifier of this database, for verify_dummy(). Copied. */
+/* A verifier of this database, a slow one if it has any, for verify_dummy(). Copied. */
 void verify_keep_sample(struct db *db, struct str stored);
+/* Will verify_dummy() need a worker? */
+bool verify_is_slow(const struct db *db);
 
 /* db_account.c: what a session becomes, from the userdbs' fields. False and *ret_why: it cannot be (temporary). */
 bool db_account(struct db_query *q, const char **ret_why);

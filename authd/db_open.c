@@ -213,6 +213,8 @@ static void imply_userdbs(void)
         e->pass = false;
         e->mechanisms = e->services = e->username_filter = STR("");
         e->defaults = e->overrides = fields_make(&dbs.arena);
+        e->rehash = e->rehash_query = STR("");
+        e->rehash_rounds = 0;
         if (str_eqz(e->driver, "pam") || str_eqz(e->driver, "static")) {
             e->driver = str_eqz(e->driver, "pam") ? STR("passwd") : STR("static");
             e->arg = STR("");

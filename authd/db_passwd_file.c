@@ -7,6 +7,12 @@
 #include "authd.h"
 #include "base/htab.h"
 #include "db.h"
+#include "event/offload.h"
+#include "os/sandbox.h"
+#include "rehash.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 enum { FILES_MAX = 4096 };
 
@@ -129,6 +135,80 @@ static void set_column(struct db_step *s, const char *name, struct str value)
         (void)fields_set(&s->found, str_from(name), value);
 }
 
+/* ---- a new stored password ---- */
+
+/* Where a user's line is. */
+struct place { struct str file, key; };
+
+static struct place *place_of(struct arena *arena, struct str file, struct str key)
+{
+    struct place *p = ARENA_NEW(arena, struct place);
+    *p = (struct place){ str_dup(arena, file), str_dup(arena, key) };
+    return p;
+}
+
+static bool keep(struct db_step *s, struct rehash *r)
+{
+    const struct place *p = s->driver_state;
+    if (p != NULL)
+        r->driver_state = place_of(&r->arena, p->file, p->key);
+    return p != NULL;
+}
+
+/* On a thread: it waits for a lock and for the disk. */
+struct saving { struct job job; struct rehash *rehash; int dir_fd; const char *file; struct str key, old, new; enum passwd_save result; struct err err; };
+
+static void save(struct job *job)
+{
+    struct saving *v = container_of(job, struct saving, job);
+    v->result = passwd_file_save(v->dir_fd, v->file, v->key, v->old, v->new, &v->err);
+}
+
+static void on_saved(struct job *job)
+{
+    struct saving *v = container_of(job, struct saving, job);
+    const struct files *f = v->rehash->db->state;
+    struct buf why = buf_make(0);
+    buf_printf(&why, "%.*s: %s", STR_FMT(f->dir), v->err.text);
+    rehash_stored(v->rehash, v->result == PASSWD_CHANGED, v->result == PASSWD_FAILED ? buf_cstr(&why) : NULL);
+    buf_done(&why);
+    free(v);
+}
+
+static void store(struct rehash *r)
+{
+    const struct files *f = r->db->state;
+    const struct place *p = r->driver_state;
+    struct saving *v = xcalloc(1, sizeof *v);
+    *v = (struct saving){ .rehash = r, .dir_fd = f->dir_fd, .file = str_to_cstr(&r->arena, p->file), .key = p->key, .old = r->raw, .new = r->fresh };
+    offload_submit(&v->job, save, on_saved);
+}
+
+/*
+ * The one directory that authd may write in: the file is made anew beside itself. It must be authd's own, and hold
+ * nothing by which more than passwords could be changed.
+ */
+static int allow_writing(const struct db *db, const struct files *f, struct err *err)
+{
+    struct stat st;
+    struct buf dir = buf_make(0);
+    int rc = 0;
+    buf_printf(&dir, "%s%.*s", f->dir.n == 0 ? "/" : "", STR_FMT(f->dir));
+    if (fstat(f->dir_fd, &st) < 0)
+        rc = db_refuse(db, err, "%s: %s", buf_cstr(&dir), strerror(errno));
+    else if (st.st_uid != authd()->uid)
+        rc = db_refuse(db, err, "rehash: the file is written anew in %s, which belongs to another user: give the directory and the file to "
+                       "postern_auth_user (chown), or remove rehash", buf_cstr(&dir));
+    else if (faccessat(f->dir_fd, "main.cf", F_OK, 0) == 0 || f->dir.n == 0)
+        rc = db_refuse(db, err, "rehash: authd would have to write in %s, beside other files: move the password file to a directory of its own", buf_cstr(&dir));
+    else
+        daemon_allow_path(buf_cstr(&dir), SANDBOX_READ | SANDBOX_WRITE);
+    buf_done(&dir);
+    return rc;
+}
+
+/* ---- questions ---- */
+
 static void step(struct db_step *s)
 {
     /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
@@ -136,7 +216,7 @@ static void step(struct db_step *s)
     s->vars.user = s->query->vars.user;
     struct open_file *o = file_for(s);
     const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
-    struct str sample = o == NULL ? STR("") : passwd_file_slow_sample(o->file);
+    struct str sample = o == NULL ? STR("") : passwd_file_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);
     if (e == NULL) {
@@ -151,6 +231,8 @@ static void step(struct db_step *s)
     } else {
         s->stored = str_dup(s->query->arena, e->password);
         s->has_stored = true;
+        if (s->db->conf->rehash.n > 0)
+            s->driver_state = place_of(s->query->arena, o->name, key);
     }
     s->done(s, add_extra(s, e->extra) ? VERDICT_MATCH : VERDICT_TEMPFAIL);
 }
@@ -158,13 +240,15 @@ static void step(struct db_step *s)
 static void list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete))
 {
     struct files *f = db->state;
-    struct open_file *o = htab_get(&f->by_name, f->pattern);
+    struct open_file *o = f->is_pattern ? NULL : htab_get(&f->by_name, f->pattern);
     size_t pos = 0;
     const struct passwd_entry *e;
     if (o != NULL)
         refresh(f, o);
     while (o != NULL && (e = passwd_file_each(o->file, &pos)) != NULL)
         l->on_user(l, e->user);
+    if (f->is_pattern)
+        log_as("dovecot", LOG_ERROR_LEVEL, "auth: passwd-file: %.*s/%.*s: users are not listed where the path has variables", STR_FMT(f->dir), STR_FMT(f->pattern));
     over(l, o != NULL);
 }
 
@@ -193,16 +277,16 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
     for (size_t i = 0; i < shared.n; i++)
         if (str_eq(shared.paths[i], db->conf->arg)) {
             db->state = shared.rows[i];
-            return 0;
+            return db->conf->rehash.n > 0 ? allow_writing(db, db->state, err) : 0;
         }
     struct files *f = xcalloc(1, sizeof *f);
-    if (split_path(db, f, err) < 0)
+    if (split_path(db, f, err) < 0 || (db->conf->rehash.n > 0 && allow_writing(db, f, err) < 0))
         return -1;
     if (!f->is_pattern) {
         struct open_file *o = open_one(f, f->pattern, &why);
         if (o == NULL)
             return db_refuse(db, err, "%s: create the file, or correct the entry", why.text);
-        verify_keep_sample(db, passwd_file_slow_sample(o->file));
+        verify_keep_sample(db, passwd_file_sample(o->file));
     }
     db->state = f;
     shared.paths[shared.n] = db->conf->arg;
@@ -212,6 +296,7 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
 
 const struct db_driver *db_passwd_file(void)
 {
-    static const struct db_driver driver = { .name = "passwd-file", .is_passdb = true, .is_userdb = true, .open = open_db, .step = step, .list = list };
+    static const struct db_driver driver = { .name = "passwd-file", .is_passdb = true, .is_userdb = true, .open = open_db, .step = step, .list = list,
+                                             .keep = keep, .store = store };
     return &driver;
 }

@@ -3,6 +3,7 @@
 #include "db_remote.h"
 #include "db/db_module.h"
 #include "db/db_vars.h"
+#include "rehash.h"
 
 /* auth-db gives up by itself before that (4 s, 60 s); Postfix waits 10 s for us. */
 enum { JOB_MS = 5000, LIST_JOB_MS = 65000, NEED_EVERY_MS = 500, POOLS_MAX = 2 * DB_ENTRIES_MAX, CONF_ARENA_MAX = 8 << 20 };
@@ -33,8 +34,9 @@ struct remote_job {
     struct worker *worker;      /* NULL: in the queue */
     struct ipc_db_ask ask;
     struct timer timer;         /* over waiting and work */
-    struct db_step *step;       /* exactly one of step and list */
+    struct db_step *step;       /* exactly one of step, list and rehash */
     struct db_list *list;
+    struct rehash *rehash;
     void (*over)(struct db_list *l, bool complete);
 };
 
@@ -57,11 +59,28 @@ static void finish_list(struct remote_job *job, bool complete)
     over(l, complete);
 }
 
+/* MISMATCH: what is stored is not what it was. */
+static void finish_rehash(struct remote_job *job, const struct ipc_db_answer *a)
+{
+    struct rehash *r = job->rehash;
+    struct buf why = buf_make(0);
+    bool over = a != NULL && (a->verdict == VERDICT_MATCH || a->verdict == VERDICT_MISMATCH);
+    if (!over)
+        buf_printf(&why, "%.*s: correct rehash_query, and let the database's user update what it names", STR_FMT(a == NULL ? STR("no answer in time") : a->text));
+    free(job);
+    rehash_stored(r, over && a->verdict == VERDICT_MISMATCH, over ? NULL : buf_cstr(&why));
+    buf_done(&why);
+}
+
 /* NULL: no process could say. */
 static void report(struct remote_job *job, const struct ipc_db_answer *a)
 {
     struct db_step *s = job->step;
     timer_cancel(&job->timer);
+    if (job->rehash != NULL) {
+        finish_rehash(job, a);
+        return;
+    }
     if (s == NULL) {
         finish_list(job, false);
         return;
@@ -262,7 +281,7 @@ void db_remote_step(struct db_step *s)
     struct remote_job *job = ARENA_NEW(s->query->arena, struct remote_job);
     struct buf vars = buf_make(16384);
     *job = (struct remote_job){ .pool = p, .step = s };
-    job->ask = (struct ipc_db_ask){ .entry = p->entry, .is_userdb = p->of_userdb, .kind = kind_of(s), .password = STR("") };
+    job->ask = (struct ipc_db_ask){ .entry = p->entry, .is_userdb = p->of_userdb, .kind = kind_of(s), .password = STR(""), .old = STR(""), .rehash = STR("") };
     list_init(&job->node);
     if (p->wants_password && job->ask.kind == DB_ASK_VERIFY)
         job->ask.password = s->vars.password;
@@ -293,12 +312,37 @@ void db_remote_cancel(struct db_step *s)
     timer_set(&job->worker->timer, loop_now() + JOB_MS, let_go);
 }
 
+bool db_remote_keep(struct db_step *s, struct rehash *r)
+{
+    struct buf vars = buf_make(16384);
+    bool fits = db_vars_put(&s->vars, &r->arena, &vars);
+    struct str *line = ARENA_NEW(&r->arena, struct str);
+    *line = str_dup(&r->arena, buf_str(&vars));
+    buf_done(&vars);
+    r->driver_state = line;
+    return fits && r->old.n < 2048 && r->password.n <= 1024;
+}
+
+void db_remote_store(struct rehash *r)
+{
+    struct pool *p = r->db->state;
+    struct remote_job *job = xcalloc(1, sizeof *job);
+    const struct str *line = r->driver_state;
+    *job = (struct remote_job){ .pool = p, .rehash = r };
+    job->ask = (struct ipc_db_ask){ .entry = (uint32_t)r->db->index, .is_userdb = false, .kind = DB_ASK_REHASH, .vars = *line,
+                                    .password = p->wants_password ? r->password : STR(""), .old = r->raw, .rehash = r->fresh };
+    list_init(&job->node);
+    if (!submit(job, JOB_MS))
+        finish_rehash(job, NULL);
+}
+
 void db_remote_list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete))
 {
     struct pool *p = db->state;
     struct remote_job *job = xcalloc(1, sizeof *job);
     *job = (struct remote_job){ .pool = p, .list = l, .over = over };
-    job->ask = (struct ipc_db_ask){ .entry = p->entry, .is_userdb = p->of_userdb, .kind = DB_ASK_LIST, .vars = STR(""), .password = STR("") };
+    job->ask = (struct ipc_db_ask){ .entry = p->entry, .is_userdb = p->of_userdb, .kind = DB_ASK_LIST, .vars = STR(""), .password = STR(""),
+                                    .old = STR(""), .rehash = STR("") };
     list_init(&job->node);
     if (!submit(job, LIST_JOB_MS))
         finish_list(job, false);

@@ -19,6 +19,9 @@ int db_remote_open(struct db *db, const struct db_driver *if_binds, struct err *
 void db_remote_step(struct db_step *s);
 void db_remote_cancel(struct db_step *s);
 void db_remote_list(struct db *db, struct db_list *l, void (*over)(struct db_list *l, bool complete));
+/* keep and store of rehash.h. */
+bool db_remote_keep(struct db_step *s, struct rehash *r);
+void db_remote_store(struct rehash *r);
 /* master introduced a process. */
 void db_remote_peer(const struct ipc_peer *peer, int fd);
 

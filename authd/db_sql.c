@@ -16,6 +16,6 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
 const struct db_driver *db_sql(void)
 {
     static const struct db_driver driver = { .name = "sql", .is_passdb = true, .is_userdb = true, .open = open_db, .step = db_remote_step,
-                                             .cancel = db_remote_cancel, .list = db_remote_list };
+                                             .cancel = db_remote_cancel, .list = db_remote_list, .keep = db_remote_keep, .store = db_remote_store };
     return &driver;
 }

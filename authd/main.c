@@ -26,7 +26,8 @@
  *     loopback only.
  *
  *     `postern auth` asks on private/auth-control who guesses passwords, and
- *     clears what is held against an address or a user.
+ *     clears what is held against an address or a user. It lists and ends live
+ *     sessions, too, which authd asks the hub for.
  *
  * SECURITY
  *     Runs as its own user with no capability. It alone holds verifiers; it
@@ -42,7 +43,8 @@
  *     ever named to a session.
  *
  * DIAGNOSTICS
- *     Failures are logged at once as "dovecot: auth: BACKEND(user,address): reason".
+ *     A failure is the line of the service that the client spoke to; with
+ *     auth_verbose also "dovecot: auth: BACKEND(user,address): reason", at once.
  *     What breaks the protocol ends its connection: "auth client (SOCKET N):
  *     reason: connection closed", "auth master client (SOCKET, pid N): ...".
  */
@@ -50,11 +52,14 @@
 #include "db_remote.h"
 #include "abuse.h"
 #include "control.h"
+#include "control_hub.h"
 #include "db.h"
 #include "mechs.h"
 #include "oauth.h"
 #include "socks.h"
+#include "rehash.h"
 #include "os/proc.h"
+#include <pwd.h>
 #include <unistd.h>
 
 static struct authd state;
@@ -65,6 +70,13 @@ struct authd *authd(void) { return &state; }
 static const struct param rows[] = { AUTHD_PARAMS(ROW) };
 static const struct param_table params = { rows, N_ELEMS(rows) };
 
+static uid_t own_uid(const struct daemon_ctx *d, struct err *err)
+{
+    const char *name = d->private_instance ? NULL : config_get(d->config, "postern_auth_user", err);
+    const struct passwd *pw = name == NULL ? NULL : getpwnam(name);
+    return pw == NULL ? geteuid() : pw->pw_uid;
+}
+
 static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     const char *data = config_get(d->config, "data_directory", err);
@@ -73,6 +85,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     abuse_open(data);
     control_open(d->queue_directory);
     state.private_instance = d->private_instance;
+    state.uid = own_uid(d, err);
     state.cpus = proc_cpus();
     return mechs_open(data, err) < 0 || oauth_open(d, err) < 0 || socks_open(d, state.conf.auth_listeners, err) < 0 || db_open_all(d->private_instance, d->config_dir, err) < 0 ? -1 : 0;
 }
@@ -83,7 +96,7 @@ static void warm_pools(void)
     for (size_t i = 0; i < db_passdbs()->n; i++) {
         if (db_passdbs()->rows[i].driver == db_pam())
             pool_warm(POOL_PAM);
-        else if (db_passdbs()->rows[i].sample.n > 0)
+        else if (verify_is_slow(&db_passdbs()->rows[i]))
             pool_warm(POOL_HASH);
     }
 }
@@ -109,6 +122,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     case ROLE_LOGIN: stream_new(fd, STREAM_LOGIN, peer->peer_id); return;
     case ROLE_SESSION: session_peer(peer, fd); return;
     case ROLE_QMGR: qmgr_peer(peer, fd); return;
+    case ROLE_HUB: control_hub_peer(peer, fd); return;
     case ROLE_AUTHDB: db_remote_peer(peer, fd); return;
     case ROLE_WORKER: pool_add(POOL_PAM, peer, fd); return;
     case ROLE_HASH: pool_add(POOL_HASH, peer, fd); return;
@@ -132,7 +146,7 @@ static void on_drain(void)
     master_drain();
 }
 
-static bool idle(void) { return state.n_requests == 0; }
+static bool idle(void) { return state.n_requests == 0 && rehash_count() == 0; }
 
 int main(int argc, char **argv)
 {

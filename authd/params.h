@@ -29,6 +29,8 @@
       "Domain of user names that have none.")                                                                                       \
     P(STR, master_separator, "postern_auth_master_user_separator", "*", 0, 0,                                                       \
       "Character of \"user*master\": log in as user with the password of a master user, of a database with master=yes. Empty: none.") \
+    P(BOOL, verbose, "auth_verbose", "no", 0, 0,                                                                                    \
+      "Log each wrong password and unknown user in authd's words, too: which database refused whom. Without it a failure is one line, that of the service that the client spoke to.") \
     P(SECS, failure_delay, "postern_auth_failure_delay", "2s", 0, 5,                                                                \
       "How long the answer to a wrong password is held back; addresses that fail again wait longer.")                              \
     P(UINT, guess_limit, "postern_auth_guess_limit", "300", 0, 1000000,                                                             \

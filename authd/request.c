@@ -18,6 +18,7 @@
 #include "abuse.h"
 #include "base/enc.h"
 #include "db.h"
+#include "event/tls.h"
 #include "mechs.h"
 #include "oauth.h"
 #include "socks.h"
@@ -42,6 +43,7 @@ struct request {
     struct mech_run run;
     struct token_ask token;
     bool has_secret;            /* the stored password was asked for; only the proof is missing */
+    enum auth_verdict barred;   /* VERDICT_DISABLED, VERDICT_EXPIRED: what a right proof leads to; 0 = in */
     bool has_proof;             /* proven; the client confirms the server's last words */
     bool is_guess;              /* taken from the budget (abuse.h), not settled */
     struct auth_cmd cmd;        /* strings in the arena */
@@ -86,6 +88,7 @@ static void request_free(struct request *r)
     token_cancel(&r->token);
     if (r->state == CHECKING)
         db_cancel(&r->query);
+    db_tell(&r->query);
     if (r->is_guess) {
         struct abuse_who who = who_is(r);
         abuse_abandoned(&r->abuse, &who);
@@ -137,6 +140,7 @@ static void hold(struct request *r, struct str code)
 static void refused(struct request *r, struct str code)
 {
     struct abuse_who who = who_is(r);
+    db_tell(&r->query);
     r->is_guess = false;
     abuse_failed(&r->abuse, &who);
     hold(r, code);
@@ -255,6 +259,12 @@ static void ask_databases(struct request *r)
 
 static void proven(struct request *r, struct str last_words)
 {
+    /* As with a password: that an account is closed is for those who know its password. */
+    if (r->barred != 0) {
+        r->started = loop_now();
+        conclude(r, r->barred);
+        return;
+    }
     if (last_words.n == 0 || r->cmd.final_resp_ok) {
         granted(r, last_words);
         return;
@@ -268,8 +278,11 @@ static void proceed(struct request *r, enum mech_step got, struct str out);
 /* A user who does not exist, or must not log in, goes on as one whose proof fails. */
 static void take_secret(struct request *r, enum auth_verdict verdict)
 {
-    struct str out, stored = verdict == VERDICT_MATCH ? r->query.stored : STR("");
-    r->has_secret = verdict == VERDICT_MATCH;
+    bool barred = verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED;
+    struct str out, stored = verdict == VERDICT_MATCH || barred ? r->query.stored : STR("");
+    r->has_secret = verdict == VERDICT_MATCH || stored.n > 0;
+    if (barred)
+        r->barred = verdict;
     enum mech_step got = mech_secret(&r->run, r->query.vars.user, stored, &out);
     wipe_str(r->query.stored);
     r->query.stored = STR("");
@@ -401,9 +414,14 @@ static void complete(struct request *r)
 static void failed(struct request *r)
 {
     r->started = loop_now();
-    if (r->has_secret)
+    /* A wrong password is said by whom the client spoke to. */
+    if (r->has_secret && (r->run.is_fake || authd()->conf.verbose))
         log_refused(r, r->run.is_fake ? "the stored password's scheme is of no use for this mechanism" : "Password mismatch");
-    refused(r, STR(""));
+    /* Who stands in a deny database is told so whatever the password, as with PLAIN. */
+    if (r->barred != 0 && !r->has_secret)
+        conclude(r, r->barred);
+    else
+        refused(r, STR(""));
 }
 
 static void proceed(struct request *r, enum mech_step got, struct str out)
@@ -468,7 +486,7 @@ static struct str make_nonce(const struct mech_row *row, struct arena *arena)
 /* What our own processes say of the TLS session; of others it is not believed. */
 static struct str channel_binding(struct request *r)
 {
-    struct buf raw = buf_make(64);
+    struct buf raw = buf_make(128);
     struct str s = STR("");
     bool own = stream_kind(r->stream) != STREAM_PUBLIC;
     if (own && r->cmd.channel_binding.n > 0 && enc_unbase64(&raw, r->cmd.channel_binding) && !raw.full)
@@ -484,7 +502,9 @@ static void prepare(struct request *r, const struct mech_row *row)
     r->run = (struct mech_run){ .row = row, .arena = &r->arena, .usual = mechs_usual(row), .host = str_from(a->hostname), .key = a->mech_key,
                                 .cert_user = certified ? r->cmd.cert_username : STR(""), .scope = str_from(a->oauth.scope),
                                 .discovery = str_from(a->oauth.discovery), .nonce = make_nonce(row, &r->arena) };
-    r->run.binding = channel_binding(r);
+    struct str binding = channel_binding(r);
+    r->run.binding = str_head(binding, TLS_EXPORTER_SIZE);
+    r->run.end_point = str_skip(binding, TLS_EXPORTER_SIZE);
     r->run.plus_offered = r->run.binding.n > 0 && mechs_has_plus(row);
     r->query.vars.user = r->query.stored = STR("");
 }

@@ -7,6 +7,7 @@
  */
 #include "auth/scheme.h"
 #include "authd.h"
+#include "base/enc.h"
 #include "db.h"
 
 static void settle(struct verify *v, enum auth_verdict verdict, const char *text)
@@ -25,9 +26,16 @@ void verify_keep_sample(struct db *db, struct str stored)
     if (db->sample.n > 0) {
         void *old;
         memcpy(&old, &db->sample.p, sizeof old);
+        secret_wipe(old, db->sample.n);
         free(old);
     }
     db->sample = str_make(copy, stored.n);
+}
+
+bool verify_is_slow(const struct db *db)
+{
+    struct scheme scheme = scheme_split(db->sample);
+    return db->sample.n > 0 && scheme_kind(&scheme) != SCHEME_CHEAP;
 }
 
 static void on_worker(struct pool_job *job, const struct ipc_verdict *answer)

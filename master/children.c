@@ -13,6 +13,7 @@ enum {
     YOUNG_MS = 1000,            /* a process that ends before has failed to start */
     BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, AFTER_KILL_MS = 10,
     NEEDS_MAX = 1024,           /* requests for on-demand processes that wait */
+    UP_MS = 10000,              /* then the others are up, and one is not */
     QUEUE_STOP_MS = 60000, HELPER_STOP_MS = 5000, KILL_MS = 3000, POLL_MS = 100,
 };
 
@@ -34,6 +35,7 @@ struct child {
     pid_t pid;
     uint64_t id;
     uint64_t needed_by;         /* on demand: the only one it is introduced to */
+    bool said_hello;            /* configured and confined */
     bool given_up;              /* killed because that one asked for it */
     struct service_state *service;
     struct chan *control;
@@ -49,6 +51,8 @@ static struct {
     unsigned phase;             /* of the stop, 0 = running */
     int64_t kill_at;
     struct timer poll;
+    bool coming_up;
+    struct timer up;
 } all;
 
 static void fill(struct service_state *s);
@@ -65,6 +69,42 @@ void children_init(const struct children_conf *conf)
 
 static enum role role_of(const struct child *c) { return c->service->plan.role; }
 static enum role_start start_of(const struct service_state *s) { return role_row(s->plan.role)->start; }
+
+/* ---- are they up? ---- */
+
+static unsigned said_hello(const struct service_state *s)
+{
+    unsigned n = 0;
+    LIST_EACH(it, &all.children) {
+        const struct child *c = container_of(it, struct child, node);
+        n += c->service == s && c->said_hello;
+    }
+    return n;
+}
+
+static bool are_up(void)
+{
+    LIST_EACH(it, &all.services) {
+        const struct service_state *s = container_of(it, struct service_state, node);
+        if (!s->retired && start_of(s) != START_NEEDED && said_hello(s) < s->plan.processes)
+            return false;
+    }
+    return true;
+}
+
+static void say_up(bool every)
+{
+    all.coming_up = false;
+    timer_cancel(&all.up);
+    if (all.phase == 0)
+        all.conf.on_up(every);
+}
+
+static void on_up_late(struct timer *t)
+{
+    (void)t;
+    say_up(are_up());
+}
 
 /* ---- introducing ---- */
 
@@ -298,6 +338,10 @@ static void on_control(struct chan *ch, enum ipc_type type, uint32_t id, void *m
     } else if (type == IPC_HELLO && ((struct ipc_hello *)msg)->schema_hash != ipc_schema_hash()) {
         log_error("%s/%s is of another build than master: install all programs together", all.conf.program_dir, c->service->plan.program);
         (void)kill(c->pid, SIGKILL);
+    } else if (type == IPC_HELLO) {
+        c->said_hello = true;
+        if (all.coming_up && are_up())
+            say_up(true);
     }
 }
 
@@ -479,6 +523,8 @@ void children_start(const struct plan_list *plan, const struct service_fds *fds,
         if (c->service->retired && !c->draining)
             drain_predecessor(c);
     }
+    all.coming_up = true;
+    timer_set(&all.up, deadline_in(UP_MS), on_up_late);
 }
 
 /* ---- the stop ---- */

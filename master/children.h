@@ -18,6 +18,8 @@ struct children_conf {
     int std_out;                /* for the log role, -1 = none */
     uint32_t stop_grace;        /* seconds */
     void (*on_stopped)(void);   /* children_stop() is done */
+    /* After children_start(): every process that shall run is past its start, or (all = false) that takes too long. */
+    void (*on_up)(bool all);
 };
 
 void children_init(const struct children_conf *conf);

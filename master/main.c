@@ -19,11 +19,15 @@
  *               does not hold leaves the old one running.
  *     SIGTERM   orderly end: sessions and deliveries, helpers and queue, log.
  *
+ *     With NOTIFY_SOCKET in its environment it tells the service manager
+ *     (Type=notify) when its processes have started, that it reloads, that it
+ *     stops, and its process id.
+ *
  * SECURITY
  *     Runs as root (or as the user of a private instance). Parses its
  *     configuration, and from its children frames of a few numbers; no byte
  *     from the network, nothing from a file that others may write. It never
- *     connects to anything.
+ *     connects to anything; the service manager gets single datagrams.
  *
  * DIAGNOSTICS
  *     "daemon started -- version V, configuration DIR"; "reload -- version V,
@@ -37,6 +41,7 @@
 #include "event/loop.h"
 #include "instance.h"
 #include "listen.h"
+#include "notify.h"
 #include "os/priv.h"
 #include "spawn.h"
 #include <errno.h>
@@ -158,20 +163,32 @@ static void start_generation(struct service_fds *fds)
     free(fds);
 }
 
+static void stay(const struct err *err)
+{
+    log_error("%s; the old configuration stays", err->text);
+    notify_ready("the configuration that was to be read has an error: the one before stays");
+}
+
+static void on_up(bool every)
+{
+    notify_ready(every ? "up" : "up, except for services that do not start, or not yet: the log says why");
+}
+
 static void on_hup(int signo)
 {
     struct err err = { 0 };
     struct loaded l = { 0 };
     (void)signo;
+    notify_reloading();
     log_info("reload -- version %s, configuration %s", master.conf.mail_version, master.config_dir);
     if (load(&l, &err) != 0) {
-        log_error("%s; the old configuration stays", err.text);
+        stay(&err);
         return;
     }
     drop_missing_programs(&l.plan);
     struct service_fds *fds = xcalloc(l.plan.v.n + l.plan.spawn.n + 1, sizeof *fds);
     if (open_listeners(&l.plan, &l.conf, fds, &err) != 0) {
-        log_error("%s; the old configuration stays", err.text);
+        stay(&err);
         plan_done(&l.plan);
         config_free(l.config);
         free(fds);
@@ -185,6 +202,7 @@ static void on_hup(int signo)
 static void on_term(int signo)
 {
     log_info("terminating on signal %d", signo);
+    notify_stopping();
     spawn_stop();
     listen_close_all();
     children_stop();
@@ -295,8 +313,9 @@ static void open_log_socket(void)
     int sv[2], size = LOG_BUFFER, on = 1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
         log_fatal("log socket: %s", strerror(errno));
-    if (setsockopt(sv[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
-        (void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    for (int i = 0; i < 2; i++)     /* the reader's too: so it knows the room */
+        if (setsockopt(sv[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+            (void)setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     if (setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
         log_fatal("log socket: %s", strerror(errno));
     master.log_in = sv[0];
@@ -340,7 +359,7 @@ static void run(struct service_fds *fds, int ready_fd)
 {
     struct err err = { 0 };
     struct children_conf cc = { .program_dir = master.program_dir, .config_dir = master.config_dir, .log_in = master.log_in, .log_out = master.log_out,
-                                .std_out = master.options.foreground ? 1 : -1, .stop_grace = master.conf.stop_grace, .on_stopped = stopped };
+                                .std_out = master.options.foreground ? 1 : -1, .stop_grace = master.conf.stop_grace, .on_stopped = stopped, .on_up = on_up };
     char ok = 0;
     if (instance_write_pid(&err) != 0)
         log_fatal("%s", err.text);
@@ -382,6 +401,7 @@ int main(int argc, char **argv)
     log_set_ident("postfix/master");
     master.options = parse_options(argc, argv);
     log_set_verbose(master.options.verbose);
+    notify_init();
     find_places(argv[0]);
     if (master.options.test)
         return test_lock();

@@ -31,7 +31,8 @@ struct source {
 struct ask {
     struct arena *arena;
     enum db_ask_kind kind;
-    struct auth_vars vars;      /* password: only where the database is to see it */
+    struct auth_vars vars;      /* password: only where the database is to see it; rehash: DB_ASK_REHASH */
+    struct str old;             /* DB_ASK_REHASH: what must be stored now */
     int64_t deadline;
 };
 
@@ -47,6 +48,8 @@ struct reply {
 /* WAITS. */
 void sql_answer(struct source *s, const struct ask *ask, struct reply *ret);
 void ldap_answer(struct source *s, const struct ask *ask, struct reply *ret);
+/* WAITS. Stores ask->vars.rehash, unless something else than ask->old is stored: VERDICT_MISMATCH then. */
+void sql_rehash(struct source *s, const struct ask *ask, struct reply *ret);
 /* WAITS. All users, as one row with a cell "user" each. False and *ret_why. */
 bool sql_list(struct source *s, const struct ask *ask, struct db_rows *rows, struct str *ret_why);
 bool ldap_list(struct source *s, const struct ask *ask, struct db_rows *rows, struct str *ret_why);

@@ -22,11 +22,12 @@ static enum db_code become_reader(struct db_conn *c, const struct ldap_conf *con
 {
     if (c->bound == conf->dn)
         return DB_OK;
-    if (conf->dn[0] == '\0' && c->bound == NULL && !c->answered) {
+    if (conf->dn[0] == '\0' && !conf->sasl_bind && c->bound == NULL && !c->answered) {
         c->bound = conf->dn;
         return DB_OK;
     }
-    enum db_code code = c->module->dir->bind(c->handle, conf->dn, conf->dnpass, deadline, err);
+    enum db_code code = conf->sasl_bind ? c->module->dir->bind_sasl(c->handle, &conf->sasl, deadline, err)
+                                        : c->module->dir->bind(c->handle, conf->dn, conf->dnpass, deadline, err);
     c->bound = code == DB_OK ? conf->dn : NULL;
     if (code == DB_OK)
         return DB_OK;

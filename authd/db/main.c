@@ -7,7 +7,8 @@
  *     Reads the entries sql: and ldap: of postern_passdb and postern_userdb
  *     and their configuration files, which are Dovecot's, and answers one
  *     question of authd at a time: what is stored of a user, may he in (LDAP
- *     bind), what does the user database say, who are all the users. authd
+ *     bind), what does the user database say, who are all the users; and stores
+ *     a password's new hash where an SQL entry has rehash=. authd
  *     starts as many as it needs, up to postern_auth_db_processes for each
  *     database, and lets one go that does not answer in time.
  *
@@ -251,6 +252,8 @@ static void answer_user(struct question *q)
     *r = (struct reply){ .verdict = VERDICT_TEMPFAIL, .stored = STR(""), .fields = fields_make(&q->arena), .text = STR("") };
     if (q->wrong != NULL)
         reply_set(r, &q->ask, VERDICT_TEMPFAIL, "%s", q->wrong);
+    else if (q->ask.kind == DB_ASK_REHASH)
+        sql_rehash(q->source, &q->ask, r);
     else
         (q->source->conf.sql != NULL ? sql_answer : ldap_answer)(q->source, &q->ask, r);
     if (self.authd == q->chan)
@@ -282,9 +285,13 @@ static void on_ask(struct chan *c, uint32_t id, const struct ipc_db_ask *m)
     if (!db_vars_parse(str_dup(&q->arena, m->vars), &q->arena, &q->ask.vars))
         q->wrong = "the question was not understood";
     q->ask.vars.password = str_dup(&q->arena, m->password);
+    q->ask.vars.rehash = str_dup(&q->arena, m->rehash);
+    q->ask.old = str_dup(&q->arena, m->old);
     q->source = m->entry < DB_ENTRIES_MAX ? self.sources[m->is_userdb][m->entry] : NULL;
-    if (q->source == NULL || m->kind < DB_ASK_VERIFY || m->kind > DB_ASK_LIST)
+    if (q->source == NULL || m->kind < DB_ASK_VERIFY || m->kind > DB_ASK_REHASH)
         q->wrong = "there is no such database in this process";
+    else if (m->kind == DB_ASK_REHASH && (q->source->conf.sql == NULL || q->source->entry->rehash_query.n == 0))
+        q->wrong = "no password can be stored in this database";
     else if (self.busy)
         q->wrong = "another question is being answered";
     bool first = !self.busy;

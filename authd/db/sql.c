@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth_db.h"
+#include "base/enc.h"
 #include "db/db_vars.h"
 
 /* A query with its values, for the thread. */
@@ -105,6 +106,27 @@ void sql_answer(struct source *s, const struct ask *ask, struct reply *ret)
         ret->verdict = VERDICT_UNKNOWN;
     else
         (is_user ? take_user_row : take_password_row)(s, ask, &rows, ret);
+    db_rows_done(&rows);
+}
+
+/* Between the look and the statement there are milliseconds; a WHERE that names what was stored closes even them. */
+void sql_rehash(struct source *s, const struct ask *ask, struct reply *ret)
+{
+    struct reply now = { .verdict = VERDICT_TEMPFAIL, .stored = STR(""), .fields = fields_make(ask->arena), .text = STR("") };
+    struct ask look = *ask;
+    struct db_rows rows = db_rows_make(2);
+    struct str why = STR("");
+    look.kind = DB_ASK_LOOKUP;
+    sql_answer(s, &look, &now);
+    bool same = now.verdict == VERDICT_MATCH && now.has_stored && secret_eq(now.stored, ask->old);
+    if (now.verdict == VERDICT_TEMPFAIL)
+        reply_set(ret, ask, VERDICT_TEMPFAIL, "%.*s", STR_FMT(now.text));
+    else if (!same)
+        ret->verdict = VERDICT_MISMATCH;
+    else if (query(s, ask, s->entry->rehash_query, &rows, &why))
+        ret->verdict = VERDICT_MATCH;
+    else
+        reply_set(ret, ask, VERDICT_TEMPFAIL, "rehash_query failed: %.*s", STR_FMT(why));
     db_rows_done(&rows);
 }
 

@@ -36,7 +36,7 @@ void hash_make(const struct ipc_verify *ask, struct arena *arena, struct ipc_ver
 {
     struct buf made = buf_make(TEXT_MAX);
     struct err err = { 0 };
-    bool ok = scheme_make(ask->scheme, ask->password, ask->user, 0, &made, &err) == 0 && !made.full;
+    bool ok = scheme_make(ask->scheme, ask->password, ask->user, ask->rounds, &made, &err) == 0 && !made.full;
     ret->verdict = ok ? VERDICT_MATCH : VERDICT_TEMPFAIL;
     ret->text = ok ? str_dup(arena, buf_str(&made)) : str_dup(arena, str_from(err.text));
     secret_wipe(made.p, made.n);

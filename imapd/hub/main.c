@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
  * NAME
- *     hub - tells live sessions that their mail has changed
+ *     hub - knows all live sessions, and tells them that their mail has changed
  *
  * DESCRIPTION
  *     Each IMAP and POP3 session has a line to the hub, made by its zygote and
@@ -10,129 +10,142 @@
  *     from the router) one to all of them. What changed is not said: a session
  *     looks for itself. A session without a line looks every few seconds.
  *
+ *     The hub counts who is logged in from where: a zygote names its sessions,
+ *     and hears of those of other zygotes of its service, which finish after a
+ *     reload or were killed, so that mail_max_userip_connections holds for all
+ *     of them. A session is there until its line ends; that of a process that
+ *     was killed ends, too. When the hub itself is restarted, the zygotes name
+ *     their sessions again, and give it the same lines.
+ *
+ *     authd asks it for the list (postern auth who), and has sessions ended
+ *     (postern auth kick): a byte on their line, upon which they say good-bye.
+ *
  * SECURITY
- *     Its own user, an empty root, no capability, no file. It sees directory
- *     names and single bytes; a session can make others of the same directory
- *     look, and nothing else. A line that is not read gets no more bytes.
+ *     Its own user, an empty root, no capability, no file. It sees names of
+ *     users and directories, addresses and single bytes; a session can make
+ *     others of the same directory look, and nothing else. A line that is not
+ *     read gets no more bytes.
  *
  * DIAGNOSTICS
  *     None.
  */
-#include "base/htab.h"
-#include "base/list.h"
+#include "hub.h"
 #include "daemon/daemon.h"
-#include "event/loop.h"
-#include <errno.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* All sessions of one mail directory. */
-struct group { struct str mail; struct list members; };
-struct member { struct list node; struct watch watch; struct group *group; };
+enum { LIST_MAX = 60000 };
 
-static struct { struct htab groups; } hub;
+static struct { struct list zygotes; } hub;
 
-static struct str without_slash(struct str mail)
+/* ---- zygotes ---- */
+
+static struct zygote *zygote_of(struct list *it) { return container_of(it, struct zygote, node); }
+
+/* Somebody who has not said yet whom he has may have sessions of any service. */
+static void tell_known(void)
 {
-    while (mail.n > 1 && mail.p[mail.n - 1] == '/')
-        mail.n--;
-    return mail;
-}
-
-static struct group *group_of(struct str mail)
-{
-    struct group *g = htab_get(&hub.groups, mail);
-    if (g != NULL)
-        return g;
-    g = xcalloc(1, sizeof *g);
-    char *copy = xmalloc(mail.n + 1);
-    memcpy(copy, mail.p, mail.n);
-    copy[mail.n] = '\0';
-    g->mail = str_make(copy, mail.n);
-    list_init(&g->members);
-    (void)htab_put(&hub.groups, g->mail, g);
-    return g;
-}
-
-static void member_free(struct member *m)
-{
-    struct group *g = m->group;
-    watch_stop(&m->watch);
-    close(m->watch.fd);
-    list_remove(&m->node);
-    free(m);
-    if (!list_is_empty(&g->members))
-        return;
-    (void)htab_remove(&hub.groups, g->mail);
-    void *text;
-    memcpy(&text, &g->mail.p, sizeof text);
-    free(text);
-    free(g);
-}
-
-/* A full line has unread news already. A broken one ends with its own event. */
-static void wake(struct group *g, const struct member *except)
-{
-    LIST_EACH(it, &g->members) {
-        struct member *m = container_of(it, struct member, node);
-        if (m != except && send(m->watch.fd, "n", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-            continue;
+    struct ipc_hub_known known = { .sessions = members_live() };
+    LIST_EACH(it, &hub.zygotes) {
+        if (zygote_of(it)->service[0] == '\0')
+            return;
+    }
+    LIST_EACH(it, &hub.zygotes) {
+        struct zygote *z = zygote_of(it);
+        if (!z->knows)
+            (void)chan_send(z->chan, IPC_HUB_KNOWN, 0, &known);
+        z->knows = true;
     }
 }
 
-static void on_line(struct watch *w, uint32_t events)
+void zygotes_tell(const struct member *m)
 {
-    struct member *m = container_of(w, struct member, watch);
-    char bytes[256];
-    (void)events;
-    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (n > 0)
-        wake(m->group, m);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        member_free(m);
+    struct ipc_hub_other o = { .pid = m->pid, .user = str_from(m->user), .remote = str_from(m->remote), .live = m->live };
+    LIST_EACH(it, &hub.zygotes) {
+        struct zygote *z = zygote_of(it);
+        if (z != m->zygote && strcmp(z->service, m->service) == 0)
+            (void)chan_send(z->chan, IPC_HUB_OTHER, 0, &o);
+    }
 }
 
-static void join(struct ipc_hub_join *j)
+static void take_told(struct zygote *z, const struct ipc_hub_told *m)
 {
-    int fd = chan_take_fd(&j->line);
-    if (fd < 0)
+    if (z->service[0] != '\0' || m->service.n == 0 || !str_to_fixed(m->service, z->service, sizeof z->service))
         return;
-    struct member *m = xcalloc(1, sizeof *m);
-    m->group = group_of(without_slash(j->mail));
-    list_append(&m->group->members, &m->node);
-    watch_start(&m->watch, fd, EPOLLIN, on_line);
+    members_tell(z);
+    tell_known();
 }
 
-static void news(const struct ipc_hub_news *n)
+static void on_zygote(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
-    struct group *g = htab_get(&hub.groups, without_slash(n->mail));
-    if (g != NULL)
-        wake(g, NULL);
-}
-
-static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
-{
-    (void)c, (void)id;
+    struct zygote *z = chan_user(c);
+    (void)id;
     if (type == IPC_HUB_JOIN)
-        join(msg);
-    else if (type == IPC_HUB_NEWS)
-        news(msg);
+        member_join(z, msg);
+    else if (type == IPC_HUB_TURN)
+        member_turn(z, msg);
+    else if (type == IPC_HUB_TOLD)
+        take_told(z, msg);
+}
+
+static void on_zygote_closed(struct chan *c)
+{
+    struct zygote *z = chan_user(c);
+    members_orphan(z);
+    list_remove(&z->node);
+    free(z);
+    chan_free(c);
+    tell_known();
+}
+
+/* ---- the router and authd ---- */
+
+static void on_router(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    const struct ipc_hub_news *news = msg;
+    (void)c, (void)id;
+    if (type == IPC_HUB_NEWS)
+        members_news(news->mail);
+}
+
+static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
+{
+    if (type == IPC_HUB_WHO) {
+        const struct ipc_hub_who *who = msg;
+        struct buf text = buf_make(0);
+        struct ipc_hub_list list = { .after = members_list(who->user, who->after, &text, LIST_MAX) };
+        list.text = buf_str(&text);
+        (void)chan_send(c, IPC_HUB_LIST, id, &list);
+        buf_done(&text);
+    } else if (type == IPC_HUB_KICK) {
+        const struct ipc_hub_kick *kick = msg;
+        struct ipc_hub_kicked kicked = { .sessions = members_kick(kick->user, kick->remote) };
+        (void)chan_send(c, IPC_HUB_KICKED, id, &kicked);
+    }
 }
 
 static void on_closed(struct chan *c) { chan_free(c); }
 
 static void on_peer(const struct ipc_peer *peer, int fd)
 {
-    static const struct chan_ops ops = { .on_message = on_message, .on_closed = on_closed };
-    if (peer->role == ROLE_SESSION || peer->role == ROLE_ROUTER)
-        (void)daemon_chan(peer, fd, &ops, NULL);
-    else
+    static const struct chan_ops zygote = { .on_message = on_zygote, .on_closed = on_zygote_closed };
+    static const struct chan_ops router = { .on_message = on_router, .on_closed = on_closed }, authd = { .on_message = on_authd, .on_closed = on_closed };
+    if (peer->role == ROLE_SESSION) {
+        struct zygote *z = xcalloc(1, sizeof *z);
+        z->chan = daemon_chan(peer, fd, &zygote, z);
+        list_append(&hub.zygotes, &z->node);
+    } else if (peer->role == ROLE_ROUTER) {
+        (void)daemon_chan(peer, fd, &router, NULL);
+    } else if (peer->role == ROLE_AUTHD) {
+        (void)daemon_chan(peer, fd, &authd, NULL);
+    } else {
         close(fd);
+    }
 }
 
 int main(int argc, char **argv)
 {
     static const struct role_ops roles[] = { { .role = ROLE_HUB, .on_peer = on_peer } };
+    list_init(&hub.zygotes);
+    members_init();
     return daemon_main(argc, argv, "hub", roles, N_ELEMS(roles));
 }

@@ -28,23 +28,23 @@ struct command {
     struct args args;
 };
 
-static void put_capabilities(struct login_client *c)
+static void put_capabilities(const struct login_client *c, struct buf *out)
 {
     struct str mech;
-    conn_puts(c->conn, "CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+");
+    buf_puts(out, "CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+");
     if (login_tls_available(c))
-        conn_puts(c->conn, " STARTTLS");
+        buf_puts(out, " STARTTLS");
     if (!login_plaintext_allowed(c))
-        conn_puts(c->conn, " LOGINDISABLED");
+        buf_puts(out, " LOGINDISABLED");
     for (size_t at = 0; login_next_mech(c, &at, &mech);)
-        conn_printf(c->conn, " AUTH=%.*s", STR_FMT(mech));
+        buf_printf(out, " AUTH=%.*s", STR_FMT(mech));
 }
 
-static void greet(struct login_client *c)
+static void greet(const struct login_client *c, struct buf *out)
 {
-    conn_puts(c->conn, "* OK [");
-    put_capabilities(c);
-    conn_printf(c->conn, "] %s\r\n", c->conf->greeting);
+    buf_puts(out, "* OK [");
+    put_capabilities(c, out);
+    buf_printf(out, "] %s\r\n", c->conf->greeting);
 }
 
 static void say_bye(struct login_client *c, const char *text) { conn_printf(c->conn, "* BYE %s\r\n", text); }
@@ -74,9 +74,12 @@ static enum login_next bad_arg(struct command *cmd, enum arg_result r)
 
 static enum login_next cmd_capability(struct command *cmd)
 {
-    conn_puts(cmd->client->conn, "* ");
-    put_capabilities(cmd->client);
-    conn_puts(cmd->client->conn, "\r\n");
+    struct buf line = buf_make(0);
+    buf_puts(&line, "* ");
+    put_capabilities(cmd->client, &line);
+    buf_puts(&line, "\r\n");
+    conn_put(cmd->client->conn, buf_str(&line));
+    buf_done(&line);
     return reply(cmd, "OK Pre-login capabilities listed, post-login capabilities have more.");
 }
 

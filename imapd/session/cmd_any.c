@@ -102,7 +102,7 @@ static void watch(struct session *s)
     }
     /* Instances of inotify are few per uid, and many users may share one. */
     if (s->inotify < 0)
-        s->inotify = s->hub;
+        s->inotify = s->io.hub;
 }
 
 /* RFC 2177. Anything but DONE ends it too, with an error. */
@@ -116,15 +116,16 @@ static struct reply cmd_idle(struct session *s, struct imap_cur *c, bool uid)
     s->idle_until = s->keepalive_at = 0;
     while (s->io.unread.n == 0 && !s->io.broken && session_idle(s))
         ;
-    if (s->inotify >= 0 && s->inotify != s->hub)
+    if (s->inotify >= 0 && s->inotify != s->io.hub)
         close(s->inotify);
     s->inotify = -1;
-    if (s->io.unread.n == 0 && !s->io.broken && s->state != ST_LOGOUT) {
+    bool told = s->io.kicked || io_stopped();
+    if (s->io.unread.n == 0 && !s->io.broken && s->state != ST_LOGOUT && !told) {
         buf_puts(out(s), "* BYE Disconnected for inactivity.\r\n");
         s->why_ended = "Inactivity";
         s->state = ST_LOGOUT;
     }
-    if (s->state == ST_LOGOUT || s->io.broken || !session_read_line(s, &line))
+    if (told || s->state == ST_LOGOUT || s->io.broken || !session_read_line(s, &line))
         return reply_no("Idle ended.");
     return str_ieqz(line, "DONE") ? reply_ok("Idle completed.") : reply_bad("Expected DONE.");
 }

@@ -5,6 +5,7 @@
  * the time.
  */
 #include "session.h"
+#include "login/line.h"
 #include "os/clock.h"
 #include <errno.h>
 #include <malloc.h>
@@ -33,7 +34,7 @@ enum { SEND_TIMEOUT_MS = 300000, LINGER_MS = 300 };
 
 void io_init(struct io *io, int fd, struct str read_ahead)
 {
-    *io = (struct io){ .fd = fd };
+    *io = (struct io){ .fd = fd, .hub = -1 };
     if (read_ahead.n == 0)
         return;
     io->in = xmalloc(MAX(read_ahead.n, (size_t)IO_IN_SIZE));
@@ -144,6 +145,17 @@ static enum io_result receive(struct io *io)
     return IO_OK;
 }
 
+/* A hub that is gone for good leaves a line at its end. */
+static void read_hub(struct io *io)
+{
+    char bytes[256];
+    ssize_t n;
+    while ((n = recv(io->hub, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        io->kicked = io->kicked || memchr(bytes, LINE_KICK, (size_t)n) != NULL;
+    if (n == 0)
+        io->hub = -1;
+}
+
 enum io_result io_wait(struct io *io, int64_t deadline, int also_fd)
 {
     io_flush(io);
@@ -151,23 +163,28 @@ enum io_result io_wait(struct io *io, int64_t deadline, int also_fd)
         return IO_CLOSED;
     if (io->unread.n > 0)
         return IO_OK;
-    while (!stopped) {
-        struct pollfd pfd[2] = { { .fd = io->fd, .events = POLLIN }, { .fd = also_fd, .events = POLLIN } };
+    while (!stopped && !io->kicked) {
+        /* poll() passes over a negative descriptor. */
+        struct pollfd pfd[3] = { { .fd = io->fd, .events = POLLIN }, { .fd = io->hub, .events = POLLIN }, { .fd = also_fd, .events = POLLIN } };
         int wait = until(deadline);
         bool linger = !io->trimmed && wait > LINGER_MS;
-        int n = poll(pfd, also_fd < 0 ? 1 : 2, linger ? LINGER_MS : wait);
+        int n = poll(pfd, 3, linger ? LINGER_MS : wait);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return IO_CLOSED;
-        if (pfd[0].revents != 0) {
+        if (n > 0 && pfd[1].revents != 0)
+            read_hub(io);
+        if (pfd[0].revents != 0 && !io->kicked) {
             enum io_result r = receive(io);
             if (r != IO_TIMEOUT)
                 return r;
             continue;
         }
-        if (n > 0)
+        if (n > 0 && pfd[2].revents != 0 && !io->kicked)
             return IO_TIMEOUT;
+        if (n > 0)
+            continue;
         if (!linger)
             return IO_TIMEOUT;
         give_back(io);

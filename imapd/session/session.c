@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "session.h"
 #include "base/num.h"
+#include "login/line.h"
 #include "os/clock.h"
 #include <stdarg.h>
 #include <unistd.h>
@@ -207,13 +208,14 @@ static void drain_events(struct session *s)
         n = read(s->inotify, events, sizeof events);
     /* The end of file can only be the hub's: it is gone, and a poll must do. */
     if (n == 0)
-        s->inotify = s->hub = -1;
+        s->inotify = s->io.hub = -1;
 }
 
 /* This session changed the mailbox: the hub tells the others, who may not be able to watch it. */
 static void tell_hub(const struct session *s)
 {
-    if (s->hub >= 0 && write(s->hub, "c", 1) < 0)
+    static const char changed = LINE_CHANGED;
+    if (s->io.hub >= 0 && write(s->io.hub, &changed, 1) < 0)
         return;     /* they look now and then anyway */
 }
 
@@ -224,7 +226,7 @@ bool session_idle(struct session *s)
         s->idle_until = now + (int64_t)s->conf->idle_timeout * 1000;
     if (s->keepalive_at <= now)
         s->keepalive_at = now + (int64_t)s->conf->keepalive * 1000;
-    int64_t poll_at = s->inotify < 0 || s->inotify == s->hub ? now + FLUSH_AFTER_MS : FOREVER;
+    int64_t poll_at = s->inotify < 0 || s->inotify == s->io.hub ? now + FLUSH_AFTER_MS : FOREVER;
     enum io_result r = io_wait(&s->io, wake_at(s, MIN(MIN(s->idle_until, s->keepalive_at), poll_at)), s->inotify);
     if (r == IO_OK)
         return true;
@@ -473,8 +475,9 @@ void session_run(const struct imapd_conf *conf, const struct imap_user *user, in
 {
     struct session s = { .conf = conf, .user = user, .state = ST_AUTH, .input = imap_input_make(COMMAND_MAX),
                          .mem = arena_make(SESSION_MEMORY), .inotify = -1,
-                         .hub = user->hub_line > 0 ? user->hub_line : -1, .why_ended = "Connection closed" };
+                         .why_ended = "Connection closed" };
     io_init(&s.io, fd, read_ahead);
+    s.io.hub = user->hub_line > 0 ? user->hub_line : -1;
     if (open_store(&s)) {
         greet(&s);
         serve(&s);
@@ -482,6 +485,9 @@ void session_run(const struct imapd_conf *conf, const struct imap_user *user, in
     if (io_stopped()) {
         buf_puts(out(&s), "* BYE Server shutting down.\r\n");
         s.why_ended = "Shutting down";
+    } else if (s.io.kicked) {
+        buf_puts(out(&s), "* BYE Disconnected by the administrator.\r\n");
+        s.why_ended = "Kicked by the administrator";
     }
     io_flush(&s.io);
     session_unselect(&s);

@@ -43,6 +43,8 @@ struct io {
     struct str unread;          /* in *in */
     uint64_t bytes_in, bytes_out;
     bool broken;                /* the client is gone: nothing more is read or written */
+    int hub;                    /* the line to the hub (login/line.h), -1: none; read in every wait */
+    bool kicked;                /* the hub said that the session shall end */
     bool trimmed;               /* idle memory was given back since the last input */
 };
 enum { IO_OUT_FLUSH = 65536, IO_IN_SIZE = 8192 };
@@ -65,7 +67,6 @@ struct session {
     int64_t flush_at;                   /* monotonic; 0 = flags are in the file names */
     unsigned bad_commands;
     int inotify;                        /* what tells news of the mailbox in IDLE: inotify, else the hub's line, or -1 */
-    int hub;                            /* the hub's line, or -1 */
     const char *why_ended;              /* for the log line */
     uint64_t deleted, expunged, trashed, header_count, header_bytes, body_count, body_bytes;
 };
@@ -92,7 +93,11 @@ void session_log(struct session *s, enum log_level level, const char *fmt, ...) 
 enum io_result { IO_OK, IO_TIMEOUT, IO_CLOSED };
 void io_init(struct io *io, int fd, struct str read_ahead);
 void io_done(struct io *io);
-/* Wait for input until the deadline; also_fd (or -1) becoming readable is IO_TIMEOUT too. Output is sent first. */
+/*
+ * Wait for input until the deadline; also_fd (or -1) becoming readable is
+ * IO_TIMEOUT too. Output is sent first. What the hub's line says is read here;
+ * with also_fd == hub news are IO_TIMEOUT, else nothing to this wait.
+ */
 enum io_result io_wait(struct io *io, int64_t deadline, int also_fd);
 void io_flush(struct io *io);
 /* From here on SIGTERM makes waits end with IO_CLOSED, and io_stopped() true. */

@@ -30,23 +30,32 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HELLO_SECONDS = 5 };      /* after which the kernel hands over a silent client */
+enum {
+    HELLO_SECONDS = 5,           /* after which the kernel hands over a silent client */
+    SILENT_MS = 1000,            /* after which login gets a client that has been greeted and says nothing */
+    GREETING_MAX = 1000,
+};
 
 enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
 
 static const char *const proto_names[PROTOS] = { "imap", "pop3" };
 
-/* A channel to a login process. */
-struct login { struct list node; struct chan *chan; unsigned generation; };
+/* A channel to a login process, and its words for new clients. */
+struct login { struct list node; struct chan *chan; unsigned generation; struct buf greeting; };
 
-/* What a connection is until its handshake is over. */
+/* What a connection is until login has it: when its handshake is over or, if it was greeted, when it speaks. */
 struct start {
+    struct link *link;
     enum proto proto;
     uint32_t ticket;            /* 0: accepted here */
     struct chan *from;          /* who asked; NULL: nobody, or gone */
     int plain;                  /* the end that login will get */
     char remote[NET_TEXT], local[NET_TEXT];
     uint32_t remote_port, local_port;
+    char tls[200];              /* protocol and cipher; "": not yet */
+    char binding[136], cert_user[257];  /* for SASL: channel binding in base64, and the name in a certificate that was verified */
+    bool greeted;
+    struct timer silence;
 };
 
 struct link { struct list node; struct pump *pump; struct start *start; };
@@ -74,38 +83,41 @@ static unsigned newest_generation(void)
 }
 
 /* The login processes, which are all of this protocol, take turns; those of an older generation are finishing and get nothing new. */
-static struct chan *next_login(void)
+static struct login *next_login(void)
 {
     unsigned newest = newest_generation();
     LIST_EACH(it, &self.logins) {
         struct login *l = container_of(it, struct login, node);
-        if (l->generation != newest)
-            continue;
-        list_remove(&l->node);
-        list_append(&self.logins, &l->node);
-        return l->chan;
+        if (l->generation == newest)
+            return l;
     }
     return NULL;
 }
 
-/* What SASL mechanisms may need of the TLS session: channel binding, and the name in a certificate that was verified. */
-static bool tell_login(struct chan *c, const struct start *s, const char *tls, const struct tls_info *info)
+static struct chan *take_turn(void)
 {
-    struct buf binding = buf_make(0);
-    if (info != NULL && info->has_binding)
-        enc_base64(&binding, str_make(info->binding, sizeof info->binding));
+    struct login *l = next_login();
+    if (l == NULL)
+        return NULL;
+    list_remove(&l->node);
+    list_append(&self.logins, &l->node);
+    return l->chan;
+}
+
+/* Without a session (tls is empty) the client is gone. */
+static bool tell_login(struct chan *c, const struct start *s)
+{
     struct ipc_client m = { .ticket = s->ticket, .service = str_from(proto_names[s->proto]), .remote = str_from(s->remote), .local = str_from(s->local),
-                            .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(tls), .binding = buf_str(&binding),
-                            .cert_user = info == NULL ? STR("") : str_from(info->peer_name), .stream = tls[0] == '\0' ? -1 : s->plain };
-    bool sent = c != NULL && chan_send(c, IPC_CLIENT, 0, &m);
-    buf_done(&binding);
-    return sent;
+                            .remote_port = s->remote_port, .local_port = s->local_port, .tls = str_from(s->tls), .binding = str_from(s->binding),
+                            .cert_user = str_from(s->cert_user), .greeted = s->greeted, .stream = s->tls[0] == '\0' ? -1 : s->plain };
+    return c != NULL && chan_send(c, IPC_CLIENT, 0, &m);
 }
 
 static void start_free(struct start *s)
 {
     if (s == NULL)
         return;
+    timer_cancel(&s->silence);
     close(s->plain);
     free(s);
 }
@@ -120,20 +132,62 @@ static void link_free(struct link *l)
         daemon_rest(false);
 }
 
-static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+/* The rest is login's. */
+static void give_to_login(struct link *l)
 {
-    struct link *l = user;
-    char tls[200];
-    (void)p;
-    (void)snprintf(tls, sizeof tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
-    struct chan *to = l->start->ticket != 0 ? l->start->from : next_login();
-    if (tell_login(to, l->start, tls, info)) {
-        start_free(l->start);
+    struct start *s = l->start;
+    if (tell_login(s->ticket != 0 ? s->from : take_turn(), s)) {
+        start_free(s);
         l->start = NULL;
         return;
     }
-    log_warning("%s: no login process for a connection from %s", proto_names[l->start->proto], l->start->remote);
+    log_warning("%s: no login process for a connection from %s", proto_names[s->proto], s->remote);
     link_free(l);
+}
+
+static void on_silence(struct timer *t)
+{
+    struct start *s = container_of(t, struct start, silence);
+    give_to_login(s->link);
+}
+
+static void note_session(struct start *s, const struct tls_info *info)
+{
+    struct buf binding = buf_make(0);
+    if (info->has_binding)
+        enc_base64(&binding, str_make(info->binding, info->binding_size));
+    (void)snprintf(s->tls, sizeof s->tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
+    (void)snprintf(s->binding, sizeof s->binding, "%.*s", STR_FMT(buf_str(&binding)));
+    (void)snprintf(s->cert_user, sizeof s->cert_user, "%s", info->peer_name);
+    buf_done(&binding);
+}
+
+/* The usual client is greeted with the end of its handshake, and login is asked when there is something to answer. */
+static bool greet(struct pump *p, struct start *s)
+{
+    const struct login *to = s->ticket == 0 && s->binding[0] != '\0' && s->cert_user[0] == '\0' ? next_login() : NULL;
+    if (to == NULL || to->greeting.n == 0)
+        return false;
+    pump_say(p, buf_str(&to->greeting));
+    s->greeted = true;
+    timer_set(&s->silence, deadline_in(SILENT_MS), on_silence);
+    return true;
+}
+
+static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+{
+    struct link *l = user;
+    note_session(l->start, info);
+    if (!greet(p, l->start))
+        give_to_login(l);
+}
+
+static void on_active(struct pump *p, void *user)
+{
+    struct link *l = user;
+    (void)p;
+    if (l->start != NULL)
+        give_to_login(l);
 }
 
 static void on_closed(struct pump *p, void *user, const struct err *err)
@@ -141,11 +195,13 @@ static void on_closed(struct pump *p, void *user, const struct err *err)
     struct link *l = user;
     struct start *s = l->start;
     (void)p;
-    if (s != NULL) {
+    if (s != NULL && s->tls[0] != '\0') {
+        (void)tell_login(take_turn(), s);       /* it says in the log that the client is gone */
+    } else if (s != NULL) {
         log_as("dovecot", LOG_INFO_LEVEL, "%s-login: Disconnected (disconnected during TLS handshake): user=<>, rip=%s, lip=%s, TLS handshaking: %s",
                proto_names[s->proto], s->remote, s->local, err == NULL ? "Connection closed" : err->text);
         if (s->ticket != 0)
-            (void)tell_login(s->from, s, "", NULL);
+            (void)tell_login(s->from, s);
     }
     link_free(l);
 }
@@ -153,18 +209,19 @@ static void on_closed(struct pump *p, void *user, const struct err *err)
 /* Takes fd and s. */
 static void begin(int fd, struct start *s)
 {
-    static const struct pump_ops ops = { .on_secure = on_secure, .on_closed = on_closed };
+    static const struct pump_ops ops = { .on_secure = on_secure, .on_active = on_active, .on_closed = on_closed };
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
         log_warning("socketpair: %s", strerror(errno));
         close(fd);
-        (void)tell_login(s->from, s, "", NULL);
+        (void)tell_login(s->from, s);
         free(s);
         return;
     }
     struct link *l = xcalloc(1, sizeof *l);
     s->plain = pair[1];
     l->start = s;
+    s->link = l;
     list_append(&self.links, &l->node);
     if (++self.n_links == self.conf.connection_limit)
         daemon_rest(true);
@@ -214,9 +271,14 @@ static void take_start(struct chan *c, struct ipc_tls_start *m)
 
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
+    struct login *l = chan_user(c);
     (void)id;
     if (type == IPC_TLS_START)
         take_start(c, msg);
+    if (type != IPC_LOGIN_GREETING)
+        return;
+    buf_reset(&l->greeting);
+    buf_add(&l->greeting, ((const struct ipc_login_greeting *)msg)->text);
 }
 
 static void on_login_closed(struct chan *c)
@@ -229,6 +291,7 @@ static void on_login_closed(struct chan *c)
     }
     list_remove(&login->node);
     chan_free(c);
+    buf_done(&login->greeting);
     free(login);
 }
 
@@ -241,6 +304,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     }
     struct login *l = xcalloc(1, sizeof *l);
     l->generation = peer->generation;
+    l->greeting = buf_make(GREETING_MAX);
     l->chan = daemon_chan(peer, fd, &ops, l);
     list_prepend(&self.logins, &l->node);
 }

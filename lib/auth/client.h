@@ -40,7 +40,7 @@ struct auth_params {
     uint32_t remote_port, local_port;
     bool secured;                   /* TLS, or loopback that is configured so */
     struct str session;             /* log id, "" = none */
-    struct str binding;             /* tls-exporter data in base64, "" = none */
+    struct str binding;             /* tls-exporter data, then that of tls-server-end-point, in base64; "" = none */
     struct str cert_user;           /* name in the client's verified certificate, "" = none */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/db_conf.h"
+#include "auth/scheme.h"
 #include "auth/var.h"
+#include "base/num.h"
 #include <errno.h>
 #include <unistd.h>
 
@@ -124,7 +126,10 @@ static int set_option(const struct reader *r, struct db_entry *e, struct str nam
     struct { const char *name; struct str *text; } texts[] = {
         { "default_pass_scheme", &e->default_scheme }, { "default_password_scheme", &e->default_scheme },
         { "mechanisms", &e->mechanisms }, { "services", &e->services }, { "username_filter", &e->username_filter },
+        { "rehash", &e->rehash }, { "rehash_query", &e->rehash_query },
     };
+    if (str_eqz(name, "rehash_rounds"))
+        return num_parse_u32(value, UINT32_MAX, &e->rehash_rounds) ? 0 : refuse(r, "rehash_rounds cannot be", value, "write a number");
     for (size_t i = 0; i < N_ELEMS(texts); i++)
         if (str_eqz(name, texts[i].name)) {
             *texts[i].text = value;
@@ -155,7 +160,7 @@ static int take_entry(struct reader *r, struct str text, struct db_entry *e)
     bool bad = false;
     *e = (struct db_entry){ .on_success = DB_RETURN_OK, .on_failure = DB_CONTINUE, .on_internalfail = DB_CONTINUE };
     e->options = e->defaults = e->overrides = fields_make(r->arena);
-    e->username_format = e->default_scheme = e->mechanisms = e->services = e->username_filter = STR("");
+    e->username_format = e->default_scheme = e->mechanisms = e->services = e->username_filter = e->rehash = e->rehash_query = STR("");
     r->entry = text;
     if (unbrace(&text)) {
         rest = text;
@@ -193,23 +198,66 @@ int db_conf_parse(const char *parameter, struct str text, struct arena *arena, s
 }
 
 enum argument { NOTHING, A_FILE, ANYTHING };
+enum rehash { FIXED, IN_FILE, BY_QUERY };       /* how a new stored password is written, if at all */
 
 static const struct kind {
     const char *name;
     bool is_passdb, is_userdb, any_options;
     enum argument argument;
+    enum rehash rehash;
     const char *suffix, *remedy;
 } kinds[] = {
-    { "passwd-file", true, true, false, A_FILE, "", "create it, with a line name:{SCHEME}password for each user" },
-    { "app-password", true, false, false, A_FILE, "", NULL },      /* may be missing */
-    { "lmdb", true, true, false, A_FILE, ".lmdb", "make it with postmap lmdb:FILE" },
-    { "static", true, true, true, NOTHING, NULL, NULL },
-    { "prefetch", false, true, false, NOTHING, NULL, NULL },
-    { "passwd", false, true, false, NOTHING, NULL, NULL },
-    { "pam", true, false, false, NOTHING, NULL, NULL },
-    { "sql", true, true, true, ANYTHING, NULL, NULL },
-    { "ldap", true, true, true, ANYTHING, NULL, NULL },
+    { "passwd-file", true, true, false, A_FILE, IN_FILE, "", "create it, with a line name:{SCHEME}password for each user" },
+    { "app-password", true, false, false, A_FILE, FIXED, "", NULL },      /* may be missing */
+    { "lmdb", true, true, false, A_FILE, FIXED, ".lmdb", "make it with postmap lmdb:FILE" },
+    { "static", true, true, true, NOTHING, FIXED, NULL, NULL },
+    { "prefetch", false, true, false, NOTHING, FIXED, NULL, NULL },
+    { "passwd", false, true, false, NOTHING, FIXED, NULL, NULL },
+    { "pam", true, false, false, NOTHING, FIXED, NULL, NULL },
+    { "sql", true, true, true, ANYTHING, BY_QUERY, NULL, NULL },
+    { "ldap", true, true, true, ANYTHING, FIXED, NULL, NULL },
 };
+
+static void any_marker(struct buf *out, unsigned n)
+{
+    (void)n;
+    buf_putc(out, '?');
+}
+
+static int check_rehash_query(const struct reader *r, struct str query)
+{
+    struct arena scratch = arena_make(1 << 20);
+    struct fields none = fields_make(&scratch);
+    const struct auth_vars vars = { .user = STR("a@b"), .passdb = &none, .userdb = &none };
+    struct str params[VAR_PARAMS_MAX];
+    struct buf text = buf_make(VAR_RESULT_MAX);
+    const char *why = "";
+    size_t n;
+    bool ok = str_find(query, STR("%{rehash")) >= 0;
+    int rc = ok ? 0 : refuse(r, "no '%{rehash}' in", query, "write UPDATE ... SET password = '%{rehash}' WHERE ... '%u'");
+    if (ok && (!var_check(query, &why) || !var_query(query, &vars, &scratch, any_marker, &text, params, &n, &why)))
+        rc = refuse(r, why, query, "put each variable in quotes; VARIABLES in authdb(5) lists those that there are");
+    buf_done(&text);
+    arena_done(&scratch);
+    return rc;
+}
+
+static int check_rehash(const struct reader *r, const struct kind *k, const struct db_entry *e, bool is_userdb)
+{
+    if (e->rehash.n == 0)
+        return e->rehash_rounds == 0 && e->rehash_query.n == 0 ? 0 : refuse(r, "rehash is missing in", e->driver, "write rehash=SCHEME, or remove rehash_rounds and rehash_query");
+    if (is_userdb || e->deny)
+        return refuse(r, is_userdb ? "rehash in a user database" : "rehash with deny in", e->driver, "it is for passwords: remove it");
+    if (k->rehash == FIXED)
+        return refuse(r, "no new password can be stored in", e->driver, "rehash is for passwd-file and sql: remove it");
+    const char *why = scheme_rehash_refusal(e->rehash, e->rehash_rounds);
+    if (why != NULL)
+        return refuse(r, "rehash cannot be", e->rehash, str_printf(r->arena, "%s: use BLF-CRYPT, SHA512-CRYPT, CRYPT or ARGON2ID", why).p);
+    if (k->rehash == IN_FILE)
+        return e->rehash_query.n == 0 ? 0 : refuse(r, "rehash_query in", e->driver, "the file is written: remove it");
+    return e->rehash_query.n > 0 ? check_rehash_query(r, e->rehash_query)
+                                 : refuse(r, "rehash_query is missing in", e->driver, "write { rehash_query = UPDATE ... SET password = '%{rehash}' WHERE ... '%u' }");
+}
 
 static int check_file(const struct reader *r, const struct kind *k, const struct db_entry *e)
 {
@@ -241,8 +289,9 @@ int db_conf_check(const char *parameter, const struct db_entry *e, bool is_userd
 {
     struct buf name = buf_make(256);
     const struct kind *k = kinds;
+    struct arena scratch = arena_make(64 << 10);
     buf_printf(&name, "%.*s%s%.*s", STR_FMT(e->driver), e->arg.n > 0 ? ":" : "", STR_FMT(e->arg));
-    struct reader r = { .parameter = parameter, .entry = buf_str(&name), .err = err };
+    struct reader r = { .parameter = parameter, .entry = buf_str(&name), .arena = &scratch, .err = err };
     int rc = 0;
     while (k < kinds + N_ELEMS(kinds) && !str_eqz(e->driver, k->name))
         k++;
@@ -259,6 +308,9 @@ int db_conf_check(const char *parameter, const struct db_entry *e, bool is_userd
         rc = refuse(&r, "an argument to", e->driver, str_eqz(e->driver, "static") ? "fields are options: write { static:, name=value }" : "remove it");
     else if (k->argument == A_FILE)
         rc = check_file(&r, k, e);
+    if (rc == 0)
+        rc = check_rehash(&r, k, e, is_userdb);
+    arena_done(&scratch);
     buf_done(&name);
     return rc;
 }

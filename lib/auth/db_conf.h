@@ -36,6 +36,9 @@ struct db_entry {
     struct str services;                /* only for these services; "" = all */
     struct str username_filter;         /* patterns of names that are asked for here, ! in front negates; "" = all */
     struct fields defaults, overrides;  /* default_fields, override_fields: templates (auth/var.h) */
+    struct str rehash;                  /* scheme in which a password is stored anew after a login with it; "" = as it is */
+    uint32_t rehash_rounds;             /* at least; 0 = the scheme's own number, and any will do */
+    struct str rehash_query;            /* sql: the statement that stores it, with %{rehash} */
 };
 
 /* parameter: its name, for messages. Everything is in the arena. 0, or -1 and *err, which names the parameter, the entry and the remedy. */

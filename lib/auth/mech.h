@@ -16,7 +16,7 @@
  *
  * PLAIN (RFC 4616), LOGIN, EXTERNAL (RFC 4422 appendix A), CRAM-MD5 (RFC 2195),
  * SCRAM-SHA-1 and SCRAM-SHA-256 with and without channel binding (RFC 5802, 7677,
- * 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
+ * 5929 §4, 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
  *
  * Refuses: empty names or passwords, control characters or invalid UTF-8 in a name,
  * anything over SASL_NAME_MAX / SASL_PASSWORD_MAX, a message more than the mechanism
@@ -65,6 +65,7 @@ struct mech_run {
     struct arena *arena;
     struct mech_usual *usual;   /* of the row; NULL = none is kept */
     struct str binding;         /* tls-exporter data (RFC 9266) of the connection; "" = not known */
+    struct str end_point;       /* tls-server-end-point data (RFC 5929 §4); "" = not known */
     bool plus_offered;          /* this client was offered -PLUS */
     struct str cert_user;       /* name in the client's verified certificate, "" = there is none */
     struct str nonce;           /* fresh random text, printable, without ',' */

@@ -23,10 +23,17 @@ static size_t digest_size(const struct mech_run *m) { return (size_t)EVP_MD_get_
 
 /* ---- the first message ---- */
 
+/* What the client binds to, by its name for it; "": nothing that is known here. */
+static struct str chosen_binding(const struct mech_run *m)
+{
+    bool exporter = str_eqz(m->first.cb_name, "tls-exporter"), end_point = str_eqz(m->first.cb_name, "tls-server-end-point");
+    return m->row->binds && exporter ? m->binding : m->row->binds && end_point ? m->end_point : STR("");
+}
+
 static bool binding_is_agreed(const struct mech_run *m)
 {
     if (m->row->binds)
-        return m->first.flag == 'p' && str_eqz(m->first.cb_name, "tls-exporter") && m->binding.n > 0;
+        return m->first.flag == 'p' && chosen_binding(m).n > 0;
     /* 'y': the client thinks that there is no -PLUS here. If it was offered, somebody took it out of the list (RFC 5802 §6). */
     return m->first.flag == 'n' || (m->first.flag == 'y' && !m->plus_offered);
 }
@@ -169,7 +176,7 @@ static bool nonce_is_ours(const struct mech_run *m, struct str nonce)
 
 static bool binding_holds(const struct mech_run *m, struct str binding)
 {
-    struct str data = m->row->binds ? m->binding : STR("");
+    struct str data = chosen_binding(m);
     return binding.n == m->first.gs2_header.n + data.n && str_starts(binding, m->first.gs2_header) &&
            secret_eq(str_skip(binding, m->first.gs2_header.n), data);
 }

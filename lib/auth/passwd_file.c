@@ -21,7 +21,7 @@ struct passwd_file {
     struct arena arena;
     struct htab by_user;
     size_t bad, first_bad;
-    struct str slow_sample;
+    struct str sample;
 };
 
 /* A number in range, or what may be a name. */
@@ -52,8 +52,8 @@ static void add_entry(struct passwd_file *f, const struct passwd_entry *parsed)
     struct passwd_entry *e = arena_copy(&f->arena, parsed, sizeof *parsed);
     struct scheme s = scheme_split(e->password);
     enum scheme_kind kind = scheme_kind(&s);
-    if (kind == SCHEME_CRYPT || kind == SCHEME_PBKDF2)
-        f->slow_sample = e->password;
+    if (kind == SCHEME_CRYPT || kind == SCHEME_PBKDF2 || (kind == SCHEME_CHEAP && f->sample.n == 0))
+        f->sample = e->password;
     /* As with Dovecot, the first of two equal names counts. */
     if (htab_get(&f->by_user, e->user) == NULL)
         (void)htab_put(&f->by_user, e->user, e);
@@ -97,7 +97,7 @@ static void forget(struct passwd_file *f)
     f->by_user = (struct htab){ 0 };
     arena_done(&f->arena);
     f->bad = f->first_bad = 0;
-    f->slow_sample = STR("");
+    f->sample = STR("");
 }
 
 static int load(struct passwd_file *f, struct err *err)
@@ -133,7 +133,7 @@ struct passwd_file *passwd_file_open(int dir_fd, const char *name, const char *p
     f->dir_fd = dir_fd;
     f->name = xstrdup(name);
     f->path = xstrdup(path);
-    f->slow_sample = STR("");
+    f->sample = STR("");
     if (load(f, err) == 0)
         return f;
     passwd_file_free(f);
@@ -175,7 +175,7 @@ int passwd_file_refresh(struct passwd_file *f, struct err *err)
 const struct passwd_entry *passwd_file_find(const struct passwd_file *f, struct str user) { return htab_get(&f->by_user, user); }
 const struct passwd_entry *passwd_file_each(const struct passwd_file *f, size_t *pos) { return htab_each(&f->by_user, pos); }
 size_t passwd_file_count(const struct passwd_file *f) { return f->by_user.n; }
-struct str passwd_file_slow_sample(const struct passwd_file *f) { return f->slow_sample; }
+struct str passwd_file_sample(const struct passwd_file *f) { return f->sample; }
 
 size_t passwd_file_bad_lines(const struct passwd_file *f, size_t *ret_first)
 {

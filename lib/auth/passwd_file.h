@@ -13,6 +13,7 @@
 #ifndef AUTH_PASSWD_FILE_H
 #define AUTH_PASSWD_FILE_H
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -38,8 +39,27 @@ const struct passwd_entry *passwd_file_each(const struct passwd_file *f, size_t 
 size_t passwd_file_count(const struct passwd_file *f);
 /* Lines of the last reading that did not parse, and the number of the first (from 1). */
 size_t passwd_file_bad_lines(const struct passwd_file *f, size_t *ret_first);
-/* Some slow verifier of the file, for the check of a user who does not exist; "" if there is none. */
-struct str passwd_file_slow_sample(const struct passwd_file *f);
+/* Some verifier of the file, a slow one if it has any, for the check of a user who does not exist; "" if there is none. */
+struct str passwd_file_sample(const struct passwd_file *f);
+
+enum passwd_save {
+    PASSWD_SAVED,
+    PASSWD_CHANGED,     /* somebody else has given this user another password meanwhile, or removed him: nothing was done */
+    PASSWD_FAILED,      /* *err says what to do */
+};
+/*
+ * Puts another stored password into the user's line: the file is written anew beside itself, synced, and moved into its
+ * place; order, comments, other fields, owner, group and mode stay. `old`: what must stand there now. name may have
+ * directories in it. Only a regular file of this process's user, with one name. Takes passwd_file_lock(). Blocks.
+ */
+enum passwd_save passwd_file_save(int dir_fd, const char *name, struct str user, struct str old, struct str new, struct err *err);
+/*
+ * The lock for changes of passwd-files in this directory, waited for up to wait_ms: an flock() of the
+ * directory itself, so that root and authd can both have it. Close the descriptor to unlock. -1 and *err.
+ */
+int passwd_dir_lock(int dir_fd, const char *sub, int wait_ms, struct err *err);
+/* The text of a file with that one password replaced, into *out. False: the user's line is not there, or has another one. Pure. */
+bool passwd_text_replace(struct str text, struct str user, struct str old, struct str new, struct buf *out);
 
 /* One line (without LF); strings point into it. False: not an entry. Pure. */
 bool passwd_line_parse(struct str line, struct passwd_entry *ret);

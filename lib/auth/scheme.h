@@ -7,6 +7,7 @@
  *   scheme_slow.c   crypt(3) of libcrypt, PBKDF2, Argon2, SCRAM: for workers only
  *   scheme_make.c   a stored password from a clear one
  *   scheme_keys.c   what SCRAM and CRAM-MD5 need of a stored password
+ *   scheme_rehash.c is a stored password as it should be stored today
  *
  * A scheme that is not known, or data that does not fit it, is SCHEME_BROKEN:
  * nobody gets in by it. Weak schemes are verified as others are; whether one
@@ -57,6 +58,14 @@ const char *scheme_name(size_t i);
  * a suffix. rounds: 0 = the scheme's own default. user: for DIGEST-MD5 (name or name@realm).
  */
 int scheme_make(struct str label, struct str password, struct str user, uint32_t rounds, struct buf *out, struct err *err);
+
+/*
+ * Is it of another scheme than label, or of fewer rounds than `rounds` (0: any number will do)? {CRYPT}$6$ and
+ * {SHA512-CRYPT}$6$ are the same scheme; what is not known is not outdated.
+ */
+bool scheme_is_outdated(const struct scheme *s, struct str label, uint32_t rounds);
+/* Why passwords should not be stored anew like this; NULL: they may. */
+const char *scheme_rehash_refusal(struct str label, uint32_t rounds);
 
 /* ---- for mechanisms that never see the password ---- */
 

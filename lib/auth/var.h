@@ -32,6 +32,7 @@ struct auth_vars {
     struct str remote, local, remote_port, local_port, real_remote, real_local;
     struct str session, local_name, client_id, cert;
     struct str home, password;  /* password: only where a query asks for it */
+    struct str rehash;          /* a new stored password; only for the statement that stores it */
     bool secured;
     const struct fields *passdb, *userdb;   /* NULL = none yet */
     const struct fields *row;               /* what a database just returned: %{sql:x}, %{ldap:x}; NULL = none */

@@ -1,158 +1,13 @@
-/* SPDX-License-Identifier: ISC */
+/* SPDX-License-Identifier: ISC
+ *
+ * var_filter.c - filters of %{name | filter(args)}.
+ */
 #include "auth/var_int.h"
 #include "base/enc.h"
 #include "base/num.h"
 #include <openssl/evp.h>
 
 enum { ROUNDS_MAX = 100000 };
-
-static void set(struct var_value *v, struct str s)
-{
-    v->s = s;
-    v->is_bytes = false;
-    v->is_set = true;
-}
-
-/* The text of a buffer as a value; false: too long. */
-static bool keep(struct var_ctx *x, struct buf *b, struct var_value *v)
-{
-    bool ok = !b->full;
-    if (ok)
-        set(v, str_dup(x->arena, buf_str(b)));
-    buf_done(b);
-    return ok || var_fail(x, "a value is too long");
-}
-
-static struct str map_case(struct var_ctx *x, struct str s, char (*fold)(char))
-{
-    char *p = arena_copy(x->arena, s.n > 0 ? s.p : "", s.n);
-    for (size_t i = 0; i < s.n; i++)
-        p[i] = fold(p[i]);
-    return str_make(p, s.n);
-}
-
-static struct str reverse(struct var_ctx *x, struct str s)
-{
-    char *p = arena_alloc(x->arena, s.n + 1);
-    for (size_t i = 0; i < s.n; i++)
-        p[i] = s.p[s.n - 1 - i];
-    return str_make(p, s.n);
-}
-
-static struct str trim_end(struct str s)
-{
-    while (s.n > 0 && ascii_is_space(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-/* example.org becomes example,dc=org: what follows dc= in a distinguished name. */
-static bool ldap_dn(struct var_ctx *x, struct var_value *v)
-{
-    struct buf b = buf_make(VAR_RESULT_MAX);
-    for (size_t i = 0; i < v->s.n; i++) {
-        if (v->s.p[i] == '.')
-            buf_puts(&b, ",dc=");
-        else
-            buf_putc(&b, v->s.p[i]);
-    }
-    return keep(x, &b, v);
-}
-
-/* The hash of %H: PJW, as ELF has it. */
-static uint64_t pjw(struct str s)
-{
-    uint32_t h = 0, g;
-    for (size_t i = 0; i < s.n; i++) {
-        h = (h << 4) + (uint8_t)s.p[i];
-        g = h & UINT32_C(0xf0000000);
-        if (g != 0)
-            h ^= g >> 24 ^ g;
-    }
-    return h;
-}
-
-static bool digest(const EVP_MD *md, struct str a, struct str b, uint8_t out[EVP_MAX_MD_SIZE], size_t *ret_n)
-{
-    unsigned n = 0;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = md != NULL && ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, a.p, a.n) == 1 &&
-              EVP_DigestUpdate(ctx, b.p, b.n) == 1 && EVP_DigestFinal_ex(ctx, out, &n) == 1;
-    EVP_MD_CTX_free(ctx);
-    *ret_n = n;
-    return ok;
-}
-
-/* The first eight bytes of MD5. */
-static uint64_t md5_number(struct str s)
-{
-    uint8_t md[EVP_MAX_MD_SIZE] = { 0 };
-    size_t n;
-    return digest(EVP_md5(), s, STR(""), md, &n) && n >= 8 ? get_be64(md) : 0;
-}
-
-/* %0.256Hu: a number below the width, with at least offset digits. */
-static bool put_hash(struct var_ctx *x, uint64_t value, long *offset, long *width, struct var_value *v)
-{
-    int digits = *offset > 0 && *offset < 64 ? (int)*offset : 0;
-    if (*width > 0)
-        value %= (uint64_t)*width;
-    *width = *offset = 0;
-    set(v, str_printf(x->arena, "%0*x", digits, (unsigned)value));
-    return true;
-}
-
-static bool hex_digest(struct var_ctx *x, const EVP_MD *md, struct var_value *v)
-{
-    uint8_t out[EVP_MAX_MD_SIZE];
-    struct buf b = buf_make(VAR_RESULT_MAX);
-    size_t n;
-    if (!digest(md, v->s, STR(""), out, &n))
-        return var_fail(x, "this hash is not available in");
-    enc_hex(&b, str_make(out, n));
-    return keep(x, &b, v);
-}
-
-static bool escape_quotes(struct var_ctx *x, struct var_value *v)
-{
-    struct buf b = buf_make(VAR_RESULT_MAX);
-    for (size_t i = 0; i < v->s.n; i++) {
-        if (v->s.p[i] == '"' || v->s.p[i] == '\'' || v->s.p[i] == '\\')
-            buf_putc(&b, '\\');
-        buf_putc(&b, v->s.p[i]);
-    }
-    return keep(x, &b, v);
-}
-
-static bool number_to_hex(struct var_ctx *x, struct var_value *v)
-{
-    struct str digits = v->s;
-    uint64_t n = 0;
-    (void)num_take_u64(&digits, UINT64_MAX, &n);
-    set(v, str_printf(x->arena, "%llx", (unsigned long long)n));
-    return true;
-}
-
-bool var_is_modifier(char c) { return c != '\0' && strchr("LUEXRHNMDT", c) != NULL; }
-
-bool var_modify(struct var_ctx *x, char modifier, long *offset, long *width, struct var_value *v)
-{
-    switch (modifier) {
-    case 'L': set(v, map_case(x, v->s, ascii_lower)); return true;
-    case 'U': set(v, map_case(x, v->s, ascii_upper)); return true;
-    case 'R': set(v, reverse(x, v->s)); return true;
-    case 'T': set(v, trim_end(v->s)); return true;
-    case 'D': return ldap_dn(x, v);
-    case 'E': return escape_quotes(x, v);
-    case 'X': return number_to_hex(x, v);
-    case 'M': return hex_digest(x, EVP_md5(), v);
-    case 'H': return put_hash(x, pjw(v->s), offset, width, v);
-    case 'N': return put_hash(x, md5_number(v->s), offset, width, v);
-    default: return var_fail(x, "unknown modifier in");
-    }
-}
-
-/* ---- filters of %{name | filter(args)} ---- */
 
 struct call { struct var_ctx *x; struct str name; const struct var_arg *args; size_t n; struct var_value *v; };
 
@@ -192,17 +47,17 @@ static bool number_arg(const struct call *c, struct str text, int64_t *ret)
     return num_parse_i64(text, -VAR_RESULT_MAX, VAR_RESULT_MAX, ret) || var_fail(c->x, "an argument is no number in");
 }
 
-static bool do_lower(struct call *c) { set(c->v, map_case(c->x, c->v->s, ascii_lower)); return true; }
-static bool do_upper(struct call *c) { set(c->v, map_case(c->x, c->v->s, ascii_upper)); return true; }
-static bool do_reverse(struct call *c) { c->v->s = reverse(c->x, c->v->s); return true; }
+static bool do_lower(struct call *c) { var_set(c->v, var_map_case(c->x, c->v->s, ascii_lower)); return true; }
+static bool do_upper(struct call *c) { var_set(c->v, var_map_case(c->x, c->v->s, ascii_upper)); return true; }
+static bool do_reverse(struct call *c) { c->v->s = var_reverse(c->x, c->v->s); return true; }
 static bool do_text(struct call *c) { c->v->is_bytes = false; return true; }
-static bool do_ldap_dn(struct call *c) { return ldap_dn(c->x, c->v); }
+static bool do_ldap_dn(struct call *c) { return var_ldap_dn(c->x, c->v); }
 
 static bool do_username(struct call *c)
 {
     struct str local, domain;
     (void)str_cut(c->v->s, '@', &local, &domain);
-    set(c->v, local);
+    var_set(c->v, local);
     return true;
 }
 
@@ -210,18 +65,18 @@ static bool do_domain(struct call *c)
 {
     struct str local, domain;
     (void)str_cut(c->v->s, '@', &local, &domain);
-    set(c->v, domain);
+    var_set(c->v, domain);
     return true;
 }
 
 static bool do_default(struct call *c)
 {
     if (c->v->s.n == 0)
-        set(c->v, positional(c, 0));
+        var_set(c->v, positional(c, 0));
     return true;
 }
 
-static bool do_literal(struct call *c) { set(c->v, positional(c, 0)); return true; }
+static bool do_literal(struct call *c) { var_set(c->v, positional(c, 0)); return true; }
 
 static bool do_concat(struct call *c)
 {
@@ -229,7 +84,7 @@ static bool do_concat(struct call *c)
     buf_add(&b, c->v->s);
     for (size_t i = 0; i < c->n; i++)
         buf_add(&b, c->args[i].text);
-    return keep(c->x, &b, c->v);
+    return var_keep(c->x, &b, c->v);
 }
 
 static bool do_lookup(struct call *c) { return c->x->vars == NULL || var_by_name(c->x, positional(c, 0), c->v); }
@@ -310,7 +165,7 @@ static bool do_list(struct call *c)
         else
             buf_putc(&b, c->v->s.p[i]);
     }
-    return keep(c->x, &b, c->v);
+    return var_keep(c->x, &b, c->v);
 }
 
 static bool fill(struct call *c, bool left)
@@ -326,7 +181,7 @@ static bool fill(struct call *c, bool left)
         buf_add(&b, with);
     if (left)
         buf_add(&b, c->v->s);
-    return keep(c->x, &b, c->v);
+    return var_keep(c->x, &b, c->v);
 }
 
 static bool do_lfill(struct call *c) { return fill(c, true); }
@@ -348,7 +203,7 @@ static bool do_hash(struct call *c)
         return var_fail(c->x, "rounds are between 1 and 100000 in");
     struct str input = c->v->s;
     for (int64_t i = 0; i < rounds; i++) {
-        if (!digest(md, salt, input, out, &n))
+        if (!var_digest(md, salt, input, out, &n))
             return var_fail(c->x, "this hash is not available in");
         input = str_make(out, n);
     }
@@ -373,7 +228,7 @@ static bool do_hex(struct call *c)
     buf_add(&b, width > 0 && digits.n > want ? str_skip(digits, digits.n - want) : width < 0 ? str_head(digits, want) : digits);
     for (size_t i = digits.n; width < 0 && i < want; i++)
         buf_putc(&b, '0');
-    return keep(c->x, &b, c->v);
+    return var_keep(c->x, &b, c->v);
 }
 
 static bool do_unhex(struct call *c)
@@ -381,7 +236,7 @@ static bool do_unhex(struct call *c)
     uint64_t n = 0;
     if (c->x->vars != NULL && !num_parse_hex(c->v->s, UINT64_MAX, &n))
         return var_fail(c->x, "a value is no hexadecimal number in");
-    set(c->v, str_printf(c->x->arena, "%llu", (unsigned long long)n));
+    var_set(c->v, str_printf(c->x->arena, "%llu", (unsigned long long)n));
     return true;
 }
 
@@ -396,14 +251,14 @@ static bool do_hexlify(struct call *c)
     enc_hex(&b, c->v->s);
     struct str s = str_dup(c->x->arena, buf_str(&b));
     buf_done(&b);
-    set(c->v, width > 0 ? str_head(s, (size_t)width) : s);
+    var_set(c->v, width > 0 ? str_head(s, (size_t)width) : s);
     return s.n <= VAR_RESULT_MAX || var_fail(c->x, "a value is too long in");
 }
 
 static bool do_unhexlify(struct call *c)
 {
     struct buf b = buf_make(VAR_RESULT_MAX);
-    bool ok = enc_unhex(&b, c->v->s) && keep(c->x, &b, c->v);
+    bool ok = enc_unhex(&b, c->v->s) && var_keep(c->x, &b, c->v);
     buf_done(&b);
     c->v->is_bytes = true;
     return ok || var_fail(c->x, "a value is not hexadecimal in");
@@ -419,13 +274,13 @@ static bool do_base64(struct call *c)
         b.n--;
     for (size_t i = 0; url && i < b.n; i++)
         b.p[i] = b.p[i] == '+' ? '-' : b.p[i] == '/' ? '_' : b.p[i];
-    return keep(c->x, &b, c->v);
+    return var_keep(c->x, &b, c->v);
 }
 
 static bool do_unbase64(struct call *c)
 {
     struct buf b = buf_make(VAR_RESULT_MAX);
-    bool ok = enc_unbase64(&b, c->v->s) && keep(c->x, &b, c->v);
+    bool ok = enc_unbase64(&b, c->v->s) && var_keep(c->x, &b, c->v);
     buf_done(&b);
     c->v->is_bytes = true;
     return ok || var_fail(c->x, "a value is not base64 in");
@@ -440,35 +295,7 @@ static bool do_replace(struct call *c)
         buf_add(&b, with);
     }
     buf_add(&b, rest);
-    return keep(c->x, &b, c->v);
-}
-
-enum { LESS = 1, EQUAL = 2, MORE = 4 };
-static const struct { const char *name; bool numeric; unsigned when; } comparisons[] = {
-    { "==", true, EQUAL }, { "!=", true, LESS | MORE }, { "<", true, LESS }, { "<=", true, LESS | EQUAL }, { ">", true, MORE }, { ">=", true, MORE | EQUAL },
-    { "eq", false, EQUAL }, { "ne", false, LESS | MORE }, { "lt", false, LESS }, { "le", false, LESS | EQUAL }, { "gt", false, MORE }, { "ge", false, MORE | EQUAL },
-};
-
-bool var_compare(struct var_ctx *x, struct str a, struct str op, struct str b, bool *ret)
-{
-    if (str_eqz(op, "*") || str_eqz(op, "!*")) {
-        *ret = str_glob(b, a) == (op.n == 1);
-        return true;
-    }
-    for (size_t i = 0; i < N_ELEMS(comparisons); i++) {
-        int64_t na = 0, nb = 0;
-        if (!str_eqz(op, comparisons[i].name))
-            continue;
-        int order = comparisons[i].numeric ? 0 : str_cmp(a, b);
-        if (comparisons[i].numeric && x->vars != NULL) {
-            if (!num_parse_i64(a, INT64_MIN, INT64_MAX, &na) || !num_parse_i64(b, INT64_MIN, INT64_MAX, &nb))
-                return var_fail(x, "a value is no number in");
-            order = na < nb ? -1 : na > nb;
-        }
-        *ret = (comparisons[i].when & (order < 0 ? LESS : order == 0 ? EQUAL : MORE)) != 0;
-        return true;
-    }
-    return var_fail(x, "unknown comparison in");
+    return var_keep(c->x, &b, c->v);
 }
 
 /* value | if(op, other, yes, no); without a value in front, the first argument is it. */
@@ -481,7 +308,7 @@ static bool do_if(struct call *c)
         return var_fail(c->x, "if() wants (value,) comparison, value, yes, no in");
     if (!var_compare(c->x, value, positional(c, at), positional(c, at + 1), &yes))
         return false;
-    set(c->v, positional(c, at + (yes ? 2 : 3)));
+    var_set(c->v, positional(c, at + (yes ? 2 : 3)));
     return true;
 }
 
@@ -545,30 +372,4 @@ bool var_filter(struct var_ctx *x, struct str name, const struct var_arg *args, 
         if (str_eqz(name, filters[i].name))
             return args_fit(&c, &filters[i]) && filters[i].run(&c);
     return var_fail(x, "unknown filter in");
-}
-
-/* The bytes of a hash may stand for a number, of its last eight bytes, to be divided with a rest. */
-bool var_calculate(struct var_ctx *x, char op, struct str right, struct var_value *v)
-{
-    int64_t a = 0, b = 1, r = 0;
-    if (x->vars == NULL)
-        return true;
-    if (!num_parse_i64(right, INT32_MIN, INT32_MAX, &b))
-        return var_fail(x, "a value is no number in");
-    if ((op == '/' || op == '%') && b == 0)
-        return var_fail(x, "a division by zero in");
-    if (v->is_bytes && op == '%' && b > 0) {
-        uint64_t n = 0;
-        struct str last = str_skip(v->s, v->s.n > 8 ? v->s.n - 8 : 0);
-        for (size_t i = 0; i < last.n; i++)
-            n = n << 8 | (uint8_t)last.p[i];
-        r = (int64_t)(n % (uint64_t)b);
-    } else {
-        /* Within these bounds nothing overflows. */
-        if (!num_parse_i64(v->s, -(INT64_C(1) << 31), INT64_C(1) << 32, &a))
-            return var_fail(x, "a value is no number in");
-        r = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : op == '/' ? a / b : a % b;
-    }
-    set(v, str_printf(x->arena, "%lld", (long long)r));
-    return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/var_int.h"
 
-enum part { WHOLE, LOCAL, DOMAIN, DOMAIN_FIRST, DOMAIN_LAST };
+enum part { WHOLE, LOCAL, DOMAIN, DOMAIN_FIRST, DOMAIN_LAST, NO_SCHEME };
 
 #define AT(member) offsetof(struct auth_vars, member)
 /* Where a value comes from that is not a member: see special(). */
@@ -57,12 +57,14 @@ static const struct row { const char *name; char letter; size_t at; enum part pa
     { "auth_user", '\0', AUTH_USER, WHOLE },
     { "auth_username", '\0', AUTH_USER, LOCAL },
     { "auth_domain", '\0', AUTH_USER, DOMAIN },
+    { "rehash", '\0', AT(rehash), WHOLE },
+    { "rehash_noscheme", '\0', AT(rehash), NO_SCHEME },
 };
 
 static struct str part_of(struct str s, enum part part)
 {
     struct str local, domain, last;
-    ptrdiff_t at = str_rchr(s, '@');
+    ptrdiff_t at = str_rchr(s, '@'), brace = str_chr(s, '}');
     (void)str_cut(s, '@', &local, &domain);
     switch (part) {
     case WHOLE: return s;
@@ -70,6 +72,7 @@ static struct str part_of(struct str s, enum part part)
     case DOMAIN: return domain;
     case DOMAIN_FIRST: (void)str_cut(domain, '@', &local, &last); return local;
     case DOMAIN_LAST: return at < 0 ? STR("") : str_skip(s, (size_t)at + 1);
+    case NO_SCHEME: return str_skip(s, (size_t)(brace + 1));
     }
     UNREACHABLE();
 }

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DRAIN_POLL_MS = 50, STOP_GRACE_MS = 2000 };
+enum { DRAIN_POLL_MS = 50, DRAIN_POLL_LATER_MS = 500, DRAIN_SOON_MS = 10000, STOP_GRACE_MS = 2000 };
 
 static struct {
     struct daemon_ctx ctx;
@@ -20,7 +20,7 @@ static struct {
     const struct role_row *row;
     struct chan *control;
     bool confined, draining, stopping;
-    int64_t grace_until;
+    int64_t grace_until, drained_at;
     struct timer drain_timer;
 } self;
 
@@ -32,6 +32,7 @@ struct param_table daemon_param_table(void) { return (struct param_table){ daemo
 /* ---- the end ---- */
 
 bool daemon_is_draining(void) { return self.draining; }
+bool daemon_is_ending(void) { return self.draining && self.grace_until != FOREVER; }
 
 static bool is_idle(void)
 {
@@ -51,7 +52,8 @@ static void drain_poll(struct timer *t)
         self.grace_until = now + STOP_GRACE_MS;
         serve_cancel_clients();
     }
-    timer_set(t, now + DRAIN_POLL_MS, drain_poll);
+    /* Some sessions last for days. */
+    timer_set(t, now + (now - self.drained_at < DRAIN_SOON_MS || self.stopping ? DRAIN_POLL_MS : DRAIN_POLL_LATER_MS), drain_poll);
 }
 
 /* grace in seconds, 0 = as long as it takes. */
@@ -60,10 +62,13 @@ static void begin_drain(uint32_t grace)
     int64_t until = grace == 0 ? FOREVER : deadline_in((int64_t)grace * 1000);
     if (self.draining) {
         self.grace_until = MIN(self.grace_until, until);
+        self.drained_at = clock_mono_ms();
+        timer_set(&self.drain_timer, self.drained_at, drain_poll);
         return;
     }
     self.draining = true;
     self.grace_until = until;
+    self.drained_at = clock_mono_ms();
     serve_close_listeners();
     if (self.ops->on_drain != NULL)
         self.ops->on_drain();

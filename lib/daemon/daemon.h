@@ -88,6 +88,8 @@ unsigned daemon_listener_of(int fd);
 size_t daemon_clients(void);
 /* True after DRAIN, SIGTERM or the loss of master. */
 bool daemon_is_draining(void);
+/* True when that has a time limit: the system stops, or a successor waits. */
+bool daemon_is_ending(void);
 /*
  * WAITS. A connected socket to an endpoint that this service's configuration
  * names ("unix:private/policy", "inet:127.0.0.1:10023"; lib/daemon/endpoint.h),

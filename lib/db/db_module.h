@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { DB_MODULE_VERSION = 1, DB_CELLS_MAX = 64, DB_PARAMS_MOST = 32 };
+enum { DB_MODULE_VERSION = 2, DB_CELLS_MAX = 64, DB_PARAMS_MOST = 32 };
 #define DB_MODULE_SYMBOL "postern_db_module"
 
 enum db_code {
@@ -51,11 +51,15 @@ struct db_sql_ops {
 
 /* scope: "base", "onelevel", "subtree". attrs: NULL-terminated. The entry's name is the first cell, named "dn". */
 struct db_search { const char *base, *scope, *filter, *const *attrs; unsigned most; };
+/* A bind by a SASL mechanism; NULL or "" what the mechanism does not want, or the library may choose. */
+struct db_sasl { const char *mech, *realm, *authcid, *authzid; struct str password; };
 struct db_dir_ops {
     /* Connects, and begins TLS where the settings say so; nobody is bound yet. */
     void *(*open)(const struct db_setting *settings, int64_t deadline, struct err *err);
     /* Simple bind; an empty password is a bug of the caller. */
     enum db_code (*bind)(void *conn, const char *dn, struct str password, int64_t deadline, struct err *err);
+    /* Says who we are, and no more: what protects the connection is TLS. */
+    enum db_code (*bind_sasl)(void *conn, const struct db_sasl *sasl, int64_t deadline, struct err *err);
     enum db_code (*search)(void *conn, const struct db_search *s, int64_t deadline, db_on_row on_row, void *arg, struct err *err);
     void (*close)(void *conn);
 };

@@ -9,7 +9,7 @@ static const struct row { const char *key, *def; unsigned flags; } keys[] = {
     { "tls_cert_file", "", FOR_MODULE }, { "tls_key_file", "", FOR_MODULE }, { "tls_cipher_suite", "", FOR_MODULE },
     { "tls_require_cert", "", FOR_MODULE }, { "deref", "never", FOR_MODULE }, { "ldap_version", "3", 0 },
     { "auth_bind", "no", IS_BOOL }, { "auth_bind_userdn", "", 0 }, { "sasl_bind", "no", IS_BOOL },
-    { "sasl_mech", "", IGNORED }, { "sasl_realm", "", IGNORED }, { "sasl_authz_id", "", IGNORED }, { "debug_level", "0", IGNORED },
+    { "sasl_mech", "", 0 }, { "sasl_realm", "", 0 }, { "sasl_authz_id", "", 0 }, { "debug_level", "0", IGNORED },
     { "blocking", "no", IGNORED }, { "userdb_warning_disable", "no", IGNORED }, { "ldaprc_path", "", 0 },
     { "pass_attrs", "uid=user,userPassword=password", 0 }, { "pass_filter", "(&(objectClass=posixAccount)(uid=%u))", 0 },
     { "user_attrs", "homeDirectory=home,uidNumber=uid,gidNumber=gid", 0 }, { "user_filter", "(&(objectClass=posixAccount)(uid=%u))", 0 },
@@ -85,8 +85,6 @@ static int check(const struct work *w)
     for (size_t i = 0; i < w->file->n; i++)
         if (check_line(w, &w->file->lines[i]) != 0)
             return -1;
-    if (bool_of(w, "sasl_bind"))
-        return fail(w, "sasl_bind", "SASL binds are not made; use dn and dnpass");
     if (value_of(w, "ldaprc_path").n > 0)
         return fail(w, "ldaprc_path", "is not read; use tls_* settings or /etc/ldap/ldap.conf");
     if (!str_eqz(value_of(w, "ldap_version"), "3"))
@@ -156,6 +154,10 @@ int ldap_conf_parse(struct str text, struct arena *arena, struct ldap_conf *ret,
     c->dn = str_to_cstr(arena, value_of(&w, "dn"));
     c->scope = str_to_cstr(arena, value_of(&w, "scope"));
     c->dnpass = value_of(&w, "dnpass");
+    c->sasl_bind = bool_of(&w, "sasl_bind");
+    /* As with Dovecot: who binds is the dn, whatever the mechanism makes of it. */
+    c->sasl = (struct db_sasl){ .mech = str_to_cstr(arena, value_of(&w, "sasl_mech")), .realm = str_to_cstr(arena, value_of(&w, "sasl_realm")),
+                                .authcid = c->dn, .authzid = str_to_cstr(arena, value_of(&w, "sasl_authz_id")), .password = c->dnpass };
     c->default_scheme = value_of(&w, "default_pass_scheme");
     *ret = *c;
     return 0;

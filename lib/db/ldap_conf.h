@@ -12,7 +12,7 @@
  *   !attr             asked for, so that a %{ldap:attr} has it, and no field
  *
  * Variables in a filter are escaped by RFC 4515, those in a base or a DN by
- * RFC 4514. Refuses: SASL binds, protocol 2 with TLS, an attribute whose value
+ * RFC 4514. Refuses: protocol 2, an attribute whose value
  * is followed as a DN (@attr), and what it does not know. Pure.
  */
 #ifndef DB_LDAP_CONF_H
@@ -34,6 +34,8 @@ struct ldap_conf {
     const char *dn, *scope;
     struct str dnpass, base;
     bool auth_bind;
+    bool sasl_bind;
+    struct db_sasl sasl;                            /* how the reader binds, with sasl_bind */
     struct str bind_dn;                             /* auth_bind_userdn; "" = search first */
     struct str pass_filter, user_filter, iterate_filter, default_scheme;
     struct ldap_attrs pass, user, iterate;

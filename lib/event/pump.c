@@ -26,8 +26,10 @@ struct pump {
     void *user;
     int64_t ended;                      /* when it began to linger */
     bool secure, closed;
+    bool active;                        /* on_active has been called */
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
+    bool plain_hup;                     /* the end is behind what waits there */
     bool plain_told;                    /* of the end of the TLS side */
     bool polite;                        /* all was said: the client gets the time to hear it */
     size_t discarded;
@@ -44,7 +46,12 @@ static struct { struct list list; size_t n; struct timer sweeper; } lingers;
 static void step(struct pump *p, enum side from);
 
 static void tls_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_tls), SIDE_TLS); }
-static void plain_event(struct watch *w, uint32_t events) { (void)events; step(container_of(w, struct pump, on_plain), SIDE_PLAIN); }
+static void plain_event(struct watch *w, uint32_t events)
+{
+    struct pump *p = container_of(w, struct pump, on_plain);
+    p->plain_hup = (events & EPOLLHUP) != 0;
+    step(p, SIDE_PLAIN);
+}
 static void again_event(struct deferred *d) { step(container_of(d, struct pump, again), SIDE_NONE); }
 
 static void stop(struct pump *p, const struct err *err)
@@ -198,6 +205,9 @@ static bool give_tls(struct pump *p, struct str s)
     return true;
 }
 
+/* A client that is gone will be noticed when it is read from. */
+void pump_say(struct pump *p, struct str s) { (void)give_tls(p, s); }
+
 /* Try what was left over before. True also when the side still does not take it. */
 static bool retry(struct pump *p, struct buf *left, bool (*give)(struct pump *p, struct str s))
 {
@@ -241,9 +251,12 @@ static bool from_plain(struct pump *p)
             p->plain_eof = true;
         if (n <= 0)
             return true;
+        bool all = (size_t)n < sizeof chunk;
+        if (all && p->plain_hup)
+            tls_ending(p->tls);         /* last words go with the end, which the next round sees */
         if (!give_tls(p, str_make(chunk, (size_t)n)))
             return false;
-        if ((size_t)n < sizeof chunk)
+        if (all && !p->plain_hup)
             return true;
     }
     return true;
@@ -255,7 +268,9 @@ static void secured(struct pump *p)
     timer_cancel(&p->handshake_timer);
     /* The rest follows at the end of the turn: the callback may free the pump. */
     loop_defer(&p->again, again_event);
-    p->ops->on_secure(p, p->user, tls_session_info(p->tls));
+    struct tls_info info;
+    tls_session_brief(p->tls, &info);
+    p->ops->on_secure(p, p->user, &info);
 }
 
 static void shaker_gone(void *arg)
@@ -348,6 +363,11 @@ static void carry(struct pump *p, enum side from)
     rewatch(p);
     if (more)
         loop_defer(&p->again, again_event);
+    if (p->active || (p->bytes_in == 0 && !p->tls_eof))
+        return;
+    p->active = true;
+    if (p->ops->on_active != NULL)
+        p->ops->on_active(p, p->user);
 }
 
 static void step(struct pump *p, enum side from)

@@ -254,6 +254,13 @@ void tls_ctx_free(struct tls_ctx *t)
 
 /* ---- sessions ---- */
 
+/* Emptying the queue is much dearer than looking into it. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 static bool is_address(const char *name)
 {
     unsigned char b[16];
@@ -293,14 +300,18 @@ struct tls *tls_new(struct tls_ctx *ctx, int fd, const char *name)
     return t;
 }
 
+void tls_ending(struct tls *t) { tls_bio_ending(SSL_get_wbio(t->ssl)); }
+
 void tls_free(struct tls *t)
 {
     if (t == NULL)
         return;
-    ERR_clear_error();
-    if (!t->failed && SSL_is_init_finished(t->ssl))
+    clear_errors();
+    if (!t->failed && SSL_is_init_finished(t->ssl)) {
+        tls_ending(t);
         (void)SSL_shutdown(t->ssl);
-    ERR_clear_error();
+    }
+    clear_errors();
     SSL_free(t->ssl);
     free(t->info);
     free(t);
@@ -332,13 +343,6 @@ static enum tls_io explain(struct tls *t, struct err *err)
     }
     (void)ssl_err(err, ERR_PROTO, "TLS library problem");
     return TLS_FAILED;
-}
-
-/* Emptying the queue is much dearer than looking into it. */
-static void clear_errors(void)
-{
-    if (ERR_peek_error() != 0)
-        ERR_clear_error();
 }
 
 enum tls_io tls_handshake(struct tls *t, struct err *err)
@@ -402,11 +406,25 @@ static void describe_13(struct tls *t, struct tls_info *i)
         (void)snprintf(i->digest, sizeof i->digest, "%s", OBJ_nid2sn(nid));
 }
 
+/* RFC 5929 §4.1: the server's certificate under the hash of its signature, SHA-256 for MD5 and SHA-1; 0 where it has no one hash (Ed25519). */
+static size_t end_point(struct tls *t, unsigned char out[EVP_MAX_MD_SIZE])
+{
+    X509 *cert = t->ctx->is_server ? SSL_get_certificate(t->ssl) : NULL;
+    int nid = NID_undef;
+    unsigned n = 0;
+    if (cert == NULL || X509_get_signature_info(cert, &nid, NULL, NULL, NULL) != 1 || nid == NID_undef)
+        return 0;
+    const EVP_MD *md = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+    return md != NULL && X509_digest(cert, md, out, &n) == 1 ? n : 0;
+}
+
 static void describe_binding(struct tls *t, struct tls_info *i)
 {
     static const char label[] = "EXPORTER-Channel-Binding";
     i->has_binding = SSL_version(t->ssl) >= TLS1_3_VERSION &&
-                     SSL_export_keying_material(t->ssl, i->binding, sizeof i->binding, label, sizeof label - 1, NULL, 0, 0) == 1;
+                     SSL_export_keying_material(t->ssl, i->binding, TLS_EXPORTER_SIZE, label, sizeof label - 1, NULL, 0, 0) == 1;
+    if (i->has_binding)
+        i->binding_size = TLS_EXPORTER_SIZE + end_point(t, i->binding + TLS_EXPORTER_SIZE);
 }
 
 /* The last common name is the most specific one. A NUL in it is somebody's trick: no name. */
@@ -423,11 +441,11 @@ static void describe_peer(struct tls *t, struct tls_info *i)
     OPENSSL_free(text);
 }
 
-static struct tls_info *describe(struct tls *t)
+void tls_session_brief(struct tls *t, struct tls_info *i)
 {
-    struct tls_info *i = xcalloc(1, sizeof *i);
     const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
     const char *sni = t->ctx->is_server ? SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) : t->name;
+    *i = (struct tls_info){ .bits = 0 };
     (void)snprintf(i->protocol, sizeof i->protocol, "%s", SSL_get_version(t->ssl));
     if (cipher != NULL) {
         (void)snprintf(i->cipher, sizeof i->cipher, "%s", SSL_CIPHER_get_name(cipher));
@@ -437,17 +455,19 @@ static struct tls_info *describe(struct tls *t)
     i->resumed = SSL_session_reused(t->ssl) == 1;
     i->peer_has_cert = SSL_get0_peer_certificate(t->ssl) != NULL;
     i->peer_verified = i->peer_has_cert && SSL_get_verify_result(t->ssl) == X509_V_OK;
-    if (SSL_version(t->ssl) >= TLS1_3_VERSION)
-        describe_13(t, i);
     describe_binding(t, i);
     describe_peer(t, i);
-    ERR_clear_error();
-    return i;
+    clear_errors();
 }
 
 const struct tls_info *tls_session_info(struct tls *t)
 {
-    if (t->info == NULL)
-        t->info = describe(t);
+    if (t->info != NULL)
+        return t->info;
+    t->info = xcalloc(1, sizeof *t->info);
+    tls_session_brief(t, t->info);
+    if (SSL_version(t->ssl) >= TLS1_3_VERSION)
+        describe_13(t, t->info);
+    clear_errors();
     return t->info;
 }

@@ -35,6 +35,7 @@ struct tls_ctx *tls_server_ctx(const struct tls_server_conf *conf, struct err *e
 struct tls_ctx *tls_client_ctx(const struct tls_client_conf *conf, struct err *err);
 void tls_ctx_free(struct tls_ctx *ctx);
 
+enum { TLS_EXPORTER_SIZE = 32 };
 struct tls_info {
     char protocol[16];          /* "TLSv1.3" */
     char cipher[64];            /* "TLS_AES_256_GCM_SHA384" */
@@ -45,7 +46,9 @@ struct tls_info {
     char sni[256];
     bool resumed, peer_has_cert, peer_verified;
     bool has_binding;
-    unsigned char binding[32];  /* tls-exporter (RFC 9266): TLS 1.3 only, where it is unique by itself */
+    /* tls-exporter (RFC 9266, 32 bytes): TLS 1.3 only, where it is unique by itself. Then tls-server-end-point (RFC 5929), where the certificate has one. */
+    unsigned char binding[TLS_EXPORTER_SIZE + 64];
+    size_t binding_size;
     char peer_name[256];        /* common name of a certificate that was verified, "" else */
 };
 #endif

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-struct line { SSL *ssl; int fd; struct buf held; };
+struct line { SSL *ssl; int fd; struct buf held; bool ending; };
 
 static CRYPTO_ONCE made = CRYPTO_ONCE_STATIC_INIT;
 static BIO_METHOD *method;
@@ -21,7 +21,7 @@ static bool send_both(struct line *l, const char *p, size_t n, size_t *ret_n)
     union { const char *in; char *out; } data = { .in = p };
     struct iovec iov[2] = { { l->held.p, l->held.n }, { data.out, n } };
     struct msghdr mh = { .msg_iov = l->held.n > 0 ? iov : iov + 1, .msg_iovlen = l->held.n > 0 ? 2 : 1 };
-    ssize_t sent = sendmsg(l->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = sendmsg(l->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT | (l->ending ? MSG_MORE : 0));
     if (sent < 0)
         return false;
     size_t old = MIN((size_t)sent, l->held.n);
@@ -65,6 +65,12 @@ static int line_read(BIO *b, char *p, size_t n, size_t *ret_n)
     else if (got == 0)
         BIO_set_flags(b, BIO_FLAGS_IN_EOF);
     return 0;
+}
+
+void tls_bio_ending(BIO *b)
+{
+    struct line *l = BIO_get_data(b);
+    l->ending = true;
 }
 
 static long line_ctrl(BIO *b, int what, long n, void *p)

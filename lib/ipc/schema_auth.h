@@ -26,6 +26,7 @@
     F(T, STR, password, 1024, "as the client gave it")                             \
     F(T, STR, scheme, 64, "scheme of the verifier, with its suffix, or empty")     \
     F(T, STR, verifier, 2048, "stored hash, or empty: the back end knows")         \
+    F(T, U32, rounds, 0, "make: of the new verifier, 0 = the scheme's own number")  \
     F(T, STR, remote, 64, "client address")                                        \
     F(T, STR, service, 64, "imap, pop3, smtp")
 
@@ -64,6 +65,7 @@ enum db_ask_kind {
     DB_ASK_LOOKUP = 2,      /* passdb: what is stored */
     DB_ASK_USER = 3,        /* userdb */
     DB_ASK_LIST = 4,        /* userdb: DB_ROW for each user, then DB_END */
+    DB_ASK_REHASH = 5,      /* passdb: store `rehash` in the place of `old` */
 };
 
 #define IPC_MSG_DB_ASK(F, T)                                                       \
@@ -71,7 +73,9 @@ enum db_ask_kind {
     F(T, BOOL, is_userdb, 0, "of postern_userdb")                                  \
     F(T, U32, kind, 0, "enum db_ask_kind")                                         \
     F(T, STR, vars, 16384, "what is known of the request: fields of a line (lib/db/db_vars.h)") \
-    F(T, STR, password, 1024, "as the client gave it, where the database is to see it")
+    F(T, STR, password, 1024, "as the client gave it, where the database is to see it") \
+    F(T, STR, old, 2048, "DB_ASK_REHASH: {SCHEME}data that must be stored now")    \
+    F(T, STR, rehash, 2048, "DB_ASK_REHASH: {SCHEME}data")
 
 #define IPC_MSG_DB_ANSWER(F, T)                                                    \
     F(T, U32, verdict, 0, "enum auth_verdict")                                     \

@@ -5,11 +5,13 @@
 #include "event/loop.h"
 #include "ipc/chan.h"
 #include "login/become.h"
+#include "login/line.h"
 #include "os/priv.h"
 #include "os/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +27,8 @@ static struct {
     uint32_t served;
     bool has_next;
     struct cond next;
+    struct watch hub;
+    bool running, kicked;
 } child;
 
 static _Noreturn void die(const char *why)
@@ -70,8 +74,27 @@ static void keep_descriptors(int line)
 
 void session_tell(const struct session_login *login)
 {
-    if (login->hub >= 0 && send(login->hub, "c", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    static const char changed = LINE_CHANGED;
+    if (login->hub >= 0 && send(login->hub, &changed, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return;     /* its queue is full, or it is gone: the others look by themselves */
+}
+
+bool session_is_kicked(void) { return child.kicked; }
+
+/* For sessions that wait on the loop. One that reads its line by itself leaves nothing here but what comes between two sessions. */
+static void on_hub(struct watch *w, uint32_t events)
+{
+    char bytes[256];
+    (void)events;
+    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        watch_stop(w);
+        return;
+    }
+    if (n <= 0 || memchr(bytes, LINE_KICK, (size_t)n) == NULL || !child.running)
+        return;
+    child.kicked = true;
+    fiber_cancel(child.fiber);
 }
 
 static void become(const struct session_user *user)
@@ -203,9 +226,11 @@ static bool wait_for_login(void)
 static void run(void *arg)
 {
     (void)arg;
-    do
+    do {
+        child.running = true;
         child.ops->run(&child.login);
-    while (wait_for_login());
+        child.running = false;
+    } while (wait_for_login());
     _exit(0);
 }
 
@@ -232,6 +257,8 @@ _Noreturn void session_become_and_run(const struct session_ops *ops, const struc
     check_home();
     confine();
     loop_on_signal(SIGTERM, on_sigterm);
+    if (child.login.hub >= 0)
+        watch_start(&child.hub, child.login.hub, EPOLLIN, on_hub);
     child.fiber = fiber_start("session", run, NULL);
     if (child.fiber == NULL)
         die("no memory for its fiber");

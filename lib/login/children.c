@@ -2,6 +2,7 @@
 #include "login/children.h"
 #include "base/log.h"
 #include "event/loop.h"
+#include "login/roll.h"
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ static struct {
     const char *service;
     struct list all;
     size_t n, n_waiting;
+    bool draining;              /* no logins will come */
     char why[160];
 } children;
 
@@ -54,10 +56,10 @@ static void dismiss_one_that_waits(void)
 
 const char *children_over_limit(uint64_t who)
 {
-    size_t same = 0;
-    if (children.n - children.n_waiting >= children.conf->max_sessions)
+    size_t same = roll_others(who), others = roll_all_others();
+    if (children.n - children.n_waiting + others >= children.conf->max_sessions)
         return "postern_session_limit reached";
-    if (children.n >= children.conf->max_sessions)
+    if (children.n + others >= children.conf->max_sessions)
         dismiss_one_that_waits();
     LIST_EACH(it, &children.all) {
         const struct child *c = container_of(it, struct child, node);
@@ -79,7 +81,8 @@ static void on_message(struct chan *line, enum ipc_type type, uint32_t id, void 
         return;
     c->waits = true;
     children.n_waiting++;
-    if (children.conf->reuse_time == 0)
+    roll_over(c->pid);
+    if (children.conf->reuse_time == 0 || children.draining)
         dismiss(c);
     else
         timer_set(&c->timer, loop_now() + (int64_t)children.conf->reuse_time * 1000, on_wait_over);
@@ -110,8 +113,10 @@ pid_t children_give(struct str account, uint64_t who, const struct ipc_session_n
         c->waits = false;
         children.n_waiting--;
         c->who = who;
-        if (chan_send(c->line, IPC_SESSION_NEXT, 0, login))
+        if (chan_send(c->line, IPC_SESSION_NEXT, 0, login)) {
+            roll_next(c->pid, login->remote, login->session_id);
             return c->pid;
+        }
         dismiss(c);
     }
     return 0;
@@ -126,6 +131,7 @@ void children_gone(pid_t pid, int status)
         if (WIFSIGNALED(status))
             log_warning("%s session %d killed by signal %d", children.service, (int)pid, WTERMSIG(status));
         dismiss(c);
+        roll_gone(pid);
         list_remove(&c->node);
         children.n--;
         buf_done(&c->account);
@@ -134,8 +140,11 @@ void children_gone(pid_t pid, int status)
     }
 }
 
+size_t children_count(void) { return children.n; }
+
 void children_drain(void)
 {
+    children.draining = true;
     LIST_EACH(it, &children.all) {
         struct child *c = container_of(it, struct child, node);
         if (c->waits)

@@ -12,6 +12,8 @@
  *
  * Only the zygote ends a waiting process, by closing its line; so a login that
  * was handed over is never lost to a process that was about to leave.
+ *
+ * Sessions of other zygotes (roll.h) count against the limits, too.
  */
 #ifndef LOGIN_CHILDREN_H
 #define LOGIN_CHILDREN_H
@@ -30,6 +32,7 @@ void children_add(pid_t pid, uint64_t who, struct str account, int fd);
 pid_t children_give(struct str account, uint64_t who, const struct ipc_session_next *login);
 /* waitpid() named it. */
 void children_gone(pid_t pid, int status);
-/* No new logins will come: those who wait may go. */
+size_t children_count(void);
+/* No new logins will come: those who wait may go, and those at work when they are done. */
 void children_drain(void);
 #endif

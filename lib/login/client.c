@@ -260,11 +260,25 @@ static void drop_conn(void *arg)
     arena_done(c->arena);
 }
 
+/* Most clients of tls-proxy are of one kind, which it greets by itself with what we tell it. */
+static void greet(struct login_client *c)
+{
+    bool usual = c->from_tls && c->binding[0] != '\0' && c->cert_user[0] == '\0';
+    struct buf text = buf_make(0);
+    if (!c->greeted || usual)
+        c->protocol->greet(c, &text);
+    if (!c->greeted)
+        conn_put(c->conn, buf_str(&text));
+    if (usual)
+        login_tell_greeting(buf_str(&text));
+    buf_done(&text);
+}
+
 /* WAITS, for commands. */
 static void converse(struct login_client *c)
 {
     enum login_next next;
-    c->protocol->greet(c);
+    greet(c);
     do
         next = next_command(c);
     while (next == LOGIN_NEXT || next == LOGIN_RESTART);
@@ -329,6 +343,8 @@ bool login_start_stream(const struct ipc_client *from, int fd)
     (void)snprintf(s->client.tls, sizeof s->client.tls, "%.*s", STR_FMT(from->tls));
     (void)snprintf(s->client.binding, sizeof s->client.binding, "%.*s", STR_FMT(from->binding));
     (void)snprintf(s->client.cert_user, sizeof s->client.cert_user, "%.*s", STR_FMT(from->cert_user));
+    s->client.from_tls = true;
+    s->client.greeted = from->greeted;
     s->client.remote_port = from->remote_port;
     s->client.local_port = from->local_port;
     s->fd = fd;

@@ -26,13 +26,15 @@ struct login_client {
     char remote[64], local[64]; /* numeric */
     uint32_t remote_port, local_port;
     char tls[200];              /* protocol and cipher, "" without */
-    char binding[64];           /* tls-exporter data in base64, "" = not known */
+    char binding[136];          /* channel binding data in base64 (event/tls.h), "" = not known */
     char cert_user[257];        /* name in the client's verified certificate, "" = none */
     char session_id[24];
     int64_t started, deadline;
     unsigned failures, errors, commands;
     const char *refusal;        /* LOGIN_LIMIT: text for the client */
     const char *why;            /* for the line of the end; NULL: the client closed */
+    bool from_tls;              /* a new connection of tls-proxy's */
+    bool greeted;               /* by tls-proxy, with our words */
     struct login_place *place;
     bool said_end;              /* the log line of the end was written */
 };
@@ -47,7 +49,7 @@ enum login_next {
 struct login_protocol {
     const char *service;        /* "imap", "pop3" */
     const char *ident;          /* "imap-login" */
-    void (*greet)(struct login_client *c);
+    void (*greet)(const struct login_client *c, struct buf *out);
     /* WAITS. One command: line is without its end. */
     enum login_next (*command)(struct login_client *c, struct str line);
     void (*say_too_long)(struct login_client *c);

@@ -3,7 +3,9 @@
 #include "login/internal.h"
 #include <unistd.h>
 
-struct peer { struct list node; struct chan *chan; };
+enum { GREETING_MAX = 1000 };    /* as LOGIN_GREETING has it */
+
+struct peer { struct list node; struct chan *chan; struct buf told; };
 
 /* A client that waits for tls-proxy; lives on its fiber's stack. */
 struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; struct login_client *client; };
@@ -46,6 +48,7 @@ static void on_closed(struct chan *c)
     }
     list_remove(&p->node);
     chan_free(c);
+    buf_done(&p->told);
     free(p);
 }
 
@@ -86,7 +89,22 @@ static void add(struct list *all, const struct ipc_peer *peer, int fd)
     struct peer *p = xcalloc(1, sizeof *p);
     list_init(&p->node);
     p->chan = daemon_chan(peer, fd, &ops, p);
+    p->told = buf_make(0);
     list_prepend(all, &p->node);
+}
+
+void login_tell_greeting(struct str text)
+{
+    struct ipc_login_greeting m = { .text = text };
+    if (text.n > GREETING_MAX)
+        return;
+    LIST_EACH(it, &self.tls) {
+        struct peer *p = container_of(it, struct peer, node);
+        if (str_eq(buf_str(&p->told), text) || !chan_send(p->chan, IPC_LOGIN_GREETING, 0, &m))
+            continue;
+        buf_reset(&p->told);
+        buf_add(&p->told, text);
+    }
 }
 
 void login_add_tls(const struct ipc_peer *peer, int fd) { add(&self.tls, peer, fd); }

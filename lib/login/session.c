@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC
  *
  * session.c - what the zygote does as root: frames in and out, fork. Its
- * processes are counted in children.c; what a child does is in become.c.
+ * processes are counted in children.c, and those of others in roll.c; what a
+ * child does is in become.c.
  */
-#include "base/htab.h"
 #include "base/log.h"
 #include "event/loop.h"
 #include "login/become.h"
 #include "login/children.h"
 #include "login/params.h"
+#include "login/roll.h"
 #include "login/session.h"
 #include "os/sandbox.h"
 #include <fcntl.h>
@@ -24,8 +25,9 @@ struct pending {
     struct arena arena;
     struct session_login login;
     struct chan *from;          /* NULL: that process is gone */
-    uint32_t id, ask_id;
+    uint32_t id, ask_id;        /* ask_id 0: authd was not asked yet */
     uint64_t login_id;
+    struct ipc_auth_request ask;
     struct timer timer;
 };
 
@@ -33,7 +35,7 @@ static struct {
     const struct session_ops *ops;
     const struct daemon_ctx *daemon;
     struct session_conf conf;
-    struct chan *authd, *hub;
+    struct chan *authd;
     struct list pending;
 } zygote;
 
@@ -54,35 +56,25 @@ static void answer(struct pending *p, pid_t pid, const char *why)
 
 static void on_late(struct timer *t) { answer(container_of(t, struct pending, timer), 0, "authd does not answer"); }
 
-static uint64_t who_hash(const struct session_login *l)
-{
-    struct buf b = buf_make(0);
-    buf_printf(&b, "%s %s", l->user, l->remote);
-    uint64_t h = htab_hash(buf_str(&b));
-    buf_done(&b);
-    return h;
-}
-
-/* The session's end of a line to the hub, -1 without one; *ret_theirs is for the hub. */
-static int make_line(int *ret_theirs)
+/* The hub's end of the session's line; the session's is in p->login.hub. -1: it has none. */
+static int make_line(struct pending *p)
 {
     int pair[2];
-    if (zygote.hub == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+    p->login.hub = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return -1;
-    *ret_theirs = pair[1];
-    return pair[0];
+    p->login.hub = pair[0];
+    return pair[1];
 }
 
-static void tell_hub(struct pending *p, pid_t pid, int line)
+static void join_roll(struct pending *p, pid_t pid, int line)
 {
     const char *dir = NULL;
-    struct ipc_hub_join m = { .pid = (uint32_t)pid, .line = line };
-    if (pid > 0 && zygote.hub != NULL && session_mail_dirs(str_from(p->login.mail), &p->arena, &dir, 1) == 1 && dir != NULL) {
-        m.mail = str_from(dir);
-        (void)chan_send(zygote.hub, IPC_HUB_JOIN, 0, &m);
-    }
-    close(line);
-    close(p->login.hub);
+    if (session_mail_dirs(str_from(p->login.mail), &p->arena, &dir, 1) != 1 || dir == NULL)
+        dir = "";
+    struct roll_entry e = { .pid = pid, .user = str_from(p->login.user), .remote = str_from(p->login.remote),
+                            .session_id = str_from(p->login.session_id), .mail = str_from(dir) };
+    roll_join(&e, line);
 }
 
 /* What must be equal for a process to serve another login: all that it was made with. */
@@ -111,15 +103,19 @@ static pid_t give_to_idle(const struct pending *p, struct str account, uint64_t 
 /* A new process; *ret_line is the zygote's end of its line. */
 static pid_t fork_session(struct pending *p, const struct session_user *user, int *ret_line)
 {
-    int pair[2] = { -1, -1 }, hub = -1;
+    int pair[2] = { -1, -1 };
     if (zygote.conf.reuse_time > 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         pair[0] = pair[1] = -1;
-    p->login.hub = make_line(&hub);
+    int hub = make_line(p);
     pid_t pid = fork();
     if (pid == 0)
         session_become_and_run(zygote.ops, &p->login, user, pair[1]);
-    if (hub >= 0)
-        tell_hub(p, pid, hub);
+    if (pid > 0)
+        join_roll(p, pid, hub);
+    else if (hub >= 0)
+        close(hub);
+    if (p->login.hub >= 0)
+        close(p->login.hub);
     if (pair[1] >= 0)
         close(pair[1]);
     *ret_line = pair[0];
@@ -137,7 +133,7 @@ static void start_session(struct pending *p, const struct ipc_auth_user *u)
         answer(p, 0, "authd's answer holds a NUL");
         return;
     }
-    uint64_t who = who_hash(&p->login);
+    uint64_t who = roll_who(u->user, str_from(p->login.remote));
     const char *why = children_over_limit(who);
     if (why != NULL) {
         answer(p, 0, why);
@@ -164,7 +160,7 @@ static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
         return;
     LIST_EACH(it, &zygote.pending) {
         struct pending *p = container_of(it, struct pending, node);
-        if (p->ask_id != id)
+        if (p->ask_id == 0 || p->ask_id != id)
             continue;
         if (u->found)
             start_session(p, u);
@@ -174,12 +170,10 @@ static void on_authd(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
     }
 }
 
-static void on_peer_closed(struct chan *c)
+static void on_authd_closed(struct chan *c)
 {
     if (zygote.authd == c)
         zygote.authd = NULL;
-    if (zygote.hub == c)
-        zygote.hub = NULL;
     chan_free(c);
 }
 
@@ -194,6 +188,7 @@ static bool copy_start(struct pending *p, struct ipc_session_start *m)
     l->tag = str_dup(&p->arena, m->tag);
     l->read_ahead = str_dup(&p->arena, m->read_ahead);
     l->daemon = zygote.daemon;
+    p->ask = (struct ipc_auth_request){ .auth_channel = m->auth_channel, .auth_request = m->auth_request, .cookie = str_dup(&p->arena, m->cookie) };
     return l->remote != NULL && l->local != NULL && l->session_id != NULL;
 }
 
@@ -204,6 +199,25 @@ static bool is_stream_socket(int fd)
     socklen_t n = sizeof type, m = sizeof listening;
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM &&
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m) == 0 && listening == 0;
+}
+
+static void ask_authd(struct pending *p)
+{
+    p->ask_id = zygote.authd == NULL ? 0 : chan_next_id(zygote.authd);
+    if (zygote.authd != NULL && chan_send(zygote.authd, IPC_AUTH_REQUEST, p->ask_id, &p->ask))
+        timer_set(&p->timer, clock_mono_ms() + ASK_MS, on_late);
+    else
+        answer(p, 0, "no connection to authd");
+}
+
+/* The sessions of other zygotes are known: those who came before that go on. */
+static void on_known(void)
+{
+    LIST_EACH(it, &zygote.pending) {
+        struct pending *p = container_of(it, struct pending, node);
+        if (p->ask_id == 0)
+            ask_authd(p);
+    }
 }
 
 static void take_start(struct chan *c, uint32_t id, struct ipc_session_start *m)
@@ -220,16 +234,8 @@ static void take_start(struct chan *c, uint32_t id, struct ipc_session_start *m)
         answer(p, 0, "not a connection of this service");
         return;
     }
-    if (zygote.authd == NULL) {
-        answer(p, 0, "no connection to authd");
-        return;
-    }
-    struct ipc_auth_request ask = { .auth_channel = m->auth_channel, .auth_request = m->auth_request, .cookie = m->cookie };
-    p->ask_id = chan_next_id(zygote.authd);
-    if (chan_send(zygote.authd, IPC_AUTH_REQUEST, p->ask_id, &ask))
-        timer_set(&p->timer, clock_mono_ms() + ASK_MS, on_late);
-    else
-        answer(p, 0, "no connection to authd");
+    if (roll_is_known())
+        ask_authd(p);
 }
 
 static void on_login(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
@@ -251,13 +257,13 @@ static void on_login_closed(struct chan *c)
 static void on_peer(const struct ipc_peer *peer, int fd)
 {
     static const struct chan_ops login = { .on_message = on_login, .on_closed = on_login_closed };
-    static const struct chan_ops auth = { .on_message = on_authd, .on_closed = on_peer_closed };
+    static const struct chan_ops auth = { .on_message = on_authd, .on_closed = on_authd_closed };
     if (peer->role == ROLE_LOGIN)
         (void)daemon_chan(peer, fd, &login, NULL);
     else if (peer->role == ROLE_AUTHD)
         zygote.authd = daemon_chan(peer, fd, &auth, NULL);
     else if (peer->role == ROLE_HUB)
-        zygote.hub = daemon_chan(peer, fd, &auth, NULL);
+        roll_hub(peer, fd);
     else
         close(fd);
 }
@@ -282,9 +288,11 @@ static void start(const struct daemon_ctx *d)
 {
     zygote.daemon = d;
     loop_on_signal(SIGCHLD, on_sigchld);
+    roll_start();
 }
 
-static bool idle(void) { return list_is_empty(&zygote.pending); }
+/* After a reload it stays with its sessions: only it can name them to a new hub. When the system stops, they end with it. */
+static bool idle(void) { return list_is_empty(&zygote.pending) && (daemon_is_ending() || children_count() == 0); }
 
 int session_zygote_main(int argc, char **argv, const char *program, const struct session_ops *ops)
 {
@@ -293,5 +301,6 @@ int session_zygote_main(int argc, char **argv, const char *program, const struct
     zygote.ops = ops;
     list_init(&zygote.pending);
     children_init(&zygote.conf, ops->service);
+    roll_init(ops->service, on_known);
     return daemon_main(argc, argv, program, &role, 1);
 }

@@ -34,9 +34,11 @@ struct session_login {
     struct str tag;             /* IMAP: of the command that logged in, to be answered by run(); POP3: empty */
     struct str read_ahead;      /* what the client sent after that command: comes before what is read from fd */
     const struct daemon_ctx *daemon;
-    int hub;                    /* readable: another session or a delivery changed this user's mail; read it empty. -1: poll instead */
+    int hub;                    /* line.h; readable: another session or a delivery changed this user's mail. Read empty here or by the loop. -1: poll instead */
 };
 
+/* The session's waits end with a cancellation: has the administrator ended it (postern auth kick), or is the system stopping? */
+bool session_is_kicked(void);
 /* Tell the user's other sessions that something was changed. Never waits. */
 void session_tell(const struct session_login *login);
 
@@ -47,7 +49,8 @@ struct session_ops {
     /*
      * In the child, on a fiber, as the user, confined (files below home and mail
      * only; no new socket, no exec). Called again for another login of the same
-     * account, so it keeps nothing. SIGTERM cancels the fiber. Has the log under its own identity:
+     * account, so it keeps nothing. SIGTERM cancels the fiber; so does the hub's
+     * LINE_KICK when the loop sees it. Has the log under its own identity:
      * log_as("dovecot", level, "imap(user)<pid><session>: ...").
      */
     void (*run)(const struct session_login *login);

@@ -50,7 +50,7 @@ void auth_line_end(struct buf *out);
     T(client_id, "client_id")               /* IMAP's ID */                                    \
     T(forward_fields, "forward_fields")     /* of a proxy: fields, escaped once more */        \
     T(cert_username, "cert_username")       /* of a client certificate that was verified */    \
-    T(channel_binding, "tls_exporter")      /* ours: RFC 9266 data of the user's connection, in base64 */ \
+    T(channel_binding, "tls_exporter")      /* ours: RFC 9266 data of the user's connection, then RFC 5929's, in base64 */ \
     T(cert_fp, "ssl_client_cert_fp") T(cert_pubkey_fp, "ssl_client_cert_pubkey_fp")            \
     F(secured, "secured") F(no_penalty, "no-penalty") F(valid_client_cert, "valid-client-cert") \
     F(final_resp_ok, "final-resp-ok") F(nologin, "nologin") F(debug, "debug")

@@ -55,7 +55,7 @@ static void authenticate(struct session *s, struct str mech, const struct str *i
     const struct tls_info *t = conn_tls_info(s->conn);
     struct buf binding = buf_make(0);
     if (t != NULL && t->has_binding)
-        enc_base64(&binding, str_make(t->binding, sizeof t->binding));
+        enc_base64(&binding, str_make(t->binding, t->binding_size));
     const struct auth_params params = {
         .service = "smtp", .remote = s->addr, .local = s->local_addr, .remote_port = s->port, .local_port = s->local_port,
         .secured = s->tls || (s->conf->auth_loopback && s->loopback), .session = STR(""),

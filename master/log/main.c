@@ -34,8 +34,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* REST_MS: lines collect for a moment, so that many go out in one write. */
-enum { BATCH = 32, REST_MS = 20, LINE_ROOM = LOG_LINE_MAX + 512, MAIL_FACILITY = 2 << 3, ROUNDS_PER_TURN = 8 };
+/*
+ * Lines collect for a moment, so that many go out in one write: for REST_MS
+ * after the first, for longer while each rest finds a few more, but never for
+ * longer than the socket has room for.
+ */
+enum { BATCH = 32, REST_MS = 20, REST_MAX_MS = 160, ROOMY = 1 << 20, LINE_ROOM = LOG_LINE_MAX + 512, MAIL_FACILITY = 2 << 3, ROUNDS_PER_TURN = 8 };
 
 struct logd_conf { LOGD_PARAMS(PARAM_MEMBER) };
 #define ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct logd_conf, k, m, name, def, lo, hi, doc)
@@ -48,6 +52,7 @@ static struct {
     char host[64];
     struct watch watch;
     struct timer rest;
+    int rest_ms, rest_max;      /* of the next rest */
     bool empty;                 /* the socket had nothing more */
     unsigned long lost;
     time_t second;
@@ -195,27 +200,49 @@ static int take_batch(int fd)
     return n;
 }
 
+/* Everything that is there; how many lines, -1 when no sender is left. */
+static int take_all(void)
+{
+    int fd = daemon_listener(0), n = BATCH, total = 0;
+    for (int i = 0; i < ROUNDS_PER_TURN && n == BATCH; i++) {
+        n = take_batch(fd);
+        total += MAX(n, 0);
+    }
+    bool ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    logd.empty = n < BATCH;
+    write_out();
+    return ended ? -1 : total;
+}
+
 static void on_lines(struct watch *w, uint32_t events);
 
 static void rest_over(struct timer *t)
 {
-    (void)t;
-    watch_start(&logd.watch, daemon_listener(0), EPOLLIN, on_lines);
+    int n = take_all();
+    logd.rest_ms = n <= 0 ? REST_MS : n > BATCH ? MAX(logd.rest_ms / 2, REST_MS) : MIN(2 * logd.rest_ms, logd.rest_max);
+    if (n > 0 && logd.empty)
+        timer_set(t, deadline_in(logd.rest_ms), rest_over);
+    else if (n >= 0)
+        watch_start(&logd.watch, daemon_listener(0), EPOLLIN, on_lines);
 }
 
 static void on_lines(struct watch *w, uint32_t events)
 {
-    int fd = daemon_listener(0), n = BATCH;
     (void)events;
-    for (int i = 0; i < ROUNDS_PER_TURN && n == BATCH; i++)
-        n = take_batch(fd);
-    bool ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-    logd.empty = n < BATCH;
-    write_out();
+    int n = take_all();
     if (logd.empty && w->fn != NULL)
         watch_stop(w);
-    if (logd.empty && !ended)       /* else no sender is left */
-        timer_set(&logd.rest, deadline_in(REST_MS), rest_over);
+    if (logd.empty && n >= 0)
+        timer_set(&logd.rest, deadline_in(logd.rest_ms), rest_over);
+}
+
+/* The socket has as much room as its other end, which many write to. */
+static int longest_rest(void)
+{
+    int room = 0;
+    socklen_t n = sizeof room;
+    bool roomy = getsockopt(daemon_listener(0), SOL_SOCKET, SO_SNDBUF, &room, &n) == 0 && room >= ROOMY;
+    return roomy ? REST_MAX_MS : REST_MS;
 }
 
 static void start(const struct daemon_ctx *d)
@@ -224,13 +251,12 @@ static void start(const struct daemon_ctx *d)
     logd.empty = true;
     if (daemon_listener(0) < 0)
         log_fatal("no log socket was given: this program is started by master");
+    logd.rest_ms = REST_MS;
+    logd.rest_max = longest_rest();
     watch_start(&logd.watch, daemon_listener(0), EPOLLIN, on_lines);
 }
 
-static void drain(void)
-{
-    on_lines(&logd.watch, EPOLLIN);
-}
+static void drain(void) { on_lines(&logd.watch, EPOLLIN); }
 
 static bool idle(void) { return logd.empty; }
 

@@ -21,7 +21,7 @@
 #include "login/login.h"
 #include "proto/pop3_cmd.h"
 
-static void greet(struct login_client *c) { conn_printf(c->conn, "+OK %s\r\n", c->conf->greeting); }
+static void greet(const struct login_client *c, struct buf *out) { buf_printf(out, "+OK %s\r\n", c->conf->greeting); }
 static void say_bye(struct login_client *c, const char *text) { conn_printf(c->conn, "-ERR %s\r\n", text); }
 static void say_too_long(struct login_client *c) { conn_puts(c->conn, "-ERR Command line is too long.\r\n"); }
 

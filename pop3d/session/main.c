@@ -318,8 +318,8 @@ static void serve(struct session *s)
             s->closing = true;
             break;
         case READ_CANCELLED:
-            say(s, "-ERR [SYS/TEMP] Server shutting down.");
-            s->end = "Disconnected: Server shutting down.";
+            say(s, session_is_kicked() ? "-ERR [SYS/TEMP] Disconnected by the administrator." : "-ERR [SYS/TEMP] Server shutting down.");
+            s->end = session_is_kicked() ? "Disconnected: Kicked by the administrator" : "Disconnected: Server shutting down.";
             s->closing = true;
             break;
         case READ_CLOSED: s->closing = true; break;

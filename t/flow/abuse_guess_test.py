@@ -236,10 +236,10 @@ def connect(i):
         return None
 
 
-with Instance() as instance:
+with Instance(main='auth_verbose = yes\n') as instance:
     for test in (one_address, many_addresses, same_nat, smtp_side, slow_hashes, asking, restart):
         case(test.__name__, lambda t=test: t(instance))
-with Instance(main='postern_auth_guess_limit = 5\npostern_auth_network_guess_limit = 8\npostern_auth_trusted_networks = 192.0.2.128/25\n') as instance:
+with Instance(main='auth_verbose = yes\npostern_auth_guess_limit = 5\npostern_auth_network_guess_limit = 8\npostern_auth_trusted_networks = 192.0.2.128/25\n') as instance:
     def limits():
         a = Auth(instance)
         for n in range(20):

@@ -182,6 +182,32 @@ def found(f, name, mode, wanted, what, e):
     return got
 
 
+def one_line_each(f, e):
+    """With the defaults a failure is one line that the filters match."""
+    got = f.addresses('dovecot', 'normal')
+    often = [a for k in ('imap', 'pop3') for a in e.sets[k] if got.count(a) != 1]
+    ok(not often, 'an IMAP or POP3 failure is one match, not two', [(a, [x for x in e.i.log().splitlines() if a in x]) for a in often[:3]])
+    got = f.addresses('postfix', 'auth') + f.addresses('dovecot', 'normal')
+    often = [a for a in e.sets['sasl'] if got.count(a) != 1]
+    ok(not often, 'a failure of submission is one match of all filters together', [(a, [x for x in e.i.log().splitlines() if a in x]) for a in often[:3]])
+
+
+def verbose():
+    with Instance(main='auth_verbose = yes\n') as i, tempfile.TemporaryDirectory(prefix='lines-') as directory:
+        e = Events(i)
+        e.imap('a LOGIN alice wrong')
+        wait_until(lambda: 'rip=' + e.sets['imap'][0] in i.log(), 15)
+        lines = [x for x in i.log().splitlines() if e.sets['imap'][0] in x]
+        ok(any('auth: passwd-file(alice,%s,<' % e.sets['imap'][0] in x and x.endswith('Password mismatch') for x in lines) and
+           any('imap-login: ' in x for x in lines), 'auth_verbose = yes: authd says why, too', lines)
+        log = directory + '/mail.log'
+        with open(log, 'w') as out:
+            out.write(i.log())
+        ok(Fail2ban(directory, log).addresses('dovecot', 'normal').count(e.sets['imap'][0]) == 2, 'which is two matches')
+        for c in e.open:
+            c.close()
+
+
 def run():
     with tempfile.TemporaryDirectory(prefix='lines-') as directory, Instance(main='mynetworks = 127.0.0.1/32\nsmtpd_client_connection_count_limit = 0\n') as i:
         e = Events(i)
@@ -203,6 +229,7 @@ def run():
         total = sum(len(a) for a in e.sets.values())
         ok(total >= 40, 'there were %d events' % total)
         found(f, 'dovecot', 'normal', ('imap', 'pop3', 'plaintext'), 'IMAP and POP3 failures', e)
+        one_line_each(f, e)
         found(f, 'dovecot', 'aggressive', ('imap', 'pop3', 'plaintext', 'quiet'), 'and those who said nothing', e)
         found(f, 'postfix', 'normal', ('refused',), 'refused recipients', e)
         found(f, 'postfix', 'auth', ('sasl',), 'SASL failures', e)
@@ -213,4 +240,5 @@ def run():
 
 
 case('no exception', run)
+case('auth_verbose', verbose)
 done()

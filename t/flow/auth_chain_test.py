@@ -307,6 +307,12 @@ def userdbs(i):
     ok(userdb(i, 'USER\t3\tnobody\tservice=lmtp') == ['NOTFOUND\t3'], 'static does not answer for a user whom no passdb knows')
     names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t4\tservice=lmtp')[:-1])
     ok(names == ['alice', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
+    set_main(i, sockets + 'postern_userdb = { passwd-file:%s/%%d/passwd, username_format=%%n }, passwd-file:%s/boxes\n' % (d, d))
+    i.stop()
+    i.start()
+    lines = userdb(i, 'LIST\t4\tservice=lmtp')
+    ok(lines[-1] == 'DONE\t4\tfail' and len(lines) == 5 and i.wait_log(r'auth: passwd-file: \S+/%d/passwd: users are not listed', 5),
+       'a file per domain cannot be listed: the others are, the end says so, and the log why', lines)
     set_main(i, sockets + 'postern_userdb = { static:, allow_all_users=yes, home=%s/%%u }\n' % mail)
     i.stop()
     i.start()

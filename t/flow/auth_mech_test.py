@@ -222,6 +222,22 @@ def scram(i):
     ok('AUTHENTICATIONFAILED' in r and c.server_first is not None, 'the channel binding of another connection is refused', r)
 
 
+def end_point(i):
+    """tls-server-end-point (RFC 5929 section 4): the server's certificate, under the hash of its signature."""
+    with open(i.etc + '/tls/cert.pem') as f:
+        der = ssl.PEM_cert_to_DER_cert(f.read())
+    for mech, digest in (('SCRAM-SHA-256-PLUS', 'sha256'), ('SCRAM-SHA-1-PLUS', 'sha1')):
+        for name, login in (('IMAP', imap_auth), ('submission', smtp_auth), ('POP3', pop3_auth)):
+            c = Scram('dave', 'dave-secret', digest, 'p=tls-server-end-point,,', hashlib.sha256(der).digest())
+            r = login(i, mech, c.says)
+            ok((r in ('OK', 235) or str(r).startswith('+OK')) and c.server_final == 'v=' + c.expect, '%s by %s, bound to the certificate' % (mech, name), r)
+    c = Scram('dave', 'dave-secret', gs2='p=tls-server-end-point,,', binding=hashlib.sha256(der + b'x').digest())
+    r = imap_auth(i, 'SCRAM-SHA-256-PLUS', c.says)
+    ok('AUTHENTICATIONFAILED' in r and c.server_first is not None, "another server's certificate is refused", r)
+    c = Scram('dave', 'dave-secret', gs2='p=tls-exporter,,', binding=hashlib.sha256(der).digest())
+    ok('AUTHENTICATIONFAILED' in imap_auth(i, 'SCRAM-SHA-256-PLUS', c.says), 'the data of one kind is none of the other')
+
+
 def strangers(i):
     seen = {}
     for user in ('dave', 'carol', 'nobody', 'alice'):
@@ -320,6 +336,43 @@ def introspection(i):
     ok(smtp_auth(i, 'XOAUTH2', lambda x: xoauth2('alice', 'opaque-alice') if x == b'' else '') == 235, 'then service again')
 
 
+def raw_auth(i, mech, says, path='auth', about=''):
+    """By private/auth: the words after FAIL or OK."""
+    with socket.socket(socket.AF_UNIX) as a:
+        a.settimeout(20)
+        a.connect(i.spool() + '/private/' + path)
+        f = a.makefile('rwb')
+        while f.readline() != b'DONE\n':
+            pass
+        f.write(b'VERSION\t1\t2\nCPID\t%d\nAUTH\t1\t%s\tservice=smtp\trip=127.0.0.1%s\n' % (os.getpid(), mech.encode(), about.encode()))
+        f.flush()
+        line = f.readline()
+        while line.startswith(b'CONT\t1\t'):
+            f.write(b'CONT\t1\t%s\n' % b64(says(base64.b64decode(line.split(b'\t')[2]))).encode())
+            f.flush()
+            line = f.readline()
+        return line.decode().rstrip('\n').split('\t')
+
+
+def codes(i):
+    """Who may not log in hears why, once the proof was right, as with PLAIN."""
+    def cram(user, password):
+        return lambda x: '%s %s' % (user, hmac.new(password.encode(), x, 'md5').hexdigest())
+    for user, code in (('erin', 'code=user_disabled'), ('frank', 'code=pass_expired'), ('grace', 'code=user_disabled')):
+        for what, login in (('SCRAM-SHA-256', lambda p: raw_auth(i, 'SCRAM-SHA-256', Scram(user, p).says)), ('CRAM-MD5', lambda p: raw_auth(i, 'CRAM-MD5', cram(user, p))),
+                            ('PLAIN', lambda p: raw_auth(i, 'PLAIN', lambda x: '\0%s\0%s' % (user, p)))):
+            right, wrong = login(user + '-secret'), login('wrong')
+            ok(right[0] == 'FAIL' and code in right, '%s tells %s %s' % (what, user, code), right)
+            ok(wrong == ['FAIL', '1', 'user=' + user], '%s tells nothing to who does not know the password' % what, wrong)
+        r = raw_auth(i, 'OAUTHBEARER', lambda x: bearer(user, i.keys.jwt({'email': user})))
+        ok(r[0] == 'FAIL' and code in r, 'OAUTHBEARER tells %s %s' % (user, code), r)
+    r = raw_auth(i, 'SCRAM-SHA-256', Scram('heidi', 'heidi-secret').says)
+    ok(r == ['FAIL', '1', 'user=heidi'], 'allow_nets of elsewhere is a wrong password', r)
+    for user, code in (('erin', 'code=user_disabled'), ('frank', 'code=pass_expired')):
+        r = raw_auth(i, 'EXTERNAL', lambda x: '', 'auth-trusted', '\tvalid-client-cert\tcert_username=' + user)
+        ok(r[0] == 'FAIL' and code in r, 'EXTERNAL tells %s %s' % (user, code), r)
+
+
 def certificates(i):
     def context(name):
         c = tls()
@@ -367,7 +420,7 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     i.append_main('\n'.join((
         'postern_auth_mechanisms = ' + MECHS, 'postern_auth_failure_delay = 0', 'postern_auth_trusted_networks = 127.0.0.1', 'postern_auth_ssl_username_from_cert = yes',
-        'postern_tls_ask_client_cert = yes', 'smtpd_tls_CAfile = %s/ca.pem' % d, 'smtpd_tls_ask_ccert = yes', 'smtpd_sasl_mechanism_filter =',
+        'postern_auth_listeners = unix:private/auth, { unix:private/auth-trusted, trusted=yes, mode=0600 }', 'postern_tls_ask_client_cert = yes', 'smtpd_tls_CAfile = %s/ca.pem' % d, 'smtpd_tls_ask_ccert = yes', 'smtpd_sasl_mechanism_filter =',
         'postern_oauth2_local_keys = %s/keys' % d, 'postern_oauth2_algorithms = RS256 HS256', 'postern_oauth2_issuers = https://idp.test',
         'postern_oauth2_scope = mail', 'postern_oauth2_client_id = postern', 'postern_oauth2_client_secret_file = %s/secret' % d,
         'postern_oauth2_introspection_url = https://localhost:%d/introspect' % server.server_address[1],
@@ -376,11 +429,13 @@ def main():
     keys = run(i.bin('postern'), 'pw', '-s', 'SCRAM-SHA-256', '-p', 'carol-secret').stdout.strip()
     with open(i.etc + '/passwd', 'a') as f:
         f.write('dave:{PLAIN}dave-secret:::::\ncarol:%s:::::\n' % keys)
+        f.write('erin:{PLAIN}erin-secret::::::nologin\nfrank:{PLAIN}frank-secret::::::pass_expired\ngrace:{PLAIN}grace-secret::::::user_disabled\n'
+                'heidi:{PLAIN}heidi-secret::::::allow_nets=192.0.2.0/24\n')
     with open(d + '/token', 'w') as f:
         f.write(i.keys.jwt({'email': 'alice'}) + '\n')
     with i:
         i.start()
-        for test in (introspection, offers, scram, tokens, certificates, clients, strangers):
+        for test in (introspection, offers, scram, end_point, codes, tokens, certificates, clients, strangers):
             case(test.__name__ + ': to its end', lambda t=test: t(i))
         i.stop()
         case('refusals: to its end', lambda: refusals(i))

@@ -67,7 +67,7 @@ def install():
     toys = Toys(build=BUILD, private=False)
     for program in PROGRAMS:
         shutil.copy('%s/bin/%s' % (BUILD, program), toys.dir + '/bin/' + program)
-    toys.write_main(ACCOUNTS + 'postern_passdb = passwd-file:%s/etc/passwd, pam\npostern_auth_failure_delay = 0\npostern_auth_cache_ttl = 0\n'
+    toys.write_main(ACCOUNTS + 'postern_passdb = passwd-file:%s/etc/passwd, pam\npostern_auth_failure_delay = 0\nauth_verbose = yes\npostern_auth_cache_ttl = 0\n'
                     'postern_auth_worker_limit = 4\nalias_maps =\nalias_database =\n' % toys.dir, private=False)
     with open(toys.dir + '/etc/passwd', 'w') as f:
         f.write('virtual:%s:::::\n' % stored('BLF-CRYPT', 'right', '-r', '5'))

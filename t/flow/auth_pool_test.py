@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import DEV, Instance, wait_until  # noqa: E402
 from tap import case, done, ok                  # noqa: E402
 
-CROWD = 200
+CROWD, COST = 200, 10
 
 
 def stored(password, cost):
@@ -43,7 +43,7 @@ class Auth:
 
 
 def write_users(i):
-    quick, slow = stored('right', 4), stored('right', 9)
+    quick, slow = stored('right', 4), stored('right', COST)
     with open(i.etc + '/passwd', 'w') as f:
         f.write('quick:%s:::::\ncheap:{PLAIN}right:::::\nweak:{PLAIN-MD5}7c9b7a9cf0dfb0a4c8a3c4d1d0a5a7d1:::::\n' % quick)
         for n in range(CROWD + 10):
@@ -96,23 +96,47 @@ def killed(i):
     ok(wait_until(lambda: Auth(i).ask(3, 'slow5', 'right', '192.0.2.16').startswith('OK'), 8, 0.3), 'and the next request is answered')
 
 
-def crowd(i):
-    """Of 200 logins from one address, none keeps another address waiting for long."""
+def bcrypt_costs():
+    """Seconds of one hash here, when nobody else computes."""
+    text = stored('x', COST)
+    start = time.time()
+    subprocess.run([DEV + '/bin/postern', 'pw', '-t', text, '-p', 'x'], stdout=subprocess.DEVNULL, check=True)
+    return time.time() - start
+
+
+def beside(i, what, send, others):
+    """CROWD logins at once, by send(connection, number); meanwhile others log in, one after the other: how long does each wait?"""
     many, one = Auth(i), Auth(i)
-    many.s.sendall(b'')
     for n in range(CROWD):
-        many.send(n + 1, 'slow%d' % n, 'right', '198.51.100.1')
-    waits = []
-    for n in range(8):
+        send(many, n)
+    begun, waits, bad = time.time(), [], []
+    for n, (user, password) in enumerate(others):
         start = time.time()
-        line = one.ask(n + 1, 'slow%d' % (CROWD + n), 'right', '203.0.113.%d' % (n + 1))
+        line = one.ask(n + 1, user, password, '203.0.113.%d' % (n + 1))
         waits.append(time.time() - start)
         if not line.startswith('OK'):
-            waits.append(99)
-    ok(max(waits) < 2, '200 slow logins from one address leave the others at most 2 s', ['%.2f' % w for w in waits])
+            bad.append(line)
     answers = [many.line() for _ in range(CROWD)]
+    took = time.time() - begun
     good = sum(a.startswith('OK') for a in answers)
-    ok(good > 0 and all(a.startswith('OK') or 'code=temp_fail' in a for a in answers), 'each of the 200 is answered: right, or as temporary failure', good)
+    waits.sort()
+    p99 = waits[min(len(waits) - 1, len(waits) * 99 // 100)]
+    print('# %s: 200 parallel bcrypt logins (cost %d) done in %.1f s, %d of them right, %d not in time; %d others: median %.3f s, p99 %.3f s' %
+          (what, COST, took, good, CROWD - good, len(waits), waits[len(waits) // 2], p99), flush=True)
+    ok(not bad and waits[-1] < 6, what + ': all others get in, and nobody waits for 6 s', (bad[:3], waits[-3:]))
+    ok(p99 < 4, what + ': p99 of the others (2 s is for the bench to hold, on a machine that does nothing else)', p99)
+    ok(good > 0 and all(a.startswith('OK') or 'code=temp_fail' in a for a in answers), what + ': each of the 200 is answered: right, or as temporary failure', good)
+
+
+def crowd(i):
+    """Of 200 bcrypt logins from one address, none keeps another address waiting for long, for a bcrypt check of its own."""
+    print('# one hash takes %.3f s' % bcrypt_costs())
+    beside(i, 'one address', lambda a, n: a.send(n + 1, 'slow%d' % n, 'right', '198.51.100.1'), [('slow%d' % (CROWD + n % 10), 'right') for n in range(20)])
+
+
+def crowd_everywhere(i):
+    """200 bcrypt logins from 200 addresses leave those alone who need no bcrypt."""
+    beside(i, 'every address', lambda a, n: a.send(n + 1, 'slow%d' % n, 'right', '198.51.100.%d' % (n + 1)), [('cheap', 'right') for n in range(100)])
 
 
 def full(i):
@@ -134,7 +158,7 @@ def weak(i):
 
 MAIN = 'postern_auth_cache_ttl = 0\npostern_auth_failure_delay = 0\n'
 with Instance(main=MAIN, edit=write_users) as instance:
-    for test in (works, hangs, killed, crowd, weak):
+    for test in (works, hangs, killed, crowd, crowd_everywhere, weak):
         case(test.__name__, lambda t=test: t(instance))
 with Instance(main=MAIN + 'postern_auth_queue_limit = 20', edit=write_users) as instance:
     case('full', lambda: full(instance))

@@ -220,7 +220,7 @@ def worker_killed(i):
     ok(good, 'and the next worker answers')
 
 
-with Instance() as instance:
+with Instance(main='auth_verbose = yes\n') as instance:
     for test in (handshake, accepting, refusing, logged_at_once, penalty, isolation, protocol_errors, worker_killed, change):
         case(test.__name__, lambda t=test: t(instance))
 done()

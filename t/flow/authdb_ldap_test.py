@@ -6,74 +6,15 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from authdb import CAROL, DAVE, Auth, log_in, looked_up, not_injected, refused, under_load  # noqa: E402
+from authdb import Auth, log_in, looked_up, not_injected, refused, under_load  # noqa: E402
 from instance import PORT, Instance    # noqa: E402
+from ldap_users import TREE, write     # noqa: E402
 from servers import Slapd              # noqa: E402
 from tap import done, ok               # noqa: E402
 
 LDAP = PORT + 820
-TREE = """dn: dc=example,dc=test
-objectClass: dcObject
-objectClass: organization
-o: example
-dc: example
-
-dn: cn=reader,dc=example,dc=test
-objectClass: organizationalRole
-objectClass: simpleSecurityObject
-cn: reader
-userPassword: reader-secret
-
-dn: ou=people,dc=example,dc=test
-objectClass: organizationalUnit
-ou: people
-
-""" + ''.join("""dn: uid=%s,ou=people,dc=example,dc=test
-objectClass: inetOrgPerson
-objectClass: posixAccount
-uid: %s
-cn: %s
-sn: %s
-mail: %s@example.test
-uidNumber: %d
-gidNumber: %d
-homeDirectory: BASE/vmail/%s
-userPassword: %s
-
-""" % (name, name, name, name, name, os.getuid() or 1000, os.getuid() or 1000, name, password) for name, password in (
-    ('carol', '{CRYPT}' + CAROL.split('}')[1]), ('dave', DAVE.replace('BLF-CRYPT', 'CRYPT')), ('twin1', 'x'), ('twin2', 'x')))
-FILE = """# Dovecot's
-%(server)s
-dn = cn=reader,dc=example,dc=test
-dnpass = reader-secret
-%(tls)s
-base = ou=people,dc=example,dc=test
-scope = onelevel
-%(bind)s
-pass_attrs = mail=user,userPassword=password,=userdb_quota_rule=*:bytes=%%{ldap:uidNumber}
-pass_filter = (&(objectClass=posixAccount)(mail=%%u))
-user_attrs = homeDirectory=home=%%$, uidNumber=uid, gidNumber=gid
-user_filter = (&(objectClass=posixAccount)(mail=%%u))
-iterate_attrs = mail=user
-iterate_filter = (objectClass=posixAccount)
-"""
 NAMES = ['*', 'carol*', 'carol@example.test)(uid=*', '*)(objectClass=*', 'carol@example.test)(&)', '\\2a', 'c\\61rol@example.test', 'nobody)(|(uid=carol',
          'carol,ou=people', 'carol@example.test\\', '%u', 'x)(userPassword=*', '#61', ' carol@example.test', '"carol"']
-MAIN = """postern_passdb = passwd-file:$config_directory/passwd, ldap:%(file)s
-postern_userdb = passwd-file:$config_directory/passwd, ldap:%(file)s
-postern_auth_username_chars =
-postern_auth_master_user_separator =
-postern_auth_cache_ttl = 0
-postern_auth_listeners = unix:private/auth, { unix:private/auth-userdb, mode=0600 }
-postern_auth_failure_delay = 0
-"""
-
-
-def write(base, name, server, tls='', bind=''):
-    path = '%s/%s.ext' % (base, name)
-    with open(path, 'w') as f:
-        f.write(FILE % {'server': server, 'tls': tls, 'bind': bind})
-    return MAIN % {'file': path}
 
 
 def one(base, name, what, load=None, **kw):
@@ -99,8 +40,28 @@ def untrusted(base, slapd):
             a.close()
 
 
+def sasl(base, slapd):
+    """The reader binds by a SASL mechanism; users by their own passwords on the same connection."""
+    plain = 'hosts = 127.0.0.1:%d' % LDAP
+    digest = 'sasl_bind = yes\nsasl_mech = DIGEST-MD5\ndn = reader'
+    for what, server, bind in (('DIGEST-MD5', plain, digest), ('DIGEST-MD5 and binds of users', plain, digest + '\nauth_bind = yes'),
+                               ('EXTERNAL over ldapi', 'uris = ' + slapd.ldapi, 'sasl_bind = yes\nsasl_mech = EXTERNAL\ndn =')):
+        with Instance(main=write(base, 'sasl', server, bind=bind, dn='')) as i:
+            a = Auth(i)
+            for n in range(2):
+                answer = a.ask('carol@example.test', 'carol-secret')
+                ok(answer.startswith('OK'), 'a SASL bind of the reader: %s' % what, (answer, i.log()[-600:]))
+                ok(a.ask('carol@example.test', 'wrong', '192.0.2.31') == 'FAIL\tuser=carol@example.test', 'a SASL bind of the reader: %s, and a wrong password of a user' % what)
+            a.close()
+    with Instance(main=write(base, 'sasl', plain, bind=digest + '\ndnpass = wrong', dn='', dnpass='')) as i:
+        a = Auth(i)
+        answer = a.ask('carol@example.test', 'carol-secret')
+        ok('code=temp_fail' in answer and i.wait_log('SASL bind: ', 5), 'a SASL bind that is refused is a temporary failure', answer)
+        a.close()
+
+
 def starting(base):
-    for text, pattern in (('sasl_bind = yes', 'sasl_bind: SASL binds are not made'), ('scope = some', 'scope: not one of'), ('tls = maybe', 'tls: must be yes or no'),
+    for text, pattern in (('sasl_bind = some', 'sasl_bind: must be yes or no'), ('scope = some', 'scope: not one of'), ('tls = maybe', 'tls: must be yes or no'),
                           ('pass_filter = (uid=%{nosuch})', r'line \d+: pass_filter: '), ('hosts =', 'neither hosts nor uris')):
         with Instance(start=False, main=write(base, 'bad', 'hosts = 127.0.0.1', bind=text).replace('pass_filter = (&', '#')) as i:
             if 'pass_filter' in text or 'scope' in text:
@@ -124,6 +85,7 @@ def main():
             one(base, 'bind', 'LDAP bind, StartTLS', load=slapd, server=plain, tls='tls = yes\ntls_require_cert = hard\n' + ca, bind='auth_bind = yes')
             one(base, 'userdn', 'LDAP bind by DN, ldaps', server='uris = ldaps://127.0.0.1:%d' % (LDAP + 1), tls=ca,
                 bind='auth_bind = yes\nauth_bind_userdn = uid=%n,ou=people,dc=example,dc=test')
+            sasl(base, slapd)
             untrusted(base, slapd)
         starting(base)
     finally:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """From Debian's Dovecot to Postern on the same machine: its configuration is imported, the same users log in by IMAP, POP3 and submission
-with their old passwords, and see the same UIDs, flags and UIDLs. Set-ups: a passwd-file per domain, SQL (SQLite), Debian's default (PAM, mbox)."""
+with their old passwords, and see the same UIDs, flags and UIDLs. Set-ups: a passwd-file per domain, ISPmail's with MariaDB, SQLite, Debian's
+default (PAM, mbox)."""
 import imaplib
 import os
 import poplib
@@ -17,10 +18,12 @@ sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 import peer                                                  # noqa: E402
 from instance import PORT, tls, wait_until                   # noqa: E402
 from machine import Machine, can_connect                     # noqa: E402
+from servers import Maria                                    # noqa: E402
 from tap import case, done, ok                               # noqa: E402
 
 P = {'imap': PORT + 700, 'imaps': PORT + 701, 'pop3': PORT + 702, 'pop3s': PORT + 703, 'submission': PORT + 704, 'smtp': PORT + 705, 'auth': PORT + 706}
 peer.PACKAGES['dovecot-sqlite'] = ['dovecot-sqlite']
+peer.PACKAGES['dovecot-mysql'] = ['dovecot-mysql', 'libmariadb3', 'mariadb-common']
 
 COMMON = '''
 base_dir = /run/dovecot
@@ -115,6 +118,57 @@ password_query = SELECT email AS user, password \\
 user_query = SELECT '/var/vmail/%d/%n' AS home, 5000 AS uid, 5000 AS gid FROM virtual_users WHERE email = '%u'
 iterate_query = SELECT email AS user FROM virtual_users
 '''
+# As guides for virtual users in MariaDB have it
+ISPMAIL = COMMON.replace('protocols = imap pop3', 'protocols = imap pop3 lmtp') + '''
+disable_plaintext_auth = yes
+auth_mechanisms = plain login
+mail_location = maildir:/var/mail/vhosts/%d/%n
+mail_privileged_group = mail
+first_valid_uid = 5000
+ssl = required
+passdb {
+  driver = sql
+  args = /etc/dovecot/dovecot-sql.conf.ext
+}
+userdb {
+  driver = static
+  args = uid=vmail gid=vmail home=/var/mail/vhosts/%d/%n
+}
+service lmtp {
+  unix_listener /var/spool/postfix/private/dovecot-lmtp {
+    mode = 0600
+    user = postfix
+    group = postfix
+  }
+}
+service auth {
+  unix_listener auth-userdb {
+    mode = 0600
+    user = vmail
+  }
+}
+service auth-worker {
+  user = vmail
+}
+'''
+ISPMAIL_EXT = '''driver = mysql
+connect = host=127.0.0.1 port=%d dbname=mailserver user=mailuser password=mailuser-secret
+default_pass_scheme = SHA512-CRYPT
+password_query = SELECT email as user, password FROM virtual_users WHERE email='%%u';
+iterate_query = SELECT email AS user FROM virtual_users
+'''
+ISPMAIL_TABLES = """
+CREATE DATABASE mailserver;
+CREATE USER 'mailuser'@'127.0.0.1' IDENTIFIED BY 'mailuser-secret';
+GRANT SELECT ON mailserver.* TO 'mailuser'@'127.0.0.1';
+USE mailserver;
+CREATE TABLE virtual_domains (id INT NOT NULL AUTO_INCREMENT, name VARCHAR(50) NOT NULL, PRIMARY KEY (id)) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+CREATE TABLE virtual_users (id INT NOT NULL AUTO_INCREMENT, domain_id INT NOT NULL, password VARCHAR(150) NOT NULL, email VARCHAR(100) NOT NULL,
+  PRIMARY KEY (id), UNIQUE KEY email (email), FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+CREATE TABLE virtual_aliases (id INT NOT NULL AUTO_INCREMENT, domain_id INT NOT NULL, source VARCHAR(100) NOT NULL, destination VARCHAR(100) NOT NULL,
+  PRIMARY KEY (id), FOREIGN KEY (domain_id) REFERENCES virtual_domains(id) ON DELETE CASCADE) ENGINE=InnoDB DEFAULT CHARSET=utf8;
+INSERT INTO virtual_domains (id, name) VALUES (1, 'example.test');
+"""
 SYSTEM = COMMON + '''
 mail_location = mbox:~/mail:INBOX=/var/mail/%u
 mail_privileged_group = mail
@@ -337,6 +391,44 @@ def sql():
         m.close()
 
 
+def mariadb():
+    users = {'ann@example.test': ('ann-secret', '{BLF-CRYPT}', crypt.METHOD_BLOWFISH), 'bob@example.test': ("bo'b secret", '{SHA256-CRYPT}', crypt.METHOD_SHA256),
+             'cat@example.test': ('cat-secret', '', crypt.METHOD_SHA512)}
+    with Maria(PORT + 710) as db:
+        db.run(ISPMAIL_TABLES)
+        for address, (password, scheme, method) in users.items():
+            db.run("INSERT INTO virtual_users (domain_id, password, email) VALUES (1, '%s', '%s');" %
+                   (scheme + crypt.crypt(password, crypt.mksalt(method)), address), 'mailserver')
+        m = machine(ISPMAIL, 'dovecot-mysql')
+        try:
+            m.root.write('/etc/dovecot/dovecot-sql.conf.ext', ISPMAIL_EXT % db.port, 0o600)
+            os.makedirs(m.root.path + '/var/mail/vhosts/example.test', exist_ok=True)
+            for path in ('', '/example.test'):
+                os.chown(m.root.path + '/var/mail/vhosts' + path, 5000, 5000)
+            migrate('ISPmail with MariaDB', m, {u: p for u, (p, _, _) in users.items()}, 'Archive',
+                    ['postern_passdb = sql:/etc/dovecot/dovecot-sql.conf.ext', 'postern_userdb = { static:, uid=vmail, gid=vmail, home=/var/mail/vhosts/%d/%n }',
+                     'postern_mail_location = maildir:/var/mail/vhosts/%d/%n'])
+            down(m, db, 'ann@example.test', 'ann-secret')
+        finally:
+            m.close()
+
+
+def down(m, db, user, password):
+    """The server of the users goes and comes back."""
+    db.kill()
+
+    def answer():
+        try:
+            imap(user, password).logout()
+            return b'OK'
+        except imaplib.IMAP4.error as e:
+            return e.args[0]
+    said = answer()
+    ok(said.startswith(b'[UNAVAILABLE]'), 'ISPmail with MariaDB: while the database is away, a login fails as temporary', said)
+    db.start()
+    ok(wait_until(lambda: answer() == b'OK', 10, 0.5), 'ISPmail with MariaDB: and then there is service again', m.log())
+
+
 def system():
     m = machine(SYSTEM)
     try:
@@ -364,7 +456,7 @@ def system():
 if os.geteuid() != 0:
     print('1..0 # SKIP needs root')
     sys.exit(0)
-wanted = sys.argv[1:] or ['passwd_file', 'sql', 'system']
+wanted = sys.argv[1:] or ['passwd_file', 'mariadb', 'sql', 'system']
 for name in wanted:
     case(name + ': no exception', globals()[name])
 done()

@@ -22,9 +22,11 @@ def run(i):
     d = Process('hub', 'hub', i.etc)
     zygote, router = d.peer('session', 'imap', 5), d.peer('router', 'router', 6)
 
+    pids = iter(range(100, 200))
+
     def join(mail):
         mine, theirs = socket.socketpair()
-        zygote.send('HUB_JOIN', mail=mail, pid=1, line=theirs.fileno())
+        zygote.send('HUB_JOIN', mail=mail, pid=next(pids), line=theirs.fileno())
         theirs.close()
         return mine
 
@@ -53,6 +55,72 @@ def run(i):
     ok(hears(other, 5) is None, 'lines end with the hub')
 
 
+def roll(i):
+    """Two zygotes of one service and one of another; authd asks."""
+    d = Process('hub', 'hub', i.etc)
+    first, second, pop, authd = d.peer('session', 'imap', 5), d.peer('session', 'imap', 6), d.peer('session', 'pop3', 7), d.peer('authd', 'auth', 8)
+    lines = []
+
+    def join(zygote, pid, user, service='imap', live=True):
+        mine, theirs = socket.socketpair()
+        zygote.send('HUB_JOIN', mail='/mail/' + user, pid=pid, service=service, user=user, remote='192.0.2.%d' % (pid % 250), session_id='s', since=1700000000,
+                    live=live, line=theirs.fileno())
+        theirs.close()
+        lines.append(mine)
+        return mine
+
+    def other(pid, user, live):
+        return 0, {'': 'HUB_OTHER', 'pid': pid, 'user': user.encode(), 'remote': b'192.0.2.%d' % (pid % 250), 'live': live}
+
+    a = join(first, 11, 'Alice')
+    join(first, 12, 'alice', live=False)
+    first.send('HUB_TOLD', service='imap')
+    pop.send('HUB_TOLD', service='pop3')
+    ok(not select.select([first.sock, pop.sock], [], [], 0.3)[0], 'while a zygote has not named its sessions, nobody knows all')
+    second.send('HUB_TOLD', service='imap')
+    ok(second.recv() == other(11, 'Alice', True), 'a zygote hears of sessions of others')
+    ok([c.recv()[1][''] for c in (first, second, pop)] == ['HUB_KNOWN'] * 3, 'then all others are known')
+    b = join(second, 21, 'bob')
+    ok(first.recv() == other(21, 'bob', True), 'and of new ones')
+    first.send('HUB_TURN', pid=12, live=1, remote='192.0.2.12', session_id='t', since=1700000001)
+    ok(second.recv() == other(12, 'alice', True), 'of a process that has another session')
+    first.send('HUB_TURN', pid=12, live=0)
+    ok(second.recv()[1]['live'] is False, 'of one whose session is over')
+    second.send('HUB_TURN', pid=11, live=0)
+    b.close()
+    ok(first.recv() == other(21, 'bob', False), 'and of one whose line has ended')
+    first.close()
+    third = d.peer('session', 'imap', 9)
+    third.send('HUB_TOLD', service='imap')
+    ok(third.recv() == other(11, 'Alice', True) and third.recv()[1][''] == 'HUB_KNOWN', 'a zygote that is gone leaves its sessions to be counted')
+    p = join(pop, 31, 'alice', 'pop3')
+    ok(not select.select([second.sock, third.sock], [], [], 0.3)[0], 'POP3 is no business of IMAP')
+    authd.send('HUB_WHO', 7, user='alice', after=0)
+    got = authd.recv()
+    ok(got[0] == 7 and got[1]['text'] == b'Alice\timap\t192.0.2.11\t11\t1700000000\ts\nalice\tpop3\t192.0.2.31\t31\t1700000000\ts\n' and got[1]['after'] == 0,
+       'the list, whatever the case', got)
+    for pid in range(1000, 1900):
+        join(second, pid, 'u' * 200)
+    second.send('HUB_TURN', pid=1, live=0)
+    authd.send('HUB_WHO', 8, user='', after=0)
+    got = authd.recv()
+    seen = got[1]['text'].count(b'\n')
+    while got[1]['after'] != 0:
+        authd.send('HUB_WHO', 8, user='', after=got[1]['after'])
+        got = authd.recv()
+        seen += got[1]['text'].count(b'\n')
+    ok(seen == 902, 'a long list comes in pieces', seen)
+    authd.send('HUB_KICK', 9, user='al*', remote='192.0.2.31')
+    ok(authd.recv()[1]['sessions'] == 1 and p.recv(9) == b'k' and not hears(a, 0.2), 'one is told to end')
+    authd.send('HUB_KICK', 9, user='', remote='')
+    ok(authd.recv()[1]['sessions'] == 0, 'nobody is meant by no name')
+    pop.send('HUB_WHO', 1, user='', after=0)
+    ok(pop.is_closed(), 'a zygote may not ask for the list')
+    d.stop()
+    for line in lines:
+        line.close()
+
+
 def idle(i):
     m = i.imap('bob')
     m.select('INBOX')
@@ -68,6 +136,6 @@ def idle(i):
 
 
 with Instance() as instance:
-    for test in (run, idle):
+    for test in (run, roll, idle):
         case(test.__name__, lambda t=test: t(instance))
 done()

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import ssl
 import sys
 import time
 
@@ -118,7 +119,34 @@ def dies_alone(i):
     ok('a OK' in out, 'connections that end in the middle leave the process working')
 
 
+def greeted(i):
+    """tls-proxy says login's greeting, and asks login when the client speaks, falls silent for a second, or leaves."""
+    first, second = (talk(i.port + 993, ['a CAPABILITY\r\nb LOGOUT\r\n'], True, 3, 'b OK') for _ in range(2))
+    ok(first == second and first.startswith('* OK [CAPABILITY ') and first.count('* OK [') == 1, 'the second client hears what the first heard', (first, second))
+    ok('* ' + first.split('[')[1].split(']')[0] + '\r\n' in first, 'which is what CAPABILITY answers', first)
+    s = tls().wrap_socket(socket.create_connection(('127.0.0.1', i.port + 993), timeout=10))
+    s.recv(4096)
+    time.sleep(1.3)
+    s.sendall(b'a NOOP\r\n')
+    ok(s.recv(4096).startswith(b'a OK'), 'a client that waits before it speaks is served')
+    s.close()
+    old = tls()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    s = old.wrap_socket(socket.create_connection(('127.0.0.1', i.port + 993), timeout=10))
+    text = s.recv(4096)
+    ok(text.startswith(b'* OK [CAPABILITY ') and b'-PLUS' not in text, 'one with TLS 1.2, without channel binding, is greeted with its own', text)
+    s.close()
+    before = len(re.findall('imap-login: Disconnected .no auth attempts', i.log()))
+    for wait in (0, 1.3):
+        s = tls().wrap_socket(socket.create_connection(('127.0.0.1', i.port + 993), timeout=10))
+        s.recv(4096)
+        time.sleep(wait)
+        s.close()
+    ok(wait_until(lambda: len(re.findall('imap-login: Disconnected .no auth attempts', i.log())) >= before + 2),
+       'those that leave without a word are in the log')
+
+
 with Instance() as instance:
-    for test in (transcripts, log_lines, starttls, dies_alone):
+    for test in (transcripts, log_lines, starttls, dies_alone, greeted):
         case(test.__name__, lambda t=test: t(instance))
 done()

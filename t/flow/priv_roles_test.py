@@ -61,13 +61,27 @@ def sql_users(toys):
     return ', sql:%s/etc/sql.ext' % toys.dir
 
 
-def ask_database():
+def store_anew(toys):
+    """authd, as its own user and confined, writes in the one directory that it may write in."""
+    path = toys.dir + '/users/passwd'
+    ask_database('frank')
+
+    def is_new():
+        with open(path) as f:
+            return f.read().startswith('frank:{SHA512-CRYPT}$6$')
+    ok(wait_for(is_new), 'a password is stored anew by authd as its own user', toys.log()[-1500:])
+    st = os.stat(path)
+    ok((st.st_uid, st.st_mode & 0o7777) == (pwd.getpwnam('games').pw_uid, 0o600) and os.listdir(toys.dir + '/users') == ['passwd'], 'owner and mode are what they were')
+    ask_database('frank')
+
+
+def ask_database(user='carol'):
     """A user whom only the database knows: afterwards the process that asked it is there."""
     s = smtplib.SMTP('127.0.0.1', PORT + 587, timeout=30)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     s.starttls(context=context)
-    s.login('carol', 'carol-secret')
+    s.login(user, user + '-secret')
     s.quit()
 
 
@@ -86,8 +100,15 @@ def install():
             'inet_protocols = ipv4\nvirtual_mailbox_domains = example.test\nvirtual_mailbox_base = %s/mail\n'
             'virtual_mailbox_maps = inline:{{alice@example.test = alice/Maildir/}, {eve@example.test = eve/Maildir/}}\n'
             'virtual_uid_maps = inline:{{alice@example.test = %d}, {eve@example.test = %d}}\nvirtual_gid_maps = static:%d\n'
-            'postern_passdb = passwd-file:%s/etc/passwd%s\n'
-            % (toys.dir, toys.dir, toys.dir, ALICE, EVE, ALICE, toys.dir, sql_users(toys)))
+            'postern_passdb = passwd-file:%s/etc/passwd%s, { passwd-file:%s/users/passwd, rehash=SHA512-CRYPT }\n'
+            % (toys.dir, toys.dir, toys.dir, ALICE, EVE, ALICE, toys.dir, sql_users(toys), toys.dir))
+    games = pwd.getpwnam('games')
+    os.mkdir(toys.dir + '/users', 0o750)
+    with open(toys.dir + '/users/passwd', 'w') as f:
+        f.write('frank:{PLAIN}frank-secret\n')
+    for path in ('/users', '/users/passwd'):
+        os.chown(toys.dir + path, games.pw_uid, games.pw_gid)
+    os.chmod(toys.dir + '/users/passwd', 0o600)
     os.mkdir(toys.dir + '/mail', 0o755)
     with open(toys.dir + '/etc/passwd', 'w') as f:
         for user, uid in (('alice', ALICE), ('eve', EVE)):
@@ -245,6 +266,7 @@ def main():
         if os.path.exists(toys.dir + '/bin/postern-sqlite.so'):
             case('a user in a database whose file only root can name logs in', ask_database)
             expected.add('auth-db')
+        case('a password that is stored anew', lambda: store_anew(toys))
         found = processes(toys)
         expected = set(table) - {'master', 'actor', 'auth-worker', 'auth-hash', 'auth-db'}
         missing = expected - {role for role, _ in found}

@@ -174,7 +174,7 @@ def units():
     for name in ('postfix.service', 'dovecot.service'):
         with open('%s/etc/systemd/%s' % (ROOT, name)) as f:
             text = f.read()
-        ok(not [line for line in text.splitlines() if len(line) > 200] and 'PIDFile=' in text and 'ExecReload=' in text, name + ' starts, stops and reloads its own master')
+        ok(not [line for line in text.splitlines() if len(line) > 200] and 'Type=notify' in text and 'ExecReload=' in text, name + ' starts, stops and reloads its own master')
     out = subprocess.run(['systemd-analyze', '--man=no', 'verify', ROOT + '/etc/systemd/postfix.service', ROOT + '/etc/systemd/dovecot.service'],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = [line for line in out.stdout.splitlines() if 'is not executable' not in line and ('postfix.service' in line or 'dovecot.service' in line)]

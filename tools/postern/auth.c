@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: ISC
  *
- * postern auth: what authd knows of guessers, and its cache. Questions go to
+ * postern auth: what authd knows of guessers, its cache, and who is logged in. Questions go to
  * private/auth-control, in the words of authd/control.h.
  */
 #include "base/enc.h"
+#include "base/num.h"
 #include "conf/param.h"
 #include "os/local.h"
 #include "password.h"
 #include "postern.h"
 #include "proto/auth_proto.h"
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ANSWER_MAX = 16 << 20 };
@@ -69,8 +71,6 @@ static void print_row(struct str line)
         printf("cache    %.*s users, %.*s hits, %.*s misses\n", STR_FMT(f[1]), STR_FMT(f[2]), STR_FMT(f[3]));
     else if (str_eqz(f[0], "known"))
         printf("known    %.*s networks of users\n", STR_FMT(f[1]));
-    else if (str_eqz(f[0], "session"))
-        printf("session  %-30.*s %-5.*s from %.*s\n", STR_FMT(f[1]), STR_FMT(f[2]), STR_FMT(f[3]));
     else
         printf("%-8.*s %-30.*s %6.*s wrong%s%.*s%s\n", STR_FMT(f[0]), STR_FMT(f[1]), STR_FMT(f[2]), str_eqz(wait, "0") || wait.n == 0 ? "" : ", waits ",
                str_eqz(wait, "0") ? 0 : (int)wait.n, wait.p, str_eqz(wait, "0") || wait.n == 0 ? "" : " ms");
@@ -91,12 +91,46 @@ static int show(const char *dir, struct err *err)
     return rc;
 }
 
-/* CLEAR, FLUSH, FORGET, KICK: a number comes back. */
-static int change(const char *dir, const char *word, const char *what, const char *done, struct err *err)
+/* user, service, address, pid, since, session */
+static void print_session(struct str line)
+{
+    struct str f[5] = { { "", 0 } };
+    uint64_t since;
+    char when[32] = "?";
+    struct tm tm;
+    for (size_t i = 0; i < N_ELEMS(f); i++)
+        (void)str_cut(line, '\t', &f[i], &line);
+    time_t t = num_parse_u64(f[4], INT64_MAX, &since) ? (time_t)since : 0;
+    if (t > 0 && localtime_r(&t, &tm) != NULL)
+        (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+    printf("%-30.*s %-7.*s %-39.*s %7.*s %s\n", STR_FMT(f[0]), STR_FMT(f[1]), STR_FMT(f[2]), STR_FMT(f[3]), when);
+}
+
+static int who(const char *dir, const char *user, struct err *err)
 {
     struct buf out = buf_make(ANSWER_MAX);
-    struct str body, text, words[] = { str_from(word), str_from(what) };
+    struct str body, text, line, words[] = { STR("WHO"), str_from(user) };
     int rc = ask(dir, words, N_ELEMS(words), &out, err);
+    if (rc == 0)
+        rc = verdict(buf_str(&out), &body, &text, err);
+    if (rc == 0)
+        printf("%-30s %-7s %-39s %7s %s\n", "user", "service", "address", "pid", "since");
+    while (rc == 0 && body.n > 0) {
+        (void)str_cut(body, '\n', &line, &body);
+        print_session(line);
+    }
+    if (rc == 1)
+        rc = err_set(err, ERR_PERM, "%.*s", STR_FMT(text));
+    buf_done(&out);
+    return rc;
+}
+
+/* CLEAR, FLUSH, FORGET, KICK: a number comes back. more: NULL, or another word. */
+static int change(const char *dir, const char *word, const char *what, const char *more, const char *done, struct err *err)
+{
+    struct buf out = buf_make(ANSWER_MAX);
+    struct str body, text, words[] = { str_from(word), str_from(what), str_from(more) };
+    int rc = ask(dir, words, more == NULL ? 2 : 3, &out, err);
     if (rc == 0)
         rc = verdict(buf_str(&out), &body, &text, err);
     if (rc == 0)
@@ -139,11 +173,15 @@ int auth_command(const char *dir, int argc, char **argv, struct err *err)
     if (strcmp(action, "list") == 0 && argc <= 1)
         return show(dir, err);
     if (strcmp(action, "clear") == 0 && argc == 2)
-        return change(dir, "CLEAR", what, "entries cleared", err);
+        return change(dir, "CLEAR", what, NULL, "entries cleared", err);
     if (strcmp(action, "flush") == 0 && argc <= 2)
-        return change(dir, "FLUSH", what, "cached passwords forgotten", err);
+        return change(dir, "FLUSH", what, NULL, "cached passwords forgotten", err);
     if (strcmp(action, "forget") == 0 && argc == 2)
-        return change(dir, "FORGET", what, "known networks forgotten", err);
+        return change(dir, "FORGET", what, NULL, "known networks forgotten", err);
+    if (strcmp(action, "who") == 0 && argc <= 2)
+        return who(dir, what, err);
+    if (strcmp(action, "kick") == 0 && (argc == 2 || argc == 3) && what[0] != '\0')
+        return change(dir, "KICK", what, argc > 2 ? argv[2] : "", "sessions ended", err);
     if (strcmp(action, "test") == 0 && argc >= 2 && argc <= 4)
         return test(dir, what, argc > 2 ? argv[2] : "imap", argc > 3 ? argv[3] : "127.0.0.1", err);
     return AUTH_COMMAND_USAGE;

@@ -198,7 +198,7 @@ static void driver_static(struct entry *e)
 /* ---- SQL and LDAP ---- */
 
 static const char *const sql_keys[] = { "driver", "connect", "default_pass_scheme", "password_query", "user_query", "iterate_query", NULL };
-static const char *const ldap_keys[] = { "hosts", "uris", "dn", "dnpass", "sasl_bind", "tls", "tls_ca_cert_file", "tls_ca_cert_dir", "tls_require_cert", "auth_bind", "auth_bind_userdn",
+static const char *const ldap_keys[] = { "hosts", "uris", "dn", "dnpass", "sasl_bind", "sasl_mech", "sasl_realm", "sasl_authz_id", "tls", "tls_ca_cert_file", "tls_ca_cert_dir", "tls_require_cert", "auth_bind", "auth_bind_userdn",
                                          "ldap_version", "base", "deref", "scope", "user_attrs", "user_filter", "pass_attrs", "pass_filter", "iterate_attrs",
                                          "iterate_filter", "default_pass_scheme", "debug_level", "blocking", "tls_cipher_suite", "tls_cert_file", "tls_key_file", NULL };
 

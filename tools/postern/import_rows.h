@@ -37,6 +37,7 @@ static const struct rule rules[] = {
     { "", "auth_allow_cleartext", INVERSE, "postern_disable_plaintext_auth", NULL, NULL },
     { "", "disable_plaintext_auth", BOOL, "postern_disable_plaintext_auth", NULL, NULL },
     { "", "auth_allow_weak_schemes", BOOL, "postern_auth_allow_weak_schemes", NULL, NULL },
+    { "", "auth_verbose", BOOL, "auth_verbose", NULL, NULL },
     { "", "auth_verbose*", FREE, NULL, LOGS, NULL },
     { "", "auth_debug*", FREE, NULL, LOGS, NULL },
     { "", "auth_policy_*", DECIDE, NULL, "no policy server is asked about logins; the built-in limits on guessing apply", NULL },

@@ -5,6 +5,7 @@
  * (virtual_mailbox_maps) and virtual (virtual_alias_maps), for the address.
  */
 #include "auth/db_conf.h"
+#include "auth/passwd_file.h"
 #include "auth/scheme.h"
 #include "base/enc.h"
 #include "conf/lex.h"
@@ -14,6 +15,7 @@
 #include "password.h"
 #include "postern.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -229,9 +231,12 @@ static int locked(struct users *u, const char *action, const char *name)
         return list(u);
     if (!name_is_good(name))
         return err_set(u->err, ERR_PERM, "\"%s\": a user name has small letters, digits and . _ - @, and begins with a letter or digit", name);
-    int lock = conf_lock(str_printf(&u->arena, "%s.lock", u->passwd).p, u->err);
+    /* The same lock as authd's (rehash). */
+    ptrdiff_t slash = str_rchr(str_from(u->passwd), '/');
+    const char *parent = slash <= 0 ? "/" : str_printf(&u->arena, "%.*s", (int)slash, u->passwd).p;
+    int lock = passwd_dir_lock(AT_FDCWD, parent, 10000, u->err);
     if (lock < 0)
-        return -1;
+        return err_prefix(u->err, "%s", parent);
     int rc = strcmp(action, "add") == 0 ? add(u, name) : delete(u, name);
     (void)close(lock);
     return rc;

@@ -163,6 +163,48 @@ static enum db_code dir_bind(void *conn, const char *dn, struct str password, in
     return is_lost(rc) ? DB_LOST : DB_FAILED;
 }
 
+/* What Cyrus' sasl.h has of questions to a client, since its header need not be there. */
+struct sasl_question { unsigned long id; const char *challenge, *prompt, *fallback; const void *answer; unsigned n; };
+enum { SASL_END = 0, SASL_AUTHZID = 0x4001, SASL_AUTHCID = 0x4002, SASL_PASSWORD = 0x4004, SASL_REALM = 0x4008 };
+
+static int on_sasl_questions(LDAP *ld, unsigned flags, void *arg, void *questions)
+{
+    const struct db_sasl *sasl = arg;
+    (void)ld, (void)flags;
+    for (struct sasl_question *q = questions; q->id != SASL_END; q++) {
+        struct str a = q->id == SASL_AUTHZID ? str_from(sasl->authzid) : q->id == SASL_AUTHCID ? str_from(sasl->authcid)
+                     : q->id == SASL_PASSWORD ? sasl->password : q->id == SASL_REALM ? str_from(sasl->realm) : STR("");
+        if (a.n == 0 && q->fallback != NULL)
+            a = str_from(q->fallback);
+        q->answer = a.p == NULL ? "" : a.p;
+        q->n = (unsigned)a.n;
+    }
+    return LDAP_SUCCESS;
+}
+
+static enum db_code dir_bind_sasl(void *conn, const struct db_sasl *sasl, int64_t deadline, struct err *err)
+{
+    struct conn *c = conn;
+    struct db_sasl answers = *sasl;
+    const char *mech = NULL, *wanted = sasl->mech != NULL && sasl->mech[0] != '\0' ? sasl->mech : NULL;
+    LDAPMessage *msg = NULL;
+    int id, rc = ldap_set_option(c->ld, LDAP_OPT_X_SASL_SECPROPS, "maxssf=0"), await_rc = LDAP_SUCCESS;
+    for (bool more = rc == LDAP_SUCCESS; more;) {
+        rc = ldap_sasl_interactive_bind(c->ld, NULL, wanted, NULL, NULL, LDAP_SASL_QUIET, on_sasl_questions, &answers, msg, &mech, &id);
+        ldap_msgfree(msg);
+        msg = NULL;
+        more = rc == LDAP_SASL_BIND_IN_PROGRESS;
+        if (more && (msg = await(c, id, LDAP_MSG_ALL, deadline, &await_rc)) == NULL) {
+            rc = await_rc;
+            more = false;
+        }
+    }
+    if (rc == LDAP_SUCCESS)
+        return DB_OK;
+    (void)fail(c, "SASL bind", rc, err);
+    return rc == LDAP_INVALID_CREDENTIALS ? DB_REFUSED : is_lost(rc) ? DB_LOST : DB_FAILED;
+}
+
 /* Cells of one entry; what they point to is freed by the caller through vals. */
 struct entry { struct db_cell cells[DB_CELLS_MAX]; size_t n; struct berval **vals[DB_CELLS_MAX]; char *names[DB_CELLS_MAX]; size_t n_attrs; };
 
@@ -240,5 +282,5 @@ static enum db_code dir_search(void *conn, const struct db_search *s, int64_t de
     return rc == LDAP_NO_SUCH_OBJECT ? DB_NO_OBJECT : is_lost(rc) || rc == LDAP_TIMELIMIT_EXCEEDED ? DB_LOST : DB_FAILED;
 }
 
-static const struct db_dir_ops ops = { dir_open, dir_bind, dir_search, dir_close };
+static const struct db_dir_ops ops = { dir_open, dir_bind, dir_bind_sasl, dir_search, dir_close };
 const struct db_module postern_db_module = { DB_MODULE_VERSION, sizeof(struct db_module), "ldap", NULL, &ops };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * sqlite.c - SQLite. Settings: file. Statements that would write are refused
- * by the database itself.
+ * sqlite.c - SQLite. Settings: file; writes. Without the latter, statements that
+ * would write are refused by the database itself.
  */
 /* First: some use what base/banned.h forbids. */
 #include <sqlite3.h>
@@ -23,8 +23,11 @@ static int overdue(void *arg)
 static void *lite_open(const struct db_setting *settings, int64_t deadline, struct err *err)
 {
     const char *file = "";
-    for (; settings->name != NULL; settings++)
+    bool writes = false;
+    for (; settings->name != NULL; settings++) {
         file = strcmp(settings->name, "file") == 0 ? settings->value : file;
+        writes |= strcmp(settings->name, "writes") == 0;
+    }
     struct conn *c = calloc(1, sizeof *c);
     if (c == NULL) {
         (void)err_set(err, ERR_TEMP, "out of memory");
@@ -38,7 +41,7 @@ static void *lite_open(const struct db_setting *settings, int64_t deadline, stru
         c->db = NULL;
         rc = sqlite3_open_v2(file, &c->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     }
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK && !writes)
         rc = sqlite3_exec(c->db, "PRAGMA query_only = 1", NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_progress_handler(c->db, STEPS_PER_CHECK, overdue, c);
@@ -68,7 +71,13 @@ static enum db_code lite_query(void *conn, const char *sql, const struct str *pa
     struct conn *c = conn;
     sqlite3_stmt *st = NULL;
     int64_t left = deadline - clock_mono_ms();
+    int has_moved = 0;
     c->deadline = deadline;
+    /* An open file keeps its content whatever happens to its name: a new file of that name would never be read. */
+    if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK && has_moved != 0) {
+        (void)err_set(err, ERR_TEMP, "query: the file was moved or replaced");
+        return DB_LOST;
+    }
     (void)sqlite3_busy_timeout(c->db, left > 0 ? (int)MIN(left, 60000) : 1);
     int rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
     for (size_t i = 0; rc == SQLITE_OK && i < n; i++)

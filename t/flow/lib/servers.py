@@ -154,8 +154,12 @@ pidfile %(dir)s/pid
 TLSCACertificateFile %(dir)s/ca.pem
 TLSCertificateFile %(dir)s/cert.pem
 TLSCertificateKeyFile %(dir)s/key.pem
+authz-regexp uid=reader,cn=digest-md5,cn=auth cn=reader,dc=example,dc=test
+authz-regexp uid=reader,cn=[^,]*,cn=digest-md5,cn=auth cn=reader,dc=example,dc=test
+authz-regexp gidNumber=[0-9]*[+]uidNumber=%(uid)d,cn=peercred,cn=external,cn=auth cn=reader,dc=example,dc=test
+password-hash {CLEARTEXT}
 access to attrs=userPassword by dn.exact="cn=reader,dc=example,dc=test" read by anonymous auth by self write by * none
-access to * by dn.exact="cn=reader,dc=example,dc=test" read by * none
+access to * by dn.exact="cn=reader,dc=example,dc=test" read by anonymous auth by * none
 database mdb
 maxsize 10485760
 suffix "dc=example,dc=test"
@@ -179,7 +183,7 @@ class Slapd(Server):
             f.write('subjectAltName=DNS:localhost,IP:127.0.0.1\n')
         self.openssl('x509', '-req', '-in', 'req.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'ext', '-out', 'cert.pem')
         with open(self.dir + '/slapd.conf', 'w') as f:
-            f.write(CONFIG % {'dir': self.dir})
+            f.write(CONFIG % {'dir': self.dir, 'uid': os.getuid()})
         for root, dirs, files in os.walk(self.dir):
             for path in dirs + files:
                 if self.who:
@@ -189,7 +193,11 @@ class Slapd(Server):
         subprocess.run(['openssl', *argv], cwd=self.dir, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def command(self):
-        return ['/usr/sbin/slapd', '-d', '0', '-f', self.dir + '/slapd.conf', '-h', 'ldap://127.0.0.1:%d ldaps://127.0.0.1:%d' % (self.port, self.port + 1)]
+        return ['/usr/sbin/slapd', '-d', '0', '-f', self.dir + '/slapd.conf', '-h', 'ldap://127.0.0.1:%d ldaps://127.0.0.1:%d %s' % (self.port, self.port + 1, self.ldapi)]
+
+    @property
+    def ldapi(self):
+        return 'ldapi://' + (self.dir + '/ldapi').replace('/', '%2f')
 
     def add(self, ldif):
         self.tool('ldapadd', '-x', '-H', 'ldap://127.0.0.1:%d' % self.port, '-D', 'cn=admin,dc=example,dc=test', '-w', 'admin-secret', input=ldif)

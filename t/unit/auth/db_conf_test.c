@@ -85,12 +85,53 @@ static void test_refused(void)
     }
 }
 
+static const struct { const char *name, *text, *says; bool is_userdb; } rehashes[] = {
+    { "a passwd-file", "{ passwd-file:/etc/passwd, rehash=BLF-CRYPT }", NULL, false },
+    { "with rounds", "{ passwd-file:/etc/passwd, rehash=sha512-crypt, rehash_rounds=100000 }", NULL, false },
+    { "SQL with a statement", "{ sql:/x, rehash=BLF-CRYPT, { rehash_query = UPDATE u SET p='%{rehash}' WHERE n='%u' } }", NULL, false },
+    { "SQL with a statement that takes no scheme", "{ sql:/x, rehash=BLF-CRYPT, { rehash_query = UPDATE u SET p='%{rehash_noscheme}' WHERE n='%n' } }", NULL, false },
+    { "SQL without a statement", "{ sql:/x, rehash=BLF-CRYPT }", "rehash_query is missing", false },
+    { "a statement without the new password", "{ sql:/x, rehash=BLF-CRYPT, { rehash_query = UPDATE u SET p='x' } }", "no '%{rehash}'", false },
+    { "a variable outside quotes", "{ sql:/x, rehash=BLF-CRYPT, { rehash_query = UPDATE u SET p='%{rehash}' WHERE n=%u } }", "outside quotes", false },
+    { "a statement for a file", "{ passwd-file:/etc/passwd, rehash=BLF-CRYPT, { rehash_query = x '%{rehash}' } }", "the file is written", false },
+    { "a database that stores none", "{ lmdb:/etc/passwd, rehash=BLF-CRYPT }", "", false },
+    { "a directory", "{ ldap:/etc/passwd, rehash=BLF-CRYPT }", "no new password can be stored", false },
+    { "PAM", "{ pam, rehash=BLF-CRYPT }", "no new password can be stored", false },
+    { "an unknown scheme", "{ passwd-file:/etc/passwd, rehash=BEST }", "no such scheme", false },
+    { "a weak scheme", "{ passwd-file:/etc/passwd, rehash=MD5-CRYPT }", "weak", false },
+    { "the password itself", "{ passwd-file:/etc/passwd, rehash=PLAIN }", "keeps the password itself", false },
+    { "a digest without salt", "{ passwd-file:/etc/passwd, rehash=SHA256 }", "no salt", false },
+    { "too many rounds", "{ passwd-file:/etc/passwd, rehash=BLF-CRYPT, rehash_rounds=31 }", "too long", false },
+    { "too few rounds", "{ passwd-file:/etc/passwd, rehash=SHA512-CRYPT, rehash_rounds=5 }", "more rounds", false },
+    { "rounds of a scheme without any", "{ passwd-file:/etc/passwd, rehash=SSHA512, rehash_rounds=5 }", "has no rounds", false },
+    { "rounds without a scheme", "{ passwd-file:/etc/passwd, rehash_rounds=5 }", "rehash is missing", false },
+    { "a user database", "{ passwd-file:/etc/passwd, rehash=BLF-CRYPT }", "for passwords", true },
+    { "who is refused", "{ passwd-file:/etc/passwd, deny=yes, rehash=BLF-CRYPT }", "for passwords", false },
+};
+
+static void test_rehash(void)
+{
+    struct db_entry *e = ARENA_ARRAY(&arena, struct db_entry, DB_ENTRIES_MAX);
+    size_t n;
+    for (size_t i = 0; i < N_ELEMS(rehashes); i++) {
+        struct err err = { 0 };
+        bool ok = db_conf_parse("p", str_from(rehashes[i].text), &arena, e, &n, &err) == 0 && n == 1 && db_conf_check("p", e, rehashes[i].is_userdb, &err) == 0;
+        bool good = rehashes[i].says == NULL ? ok : !ok && strstr(err.text, rehashes[i].says) != NULL;
+        OK(good, str_printf(&arena, "rehash: %s", rehashes[i].name).p);
+        if (!good)
+            printf("# %s\n", err.text);
+    }
+    struct err err;
+    OK(db_conf_parse("p", STR("{ passwd-file:/x, rehash=X, rehash_rounds=many }"), &arena, e, &n, &err) < 0 && strstr(err.text, "write a number") != NULL, "rounds that are no number");
+}
+
 int main(void)
 {
     arena = arena_make(8 << 20);
     test_fields();
     test_entries();
     test_refused();
+    test_rehash();
     arena_done(&arena);
     return tap_done();
 }

@@ -47,6 +47,8 @@ static const struct exchange {
       { "n,,n=user,r=" CNONCE_256 }, { "" }, MECH_FAILED, "0123456789abcdef0123456789abcdef", true },
     { "-PLUS with another type of channel binding is refused", "SCRAM-SHA-256-PLUS", KEYS_256, SNONCE_256,
       { "p=tls-unique,,n=user,r=" CNONCE_256 }, { "" }, MECH_FAILED, "0123456789abcdef0123456789abcdef", true },
+    { "-PLUS bound to a certificate that is not known is refused", "SCRAM-SHA-256-PLUS", KEYS_256, SNONCE_256,
+      { "p=tls-server-end-point,,n=user,r=" CNONCE_256 }, { "" }, MECH_FAILED, "0123456789abcdef0123456789abcdef", true },
     { "-PLUS on a connection that has no data for it is refused", "SCRAM-SHA-256-PLUS", KEYS_256, SNONCE_256,
       { "p=tls-exporter,,n=user,r=" CNONCE_256 }, { "" }, MECH_FAILED, "", false },
     { "a mandatory extension is refused", "SCRAM-SHA-256", KEYS_256, SNONCE_256, { "n,,m=x,n=user,r=" CNONCE_256 }, { "" }, MECH_FAILED, "", false },
@@ -67,7 +69,7 @@ static const struct exchange {
 static struct mech_run make(const char *mech, struct arena *a)
 {
     return (struct mech_run){ .row = mech_find(str_from(mech)), .arena = a, .nonce = STR("nonce"), .host = STR("postoffice.reston.mci.net"), .key = key,
-                              .binding = STR(""), .cert_user = STR(""), .scope = STR(""), .discovery = STR("") };
+                              .binding = STR(""), .end_point = STR(""), .cert_user = STR(""), .scope = STR(""), .discovery = STR("") };
 }
 
 static enum mech_step put(struct mech_run *m, const char *in, const char *stored, struct str *out)

@@ -299,8 +299,58 @@ static void test_clear(void)
     arena_done(&a);
 }
 
+static const struct { const char *name; struct str stored; const char *label; uint32_t rounds; bool outdated; } ages[] = {
+    { "the same scheme", S("{SHA512-CRYPT}$6$s$h"), "SHA512-CRYPT", 0, false },
+    { "the same by another name", S("{CRYPT}$6$s$h"), "SHA512-CRYPT", 0, false },
+    { "the same without a name", S("$2b$10$h"), "BLF-CRYPT", 0, false },
+    { "another scheme of crypt(3)", S("{CRYPT}$6$s$h"), "BLF-CRYPT", 0, true },
+    { "an old one", S("{MD5}$1$s$h"), "SHA512-CRYPT", 0, true },
+    { "text", S("{PLAIN}secret"), "ARGON2ID", 0, true },
+    { "a digest", S("{SSHA}MjZl7NEadnL5lSIgKSJxywQ+orXbyfmu"), "SSHA512", 0, true },
+    { "another encoding is no other scheme", S("{SSHA512.HEX}00"), "SSHA512", 0, false },
+    { "an encoded hash", S("{SHA512-CRYPT.B64}JDYkcyRo"), "SHA512-CRYPT", 0, false },
+    { "as many rounds as there are without a number", S("{SHA512-CRYPT}$6$s$h"), "SHA512-CRYPT", 5000, false },
+    { "fewer rounds", S("{SHA512-CRYPT}$6$s$h"), "SHA512-CRYPT", 5001, true },
+    { "a number of rounds", S("{SHA512-CRYPT}$6$rounds=9000$s$h"), "SHA512-CRYPT", 9000, false },
+    { "fewer rounds with a number", S("{SHA512-CRYPT}$6$rounds=9000$s$h"), "SHA512-CRYPT", 9001, true },
+    { "more rounds than wanted stay", S("{BLF-CRYPT}$2y$12$h"), "BLF-CRYPT", 10, false },
+    { "fewer of bcrypt", S("{BLF-CRYPT}$2y$05$h"), "BLF-CRYPT", 10, true },
+    { "yescrypt of the same cost", S("{CRYPT}$y$j9T$s$h"), "CRYPT", 5, false },
+    { "yescrypt of a lower cost", S("{CRYPT}$y$j9T$s$h"), "CRYPT", 6, true },
+    { "Argon2 of fewer passes", S("{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$s$h"), "ARGON2ID", 4, true },
+    { "Argon2 of as many", S("{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$s$h"), "ARGON2ID", 3, false },
+    { "Argon2 of another kind", S("{ARGON2I}$argon2i$v=19$m=65536,t=3,p=1$s$h"), "ARGON2ID", 0, true },
+    { "PBKDF2 of fewer rounds", S("{PBKDF2}$1$salt$5000$00"), "PBKDF2", 5001, true },
+    { "PBKDF2 of as many", S("{PBKDF2}$1$salt$5000$00"), "PBKDF2", 5000, false },
+    { "SCRAM of fewer rounds", S("{SCRAM-SHA-256}4096,a,b,c"), "SCRAM-SHA-256", 10000, true },
+    { "SCRAM of another hash", S("{SCRAM-SHA-1}4096,a,b,c"), "SCRAM-SHA-256", 0, true },
+    { "what is not known", S("{NIX}x"), "SHA512-CRYPT", 0, false },
+    { "nothing", S("{PLAIN}"), "SHA512-CRYPT", 0, false },
+};
+
+static void test_outdated(void)
+{
+    for (size_t i = 0; i < N_ELEMS(ages); i++) {
+        struct scheme s = scheme_split(ages[i].stored);
+        OK(scheme_is_outdated(&s, str_from(ages[i].label), ages[i].rounds) == ages[i].outdated, ages[i].name);
+    }
+    static const struct { const char *label; uint32_t rounds; } made[] = { { "CRYPT", 1 }, { "CRYPT", 2 }, { "CRYPT", 3 }, { "CRYPT", 4 }, { "CRYPT", 5 }, { "BLF-CRYPT", 4 },
+                                                                         { "SHA512-CRYPT", 5000 }, { "SHA256-CRYPT", 1000 }, { "PBKDF2", 1000 }, { "SCRAM-SHA-1", 4096 } };
+    for (size_t i = 0; i < N_ELEMS(made); i++) {
+        struct buf out = buf_make(0);
+        struct err err;
+        bool ok = scheme_rehash_refusal(str_from(made[i].label), made[i].rounds) == NULL &&
+                  scheme_make(str_from(made[i].label), STR("secret"), STR(""), made[i].rounds, &out, &err) == 0;
+        struct scheme s = scheme_split(buf_str(&out));
+        OK(ok && !scheme_is_outdated(&s, str_from(made[i].label), made[i].rounds) && scheme_is_outdated(&s, str_from(made[i].label), made[i].rounds + 2),
+           "what is made with these rounds is not outdated, and is when more are wanted");
+        buf_done(&out);
+    }
+}
+
 int main(void)
 {
+    test_outdated();
     test_recorded();
     test_cut();
     test_rows();

@@ -158,7 +158,8 @@ static const struct { const char *name, *text, *why; } ldaps[] = {
     { "a bind by template", LDAP "auth_bind = yes\nauth_bind_userdn = uid=%n,dc=x\n", NULL },
     { "no base is refused", "hosts = a\n", "base: is not set" },
     { "no host is refused", "base = dc=x\n", "neither hosts nor uris" },
-    { "SASL is refused", LDAP "sasl_bind = yes\n", "line 3: sasl_bind" },
+    { "a SASL bind", LDAP "sasl_bind = yes\nsasl_mech = DIGEST-MD5\nsasl_realm = r\nsasl_authz_id = dn:cn=x\n", NULL },
+    { "a SASL bind that is neither yes nor no", LDAP "sasl_bind = some\n", "line 3: sasl_bind" },
     { "an unknown setting is refused", LDAP "host = c\n", "line 3: unknown setting" },
     { "a scope that there is not", LDAP "scope = all\n", "line 3: scope" },
     { "what is neither yes nor no", LDAP "tls = perhaps\n", "line 3: tls" },
@@ -180,6 +181,9 @@ static void test_ldap(void)
     struct arena a = arena_make(ARENA);
     struct ldap_conf *c = ARENA_NEW(&a, struct ldap_conf);
     struct err err = { 0 };
+    OK(ldap_conf_parse(STR(LDAP "dn = reader\ndnpass = x\nsasl_bind = yes\nsasl_mech = PLAIN\nsasl_authz_id = u:a\n"), &a, c, &err) == 0 && c->sasl_bind &&
+       strcmp(c->sasl.authcid, "reader") == 0 && strcmp(c->sasl.mech, "PLAIN") == 0 && strcmp(c->sasl.authzid, "u:a") == 0 && c->sasl.realm[0] == '\0' &&
+       str_eqz(c->sasl.password, "x"), "who binds by SASL is the dn");
     OK(ldap_conf_parse(STR(LDAP "auth_bind = yes\ntls = yes\n"), &a, c, &err) == 0 && c->targets.n == 2 && strcmp(c->targets.rows[1].label, "ldap://b:390") == 0 &&
        strcmp(db_setting_find(c->targets.rows[0].settings, "tls"), "yes") == 0, "each host is a target with TLS");
     OK(strcmp(c->pass.wanted[0], "uid") == 0 && c->pass.wanted[1] == NULL, "who binds does not ask for passwords");
