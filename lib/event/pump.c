@@ -26,6 +26,7 @@ struct pump {
     void *user;
     int64_t ended;                      /* when it began to linger */
     bool secure, closed;
+    bool heard;                         /* the client has said something */
     bool active;                        /* on_active has been called */
     bool freed;                         /* by its owner, while the shaker was inside */
     bool tls_eof, plain_eof;            /* nothing more will come from there */
@@ -232,6 +233,7 @@ static bool from_tls(struct pump *p, bool *ret_more)
             p->tls_eof = true;
         if (got != TLS_DONE)
             return true;
+        p->heard = true;
         if (!give_plain(p, str_make(chunk, n)))
             return false;
         if (n < sizeof chunk && !tls_has_pending(p->tls))
@@ -363,7 +365,7 @@ static void carry(struct pump *p, enum side from)
     rewatch(p);
     if (more)
         loop_defer(&p->again, again_event);
-    if (p->active || (p->bytes_in == 0 && !p->tls_eof))
+    if (p->active || (!p->heard && !p->tls_eof))
         return;
     p->active = true;
     if (p->ops->on_active != NULL)
