@@ -365,7 +365,7 @@ static void carry(struct pump *p, enum side from)
     rewatch(p);
     if (more)
         loop_defer(&p->again, again_event);
-    if (p->active || (!p->heard && !p->tls_eof))
+    if (p->active || !(p->heard || p->tls_eof))
         return;
     p->active = true;
     if (p->ops->on_active != NULL)
