@@ -199,9 +199,9 @@ static void on_answer(struct db_query *q, enum auth_verdict verdict)
         if (q->kind == DB_LOOKUP && fields_has(&q->passdb, "nologin"))
             answer_pass(a);
         else
-            say(a->master, "FAIL", a->id);
+            say(a->master, "NOTFOUND", a->id);
         break;
-    case VERDICT_EXPIRED:
+    case VERDICT_EXPIRED: say(a->master, "NOTFOUND", a->id); break;
     case VERDICT_TEMPFAIL: say(a->master, "FAIL", a->id); break;
     }
     ask_free(a);

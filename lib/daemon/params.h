@@ -17,7 +17,7 @@
     P(STR, submit_user, "postern_submit_user", "postern-submit", 0, 0, "User of submitd.")                       \
     P(STR, out_user, "postern_out_user", "postern-out", 0, 0, "User of the delivery to other hosts.")            \
     P(STR, login_user, "postern_login_user", "postern-login", 0, 0, "User of POP3 and IMAP before login.")       \
-    P(STR, hub_user, "postern_hub_user", "postern-hub", 0, 0, "User of the hub.")                                \
+    P(STR, hub_user, "postern_hub_user", "postern-hub", 0, 0, "User of the hub and of anvil.")                                \
     P(STR, auth_user, "postern_auth_user", "postern-auth", 0, 0, "User of authd and its workers.")               \
     P(STR, lookup_user, "postern_lookup_user", "postern-lookup", 0, 0, "User of the lookup role.")               \
     P(STR, dns_user, "postern_dns_user", "postern-dns", 0, 0, "User of the resolver.")                           \

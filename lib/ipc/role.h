@@ -15,7 +15,8 @@
     R(TLS, "tls")         R(LOGIN, "login")       R(SESSION, "session")           \
     R(HUB, "hub")         R(AUTHD, "authd")       R(WORKER, "auth-worker")        \
     R(AUTHDB, "auth-db")  R(LOOKUP, "lookup")     R(RESOLVER, "resolver")         \
-    R(KEYS, "keys")       R(TOOL, "tool")         R(HASH, "auth-hash")
+    R(KEYS, "keys")       R(TOOL, "tool")         R(HASH, "auth-hash")     \
+    R(ANVIL, "anvil")
 
 #define ROLE_ENUM(upper, name) ROLE_##upper,
 enum role { IPC_ROLES(ROLE_ENUM) ROLE_COUNT };

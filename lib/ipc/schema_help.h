@@ -31,7 +31,34 @@
     F(T, U32, n, 0, "records")                                                     \
     F(T, STR, records, 65536, "each: u16 length, rdata with names in dotted text (MX: u16 preference, name)")
 
+/* Counters of clients, shared by the processes of a service; which service is known from the channel. */
+#define IPC_MSG_ANVIL_ASK(F, T)                                                    \
+    F(T, STR, addr, 64, "client address")                                          \
+    F(T, U32, event, 0, "enum limit_event (base/limit.h): counted; LIMIT_CONNECTION begins a connection") \
+    F(T, BOOL, look, 0, "do not count it, only say how many there were")
+
+#define IPC_MSG_ANVIL_COUNT(F, T)                                                  \
+    F(T, U32, connections, 0, "of this client at once, to this service")           \
+    F(T, U32, rate, 0, "such events in this time unit")
+
+#define IPC_MSG_ANVIL_LEAVE(F, T)                                                  \
+    F(T, STR, addr, 64, "client address whose connection has ended")
+
+#define IPC_MSG_ANVIL_HELD(F, T)                                                   \
+    F(T, STR, addr, 64, "client address of connections that began before the receiver did") \
+    F(T, U32, connections, 0, "how many the sender has")                           \
+    F(T, U32, age, 0, "how long its time unit has lasted, in ms")                  \
+    F(T, U32, n_connection, 0, "events in it: connections")                        \
+    F(T, U32, n_message, 0, "messages")                                            \
+    F(T, U32, n_rcpt, 0, "recipients")                                             \
+    F(T, U32, n_auth, 0, "AUTH commands")                                          \
+    F(T, U32, n_tls, 0, "new TLS sessions")
+
 #define IPC_HELP_MESSAGES(M)                                                       \
+    M(ANVIL_ASK, anvil_ask, ROLE_BIT(SMTPD) | ROLE_BIT(SUBMITD), ROLE_BIT(ANVIL))  \
+    M(ANVIL_COUNT, anvil_count, ROLE_BIT(ANVIL), ROLE_BIT(SMTPD) | ROLE_BIT(SUBMITD)) \
+    M(ANVIL_LEAVE, anvil_leave, ROLE_BIT(SMTPD) | ROLE_BIT(SUBMITD), ROLE_BIT(ANVIL)) \
+    M(ANVIL_HELD, anvil_held, ROLE_BIT(SMTPD) | ROLE_BIT(SUBMITD), ROLE_BIT(ANVIL)) \
     M(BROKER_CONNECT, broker_connect, ROLES_ANY, ROLE_BIT(BROKER))                 \
     M(BROKER_CONNECTED, broker_connected, ROLE_BIT(BROKER), ROLES_ANY)             \
     M(TABLE_GET, table_get, ROLES_ANY, ROLE_BIT(LOOKUP))                           \

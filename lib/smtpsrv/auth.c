@@ -103,7 +103,7 @@ static bool find_mech(const struct session *s, struct str name, struct str *ret)
 
 static bool over_rate(struct session *s)
 {
-    uint32_t rate = limit_count(&s->srv->limits, s->client, LIMIT_AUTH, loop_now());
+    uint32_t rate = s->conf->auth_rate_limit == 0 ? 0 : shared_count(&s->srv->limits, s->client, LIMIT_AUTH);
     if (s->conf->auth_rate_limit == 0 || rate <= s->conf->auth_rate_limit)
         return false;
     say(s, "warning: AUTH command rate limit exceeded: %u from " CLIENT_FMT " for service %s", rate, CLIENT(s), s->srv->env.service);

@@ -241,6 +241,27 @@ static void log_tls(struct session *s)
         t->digest[0] != '\0' ? " server-digest " : "", t->digest);
 }
 
+bool session_refuses_tls(struct session *s, const char *what)
+{
+    uint32_t limit = s->conf->tls_rate_limit;
+    if (limit == 0 || s->client == NULL || shared_look(&s->srv->limits, s->client, LIMIT_TLS) <= limit)
+        return false;
+    say(s, "warning: Refusing %s request from " CLIENT_FMT " for service %s", what, CLIENT(s), s->srv->env.service);
+    return true;
+}
+
+/* Resumed sessions cost little and count for nothing. True: this one was too many, and the client knows. */
+static bool one_too_many(struct session *s)
+{
+    uint32_t limit = s->conf->tls_rate_limit, rate;
+    if (limit == 0 || s->client == NULL || conn_tls_info(s->conn)->resumed || (rate = shared_count(&s->srv->limits, s->client, LIMIT_TLS)) <= limit)
+        return false;
+    say(s, "warning: New TLS session rate limit exceeded: %u from " CLIENT_FMT " for service %s", rate, CLIENT(s), s->srv->env.service);
+    reply(s, "421 4.7.0 %s Error: too many new TLS sessions from " CLIENT_FMT, s->srv->rconf->myhostname, CLIENT(s));
+    s->state = ST_CLOSING;
+    return true;
+}
+
 bool session_start_tls(struct session *s)
 {
     struct err err = { 0 };
@@ -254,7 +275,7 @@ bool session_start_tls(struct session *s)
     }
     s->tls = true;
     log_tls(s);
-    return true;
+    return !one_too_many(s);
 }
 
 void cmd_starttls(struct session *s, struct str args)
@@ -265,6 +286,8 @@ void cmd_starttls(struct session *s, struct str args)
         reply(s, "554 5.5.1 Error: TLS already active");
     else if (s->srv->tls == NULL || (s->srv->discard & EXT_STARTTLS))
         reply(s, "502 5.5.1 Error: command not supported");
+    else if (session_refuses_tls(s, "STARTTLS"))
+        reply(s, "454 4.7.0 Error: too many new TLS sessions from " CLIENT_FMT, CLIENT(s));
     else {
         reply(s, "220 2.0.0 Ready to start TLS");
         if (session_start_tls(s))

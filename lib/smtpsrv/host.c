@@ -93,6 +93,9 @@ void host_on_peer(const struct ipc_peer *peer, int fd)
         else
             (void)close(fd);
         break;
+    case ROLE_ANVIL:
+        smtpsrv_anvil_attach(host.srv, daemon_chan(peer, fd, smtpsrv_anvil_ops(), smtpsrv_limits(host.srv)));
+        break;
     case ROLE_RESOLVER:
         smtpsrv_resolver_attach(host.srv, daemon_chan(peer, fd, smtpsrv_resolver_ops(), host.srv));
         break;

@@ -21,7 +21,7 @@ static void reply_fault(struct session *s, const struct smtp_fault *f, struct st
 static bool mail_over_limit(struct session *s, const struct smtp_mail *m)
 {
     uint64_t limit = s->srv->intake.conf->message_size_limit;
-    uint32_t rate = limit_count(&s->srv->limits, s->client, LIMIT_MESSAGE, loop_now());
+    uint32_t rate = s->conf->message_rate_limit == 0 ? 0 : shared_count(&s->srv->limits, s->client, LIMIT_MESSAGE);
     if (s->conf->message_rate_limit > 0 && rate > s->conf->message_rate_limit) {
         say(s, "warning: Message delivery request rate limit exceeded: %u from " CLIENT_FMT " for service %s", rate, CLIENT(s), s->srv->env.service);
         reply(s, "450 4.7.1 Error: too much mail from %.*s", STR_FMT(s->addr));
@@ -180,7 +180,7 @@ static void accept_rcpt(struct session *s, const struct smtp_rcpt *r)
 
 static bool rcpt_over_limit(struct session *s)
 {
-    uint32_t rate = limit_count(&s->srv->limits, s->client, LIMIT_RCPT, loop_now());
+    uint32_t rate = s->conf->rcpt_rate_limit == 0 ? 0 : shared_count(&s->srv->limits, s->client, LIMIT_RCPT);
     if (s->conf->rcpt_rate_limit > 0 && rate > s->conf->rcpt_rate_limit) {
         say(s, "warning: Recipient address rate limit exceeded: %u from " CLIENT_FMT " for service %s", rate, CLIENT(s), s->srv->env.service);
         reply(s, "450 4.7.1 Error: too many recipients from %.*s", STR_FMT(s->addr));

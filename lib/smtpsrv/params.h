@@ -25,11 +25,12 @@
       "NOOP, RSET, VRFY and such that count as errors from there on.")                                                 \
     P(UINT, rcpt_limit, "smtpd_recipient_limit", "1000", 1, 100000, "Most recipients of a message.")                   \
     P(UINT, connection_count_limit, "smtpd_client_connection_count_limit", "50", 0, 1000000,                           \
-      "Connections at once from one client, 0 = any number.")                                                          \
+      "Connections at once from one client, all processes of the service together; 0 = any number.")                   \
     P(UINT, connection_rate_limit, "smtpd_client_connection_rate_limit", "0", 0, 1000000, "Connections per time unit from one client, 0 = any number.") \
     P(UINT, message_rate_limit, "smtpd_client_message_rate_limit", "0", 0, 1000000, "Messages per time unit from one client, 0 = any number.") \
     P(UINT, rcpt_rate_limit, "smtpd_client_recipient_rate_limit", "0", 0, 1000000, "Recipients per time unit from one client, 0 = any number.") \
     P(UINT, auth_rate_limit, "smtpd_client_auth_rate_limit", "0", 0, 1000000, "AUTH commands per time unit from one client, 0 = any number.") \
+    P(UINT, tls_rate_limit, "smtpd_client_new_tls_session_rate_limit", "0", 0, 1000000, "New TLS sessions, not resumed ones, per time unit from one client, 0 = any number.") \
     P(SECS, rate_unit, "anvil_rate_time_unit", "60s", 1, 86400, "Time unit of the limits per client.")                 \
     P(SIZE, session_memory, "postern_session_memory_limit", "33554432", 1048576, 1073741824,                           \
       "Most memory of one transaction's envelope.")                                                                    \

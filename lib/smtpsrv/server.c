@@ -89,7 +89,7 @@ struct smtpsrv *smtpsrv_open(const struct smtpsrv_env *env, struct err *err)
     srv->rconf = &env->conf->resolve;
     srv->dns.want = env->want_resolver;
     srv->discard = discarded(srv->conf->discard_ehlo);
-    limits_init(&srv->limits, (int64_t)srv->conf->rate_unit * 1000);
+    shared_init(&srv->limits, (int64_t)srv->conf->rate_unit * 1000);
     struct buf banner = buf_make(1000);
     bool ok = config_expand(env->config, str_from(srv->conf->banner), &banner, err) == 0;
     srv->banner = xstrdup(buf_cstr(&banner));
@@ -115,7 +115,7 @@ void smtpsrv_close(struct smtpsrv *srv)
     if (srv->sender_login != NULL) map_list_free(srv->sender_login);
     if (srv->tls != NULL) tls_ctx_free(srv->tls);
     intake_close(&srv->intake);
-    limits_done(&srv->limits);
+    shared_done(&srv->limits);
     chan_free(srv->dns.chan);
     free((void *)(uintptr_t)srv->banner);
     free(srv);
@@ -139,6 +139,10 @@ void smtpsrv_resolver_attach(struct smtpsrv *srv, struct chan *c)
     chan_free(old);
     cond_broadcast(&srv->dns.changed);
 }
+
+const struct chan_ops *smtpsrv_anvil_ops(void) { return shared_ops(); }
+void smtpsrv_anvil_attach(struct smtpsrv *srv, struct chan *c) { shared_attach(&srv->limits, c); }
+struct shared_limits *smtpsrv_limits(struct smtpsrv *srv) { return &srv->limits; }
 
 void smtpsrv_drain(struct smtpsrv *srv) { srv->draining = true; }
 size_t smtpsrv_sessions(const struct smtpsrv *srv) { return srv->sessions; }

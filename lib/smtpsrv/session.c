@@ -159,10 +159,13 @@ static void dispatch(struct session *s, struct str line)
 static void greet(struct session *s)
 {
     const struct smtpsrv *srv = s->srv;
-    uint32_t rate = limit_count(&s->srv->limits, s->client, LIMIT_CONNECTION, loop_now());
-    bool exempt = s->client == NULL;
-    if (!exempt && s->conf->connection_count_limit > 0 && s->client->connections > s->conf->connection_count_limit) {
-        say(s, "warning: Connection concurrency limit exceeded: %u from " CLIENT_FMT " for service %s", s->client->connections, CLIENT(s), srv->env.service);
+    uint32_t connections = 0, rate = 0;
+    bool exempt = s->client == NULL || (s->conf->connection_count_limit == 0 && s->conf->connection_rate_limit == 0);
+    if (!exempt)
+        shared_connect(&s->srv->limits, s->client, &connections, &rate);
+    s->counted = !exempt;
+    if (!exempt && s->conf->connection_count_limit > 0 && connections > s->conf->connection_count_limit) {
+        say(s, "warning: Connection concurrency limit exceeded: %u from " CLIENT_FMT " for service %s", connections, CLIENT(s), srv->env.service);
         reply(s, "421 4.7.0 %s Error: too many connections from %.*s", srv->rconf->myhostname, STR_FMT(s->addr));
         s->state = ST_CLOSING;
     } else if (!exempt && s->conf->connection_rate_limit > 0 && rate > s->conf->connection_rate_limit) {
@@ -227,7 +230,6 @@ static void talk(struct session *s)
         else
             session_lost(s, r, 0);
     }
-    (void)conn_flush(s->conn, deadline_in(5000));
 }
 
 static void stats(struct session *s)
@@ -288,14 +290,14 @@ static void identify(struct session *s, const struct sockaddr_storage *peer, con
     }
     s->trusted = s->srv->env.kind != SMTPSRV_LMTP && match_list_addr(s->srv->mynetworks, s->addr, &err) == MAP_FOUND;
     if (match_list_addr(s->srv->exceptions, s->addr, &err) != MAP_FOUND)
-        s->client = limit_enter(&s->srv->limits, s->addr, loop_now());
+        s->client = limit_enter(&s->srv->limits.own, s->addr, loop_now());
 }
 
 static void session_end(void *arg)
 {
     struct session *s = arg;
     transaction_reset(s);
-    limit_leave(&s->srv->limits, s->client);
+    shared_leave(&s->srv->limits, s->client, s->counted);
     conn_free(s->conn);
     arena_done(&s->txn);
     arena_done(&s->arena);
@@ -329,10 +331,11 @@ void smtpsrv_serve(struct smtpsrv *srv, int fd, const struct sockaddr_storage *p
     identify(s, peer, local);
     fiber_on_abort(on_abort, s);
     say(s, "connect from " CLIENT_FMT, CLIENT(s));
-    if (!srv->conf->tls_wrappermode || session_start_tls(s)) {
+    if (!srv->conf->tls_wrappermode || (!session_refuses_tls(s, "TLS service") && session_start_tls(s))) {
         greet(s);
         talk(s);
     }
+    (void)conn_flush(s->conn, deadline_in(5000));
     stats(s);
     cleanup_pop(&undo, true);
 }

@@ -11,8 +11,8 @@
 #include "event/conn.h"
 #include "event/tls.h"
 #include "smtpsrv/dns.h"
-#include "smtpsrv/limit.h"
 #include "smtpsrv/restrict.h"
+#include "smtpsrv/shared.h"
 #include "smtpsrv/smtpsrv.h"
 
 struct smtpsrv {
@@ -21,7 +21,7 @@ struct smtpsrv {
     const struct resolve_conf *rconf;
     struct intake intake;
     struct dns dns;
-    struct limits limits;
+    struct shared_limits limits;
     struct tls_ctx *tls;                /* NULL: no TLS */
     bool tls_required;
     struct match_list *mynetworks, *exceptions, *sasl_exceptions;
@@ -57,6 +57,7 @@ struct session {
     bool trusted;                       /* in mynetworks */
     bool loopback;
     struct limit_client *client;        /* counters shared by its sessions, or NULL */
+    bool counted;                       /* anvil knows of the connection */
 
     /* the dialogue */
     bool esmtp, tls;
@@ -120,6 +121,8 @@ void cmd_auth(struct session *s, struct str args);
 void transaction_reset(struct session *s);
 /* WAITS: the handshake, and its log lines. False: the session is over. */
 bool session_start_tls(struct session *s);
+/* WAITS. Has the client begun too many TLS sessions? It was logged: "Refusing WHAT request ..."; nothing was said. */
+bool session_refuses_tls(struct session *s, const char *what);
 /* May the client use AUTH now? */
 bool auth_is_offered(const struct session *s);
 /* The next SASL mechanism for this client; *at starts at 0. */

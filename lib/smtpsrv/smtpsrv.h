@@ -48,6 +48,12 @@ void smtpsrv_close(struct smtpsrv *srv);
 const struct chan_ops *smtpsrv_resolver_ops(void);
 void smtpsrv_resolver_attach(struct smtpsrv *srv, struct chan *c);
 
+/* The same of anvil's (user = smtpsrv_limits(srv)). Without it clients are counted in this process alone. */
+struct shared_limits;
+struct shared_limits *smtpsrv_limits(struct smtpsrv *srv);
+const struct chan_ops *smtpsrv_anvil_ops(void);
+void smtpsrv_anvil_attach(struct smtpsrv *srv, struct chan *c);
+
 /* WAITS: one session from greeting to close, on the calling fiber. Takes fd. */
 void smtpsrv_serve(struct smtpsrv *srv, int fd, const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /* Stop: sessions end with 421 at their next command. */

@@ -22,7 +22,7 @@ from toys import ACCOUNTS, PORT, ROOT, Toys     # noqa: E402
 
 BUILD = os.environ.get('POSTERN_RELEASE', ROOT + '/build')
 PROGRAMS = ['master', 'broker', 'logd', 'smtpd', 'submitd', 'pickup', 'qmgr', 'deliver-out', 'deliver-bounce', 'deliver-router',
-            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys']
+            'deliver-actor', 'tls-proxy', 'imap-login', 'imapd', 'pop3-login', 'pop3d', 'hub', 'authd', 'auth-worker', 'auth-hash', 'auth-db', 'lookup', 'resolver', 'keys', 'anvil']
 ALICE, EVE = 12345, 12346
 CAPS = {'-': 0, 'SETUID SETGID': 1 << 6 | 1 << 7}
 MASTER_CF = """127.0.0.1:%d inet n - n - - smtpd

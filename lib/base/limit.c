@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "smtpsrv/limit.h"
+#include "base/limit.h"
 #include "base/arena.h"
 
 void limits_init(struct limits *l, int64_t unit_ms)
@@ -36,7 +36,7 @@ static void expire(struct limits *l, int64_t now)
     }
 }
 
-struct limit_client *limit_enter(struct limits *l, struct str addr, int64_t now)
+static struct limit_client *find_or_make(struct limits *l, struct str addr, int64_t now)
 {
     expire(l, now);
     struct limit_client *c = htab_get(&l->clients, addr);
@@ -54,7 +54,14 @@ struct limit_client *limit_enter(struct limits *l, struct str addr, int64_t now)
     }
     list_remove(&c->node);
     list_append(&l->by_use, &c->node);
-    c->connections++;
+    return c;
+}
+
+struct limit_client *limit_enter(struct limits *l, struct str addr, int64_t now)
+{
+    struct limit_client *c = find_or_make(l, addr, now);
+    if (c != NULL)
+        c->connections++;
     return c;
 }
 
@@ -65,13 +72,41 @@ void limit_leave(struct limits *l, struct limit_client *c)
         c->connections--;
 }
 
+static void begin_unit(const struct limits *l, struct limit_client *c, int64_t now)
+{
+    if (now - c->unit_start < l->unit_ms)
+        return;
+    c->unit_start = now;
+    memset(c->events, 0, sizeof c->events);
+}
+
 uint32_t limit_count(struct limits *l, struct limit_client *c, enum limit_event e, int64_t now)
 {
     if (c == NULL)
         return 0;
-    if (now - c->unit_start >= l->unit_ms) {
-        c->unit_start = now;
-        memset(c->events, 0, sizeof c->events);
-    }
+    begin_unit(l, c, now);
     return ++c->events[e];
+}
+
+uint32_t limit_look(struct limits *l, struct limit_client *c, enum limit_event e, int64_t now)
+{
+    if (c == NULL)
+        return 0;
+    begin_unit(l, c, now);
+    return c->events[e];
+}
+
+struct limit_client *limit_add(struct limits *l, struct str addr, uint32_t connections, int64_t age, const uint32_t events[LIMIT_EVENTS], int64_t now)
+{
+    struct limit_client *c = find_or_make(l, addr, now);
+    if (c == NULL)
+        return NULL;
+    begin_unit(l, c, now);
+    c->connections += connections;
+    if (age < 0 || age >= l->unit_ms)
+        return c;
+    c->unit_start = MIN(c->unit_start, now - age);
+    for (size_t i = 0; i < LIMIT_EVENTS; i++)
+        c->events[i] += events[i];
+    return c;
 }
