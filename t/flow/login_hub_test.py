@@ -6,7 +6,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
-from instance import Instance   # noqa: E402
+from instance import Instance, wait_until   # noqa: E402
 from ipc import Process         # noqa: E402
 from tap import case, done, ok  # noqa: E402
 
@@ -102,13 +102,18 @@ def roll(i):
     for pid in range(1000, 1900):
         join(second, pid, 'u' * 200)
     second.send('HUB_TURN', pid=1, live=0)
-    authd.send('HUB_WHO', 8, user='', after=0)
-    got = authd.recv()
-    seen = got[1]['text'].count(b'\n')
-    while got[1]['after'] != 0:
-        authd.send('HUB_WHO', 8, user='', after=got[1]['after'])
-        got = authd.recv()
-        seen += got[1]['text'].count(b'\n')
+
+    def listed():
+        seen, after = 0, None
+        while after != 0:
+            authd.send('HUB_WHO', 8, user='', after=after or 0)
+            got = authd.recv()
+            seen, after = seen + got[1]['text'].count(b'\n'), got[1]['after']
+        return seen
+
+    # What comes on another channel may be read later.
+    wait_until(lambda: listed() == 902)
+    seen = listed()
     ok(seen == 902, 'a long list comes in pieces', seen)
     authd.send('HUB_KICK', 9, user='al*', remote='192.0.2.31')
     ok(authd.recv()[1]['sessions'] == 1 and p.recv(9) == b'k' and not hears(a, 0.2), 'one is told to end')
