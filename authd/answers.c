@@ -56,8 +56,8 @@ void answer_fill(struct auth_answer *a, struct db_query *q)
     bool is_split = q->vars.login_user.n > 0;   /* a master login that was refused */
     a->user = q->vars.user;
     a->original_user = is_split ? STR("") : name_before(q);
+    a->auth_user = q->vars.master_user;
     if (a->verb != AUTH_ANSWER_OK)
         return;
-    a->auth_user = q->vars.master_user;
     answer_passdb_fields(&q->passdb, true, q->arena, &a->extra);
 }

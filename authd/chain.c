@@ -42,6 +42,12 @@ bool chain_is_skipped(enum db_skip skip, bool so_far)
     return (skip == DB_SKIP_AUTHENTICATED && so_far) || (skip == DB_SKIP_UNAUTHENTICATED && !so_far);
 }
 
+static bool is_inside(const struct db_step *s)
+{
+    const struct field *nets = fields_find(&s->found, "allow_nets");
+    return nets == NULL || allow_nets_match(nets->value, s->vars.remote);
+}
+
 void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
 {
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
@@ -54,10 +60,12 @@ void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_
             s->vars.user = str_dup(q->arena, buf_str(&out));
         buf_done(&out);
     }
-    if (!db_set_templates(s, &db->conf->defaults))
+    if (!db_set_templates(s, &db->conf->defaults)) {
         done(s, VERDICT_TEMPFAIL);
-    else
-        db->driver->step(s);
+        return;
+    }
+    s->is_outside = !is_inside(s);
+    db->driver->step(s);
 }
 
 static void wipe(struct str s)
@@ -153,12 +161,13 @@ static bool become_user(struct db_query *q)
 static void passdbs_over(struct db_query *q, enum auth_verdict verdict)
 {
     struct chain_state *c = q->chain;
+    /* A right password alone is no success: a rule must have said so. One that says "continue" or "return" does not. */
     if (c->success)
         verdict = VERDICT_MATCH;
-    else if (c->failed && verdict == VERDICT_MATCH)
-        verdict = VERDICT_MISMATCH;
-    else if (verdict != VERDICT_MATCH && c->saw_internal)
+    else if (c->saw_internal)
         verdict = VERDICT_TEMPFAIL;
+    else if (verdict == VERDICT_MATCH)
+        verdict = VERDICT_MISMATCH;
     if (verdict != VERDICT_MATCH || !q->want_account) {
         chain_finish(q, verdict);
         return;
@@ -187,9 +196,8 @@ static bool keep_found(struct db_query *q, struct db_step *s)
 /* Fields that say no although the password is right. */
 static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
 {
-    const struct field *nets = fields_find(&s->found, "allow_nets");
     struct str reason = fields_get(&s->found, "reason");
-    if (nets != NULL && !allow_nets_match(nets->value, s->vars.remote)) {
+    if (s->is_outside || !is_inside(s)) {
         s->text = "allow_nets check failed: IP not in allowed networks";
         return VERDICT_MISMATCH;
     }
@@ -241,6 +249,7 @@ static void apply_rule(struct db_query *q, struct db_step *s, enum auth_verdict 
 static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verdict)
 {
     bool asked_next = false;
+    s->is_outside |= !is_inside(s);
     if (verdict == VERDICT_MATCH && !db_set_templates(s, &s->db->conf->overrides))
         verdict = VERDICT_TEMPFAIL;
     q->nodelay |= fields_is_true(&s->found, "nodelay");

@@ -10,8 +10,10 @@ static void userdbs_over(struct db_query *q, enum auth_verdict verdict)
     const char *why = "user not found from any userdbs";
     if (c->user_found)
         verdict = VERDICT_MATCH;
-    else if (verdict != VERDICT_MATCH && c->user_saw_internal)
+    else if (c->user_saw_internal)
         verdict = VERDICT_TEMPFAIL;
+    else if (verdict == VERDICT_MATCH)
+        verdict = VERDICT_UNKNOWN;      /* as with passdbs: a rule must say that it is the user */
     if (verdict == VERDICT_UNKNOWN && q->kind == DB_USER) {
         chain_finish(q, VERDICT_UNKNOWN);
         return;

@@ -97,6 +97,7 @@ struct db_step {
     struct str raw;                 /* the same as the driver gave it */
     bool has_stored;
     bool verified;                  /* with DB_VERIFY: the password is known to be right; is the user there, and may he log in? */
+    bool is_outside;                /* the address is not within an allow_nets that was said: no later one takes that back */
     const char *text;               /* for the log, when it is not VERDICT_MATCH; "": not worth a line */
     void *driver_state;
     void (*done)(struct db_step *s, enum auth_verdict verdict);
@@ -144,6 +145,8 @@ bool db_mask_fits(struct str mask, struct str name);
 
 /* Sets name to the template's expansion with the step's variables. False: it cannot be expanded (s->text says why). */
 bool db_set_template(struct db_step *s, struct fields *f, struct str name, struct str pattern);
+/* A field of the entry that was found; its value may hold variables. False: as db_set_template. */
+bool db_found_field(struct db_step *s, struct str name, struct str value);
 /* In the query's arena; sets s->text. */
 void db_step_say(struct db_step *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "auth: driver(user,address,<session>): text", in Dovecot's shape. */

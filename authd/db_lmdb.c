@@ -38,12 +38,9 @@ static bool add_words(struct db_step *s, struct str text)
         if (str_eqz(name, "password")) {
             s->stored = str_dup(s->query->arena, value);
             s->has_stored = true;
-        } else if (!has_value)
-            (void)fields_set(&s->found, name, STR("yes"));
-        else if (str_chr(value, '%') < 0)
-            (void)fields_set(&s->found, name, value);
-        else if (!db_set_template(s, &s->found, name, value))
+        } else if (!db_found_field(s, name, has_value ? value : STR("yes"))) {
             return false;
+        }
     }
     return true;
 }

@@ -119,11 +119,7 @@ static bool add_extra(struct db_step *s, struct str extra)
         bool has_value = str_cut(word, '=', &name, &value);
         if (s->db->is_userdb && str_starts(name, STR("userdb_")))
             name = str_skip(name, 7);
-        if (!has_value)
-            (void)fields_set(&s->found, name, STR("yes"));
-        else if (str_chr(value, '%') < 0)
-            (void)fields_set(&s->found, name, value);
-        else if (!db_set_template(s, &s->found, name, value))
+        if (!db_found_field(s, name, has_value ? value : STR("yes")))
             return false;
     }
     return true;

@@ -94,7 +94,7 @@ static int open_static(struct db *db, bool private_instance, struct err *err)
         if (text.n > 0 && str_chr(text, '%') < 0 && !db_id(text, i % 2 == 1, &id))
             return db_refuse(db, err, "%s=%.*s: create that %s, or write a number", ids[i], STR_FMT(text), i % 2 == 1 ? "group" : "user");
     }
-    if (!db->is_userdb && !fields_has(f, "password") && !fields_is_true(f, "nopassword"))
+    if (!db->is_userdb && !fields_has(f, "password") && !fields_is_true(f, "nopassword") && !fields_has(f, "noauthenticate"))
         return db_refuse(db, err, "nobody could log in: add password=, or nopassword=yes to let everybody in");
     return 0;
 }

@@ -39,7 +39,9 @@
  *     no-penalty nor certificates unless its listener is trusted=yes. A userdb
  *     socket of mode 0666 tells a stranger of his own uid only. A connection
  *     without handshake ends after 30 s; when there are too many, the longest
- *     idle one makes room. No user with uid or gid 0 or below postern_first_valid_uid is
+ *     idle one makes room. It writes no file but what it keeps in data_directory and, where an
+ *     entry of postern_passdb has rehash=, the password file, in a directory that is its own and
+ *     the only one that it may write in. No user with uid or gid 0 or below postern_first_valid_uid is
  *     ever named to a session.
  *
  * DIAGNOSTICS

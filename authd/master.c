@@ -30,7 +30,7 @@ struct master {
 };
 
 /* One USER or PASS in work. */
-struct ask { struct list node; struct master *master; uint32_t id; bool finished; struct arena arena; struct db_query query; };
+struct ask { struct list node; struct master *master; uint32_t id; bool finished, with_mail; struct arena arena; struct db_query query; };
 
 static struct { struct list all; bool ready, draining; } masters;
 
@@ -134,7 +134,7 @@ static void put_id(struct buf *out, const char *name, const struct fields *said,
 }
 
 /* The fields that every reader wants first; the rest as the databases said it. */
-static void put_user(struct buf *out, const struct account *a, const struct fields *said)
+static void put_user(struct buf *out, const struct account *a, const struct fields *said, bool with_mail)
 {
     struct arena scratch = arena_make(2 * (FIELDS_BYTES_MAX + 64 * FIELDS_MAX));
     struct fields rest = fields_make(&scratch);
@@ -146,6 +146,10 @@ static void put_user(struct buf *out, const struct account *a, const struct fiel
     put_id(out, "uid", said, a->has_ids, a->uid);
     put_id(out, "gid", said, a->has_ids, a->gid);
     put_text(out, "home", a->home);
+    if (with_mail) {
+        fields_remove(&rest, "mail");
+        put_text(out, "mail", a->mail);
+    }
     fields_put_line(&rest, out);
     arena_done(&scratch);
 }
@@ -162,7 +166,7 @@ static void answer_user(struct ask *a)
         return;
     }
     put(m, "USER", a->id);
-    put_user(&m->lines.out, found, &a->query.userdb);
+    put_user(&m->lines.out, found, &a->query.userdb, a->with_mail);
     end(m);
 }
 
@@ -195,9 +199,9 @@ static void on_answer(struct db_query *q, enum auth_verdict verdict)
         if (q->kind == DB_LOOKUP && fields_has(&q->passdb, "nologin"))
             answer_pass(a);
         else
-            say(a->master, "FAIL", a->id);
+            say(a->master, "NOTFOUND", a->id);
         break;
-    case VERDICT_EXPIRED:
+    case VERDICT_EXPIRED: say(a->master, "NOTFOUND", a->id); break;
     case VERDICT_TEMPFAIL: say(a->master, "FAIL", a->id); break;
     }
     ask_free(a);
@@ -232,6 +236,7 @@ static bool take_question(struct master *m, const struct auth_ask *q)
     authd()->n_requests++;
     a->query = (struct db_query){ .arena = &a->arena, .kind = is_pass ? DB_LOOKUP : DB_USER, .done = on_answer };
     a->query.vars = vars_of(&a->arena, q);
+    a->with_mail = q->about.with_mail;
     db_ask(&a->query);
     return true;
 }
@@ -286,7 +291,7 @@ static bool take_request(struct master *m, const struct auth_ask *q)
     }
     struct buf *out = &m->lines.out;
     put(m, "USER", q->id);
-    put_user(out, &k->account, &k->userdb);
+    put_user(out, &k->account, &k->userdb, false);
     put_text(out, "master_user", k->master_user);
     put_text(out, "auth_mech", k->mech);
     put_text(out, "auth_user", k->master_user.n > 0 ? k->master_user : str_eq(k->original_user, k->account.user) ? STR("") : k->original_user);

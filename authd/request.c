@@ -4,8 +4,9 @@
  *
  *   DIALOGUE  --a name is known-->  PENALTY  --timer-->  CHECKING  --verdict-->  answered
  *    | ^                                                   |   |
- *    | +------ SCRAM's proof, the client's word to -------+   |
- *    |         a refused token, the server's last words        |
+ *    | +------ SCRAM's proof (PAUSED before), the --------+   |
+ *    |         client's word to a refused token, to the        |
+ *    |         server's last words                             |
  *    +--malformed--> HELD <-------------- refused -------------+     HELD --timer--> answered
  *
  * What is checked is the mechanism's to say (auth/mech.h): a password, a proof
@@ -27,7 +28,10 @@
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
 enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500, GUESS_TIMEOUT_MS = 30000 };
 
-enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, HELD };
+/* Whether a user is there shows in some microseconds of work: an answer that depends on it waits for some milliseconds, how many is chance. */
+enum { PAUSE_MS = 3 };
+
+enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, PAUSED, HELD };
 
 struct request {
     struct list node;
@@ -50,6 +54,7 @@ struct request {
     struct db_query query;
     struct abuse abuse;
     struct str code;            /* HELD: what FAIL will say */
+    struct str said;            /* PAUSED: the challenge */
 };
 
 static struct request *find(const struct request_list *all, uint32_t id)
@@ -119,6 +124,12 @@ static void on_held(struct timer *t)
     answer(r, a);
 }
 
+static int64_t chance_ms(void)
+{
+    uint16_t noise = 0;
+    return getrandom(&noise, sizeof noise, 0) == (ssize_t)sizeof noise ? 1 + noise % PAUSE_MS : 1;
+}
+
 /* The delay of a failure: +-10 %, so that nothing can be read from its length. */
 static int64_t failure_delay(const struct request *r)
 {
@@ -134,7 +145,7 @@ static void hold(struct request *r, struct str code)
 {
     r->state = HELD;
     r->code = code;
-    timer_set(&r->timer, MAX(r->started + failure_delay(r), loop_now()), on_held);
+    timer_set(&r->timer, MAX(r->started + failure_delay(r), loop_now() + chance_ms()), on_held);
 }
 
 static void refused(struct request *r, struct str code)
@@ -275,6 +286,19 @@ static void proven(struct request *r, struct str last_words)
 
 static void proceed(struct request *r, enum mech_step got, struct str out);
 
+static void on_pause_over(struct timer *t)
+{
+    struct request *r = container_of(t, struct request, timer);
+    challenge(r, r->said);
+}
+
+static void pause_before(struct request *r, struct str text)
+{
+    r->state = PAUSED;
+    r->said = text;
+    timer_set(&r->timer, loop_now() + chance_ms(), on_pause_over);
+}
+
 /* A user who does not exist, or must not log in, goes on as one whose proof fails. */
 static void take_secret(struct request *r, enum auth_verdict verdict)
 {
@@ -286,7 +310,10 @@ static void take_secret(struct request *r, enum auth_verdict verdict)
     enum mech_step got = mech_secret(&r->run, r->query.vars.user, stored, &out);
     wipe_str(r->query.stored);
     r->query.stored = STR("");
-    proceed(r, got, out);
+    if (got == MECH_CONTINUE)
+        pause_before(r, out);
+    else
+        proceed(r, got, out);
 }
 
 static void on_checked(struct db_query *q, enum auth_verdict verdict)

@@ -42,6 +42,14 @@ bool db_set_template(struct db_step *s, struct fields *f, struct str name, struc
     return ok;
 }
 
+bool db_found_field(struct db_step *s, struct str name, struct str value)
+{
+    if (str_chr(value, '%') >= 0)
+        return db_set_template(s, &s->found, name, value);
+    (void)fields_set(&s->found, name, value);
+    return true;
+}
+
 bool db_set_templates(struct db_step *s, const struct fields *templates)
 {
     for (size_t i = 0; i < templates->n; i++)

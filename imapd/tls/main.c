@@ -41,7 +41,7 @@ enum proto { PROTO_IMAP, PROTO_POP3, PROTOS };
 static const char *const proto_names[PROTOS] = { "imap", "pop3" };
 
 /* A channel to a login process, and its words for new clients. */
-struct login { struct list node; struct chan *chan; unsigned generation; struct buf greeting; };
+struct login { struct list node; struct chan *chan; unsigned generation; struct buf greeting; bool wants_binding; };
 
 /* What a connection is until login has it: when its handshake is over or, if it was greeted, when it speaks. */
 struct start {
@@ -151,22 +151,21 @@ static void on_silence(struct timer *t)
     give_to_login(s->link);
 }
 
-static void note_session(struct start *s, const struct tls_info *info)
+static void note_binding(struct start *s, struct pump *p, struct tls_info *info)
 {
     struct buf binding = buf_make(0);
+    pump_binding(p, info);
     if (info->has_binding)
         enc_base64(&binding, str_make(info->binding, info->binding_size));
-    (void)snprintf(s->tls, sizeof s->tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
     (void)snprintf(s->binding, sizeof s->binding, "%.*s", STR_FMT(buf_str(&binding)));
-    (void)snprintf(s->cert_user, sizeof s->cert_user, "%s", info->peer_name);
     buf_done(&binding);
 }
 
 /* The usual client is greeted with the end of its handshake, and login is asked when there is something to answer. */
-static bool greet(struct pump *p, struct start *s)
+static bool greet(struct pump *p, struct start *s, const struct login *to)
 {
-    const struct login *to = s->ticket == 0 && s->binding[0] != '\0' && s->cert_user[0] == '\0' ? next_login() : NULL;
-    if (to == NULL || to->greeting.n == 0)
+    bool usual = s->ticket == 0 && str_starts(str_from(s->tls), STR("TLSv1.3 ")) && s->cert_user[0] == '\0';
+    if (!usual || to == NULL || to->greeting.n == 0 || (to->wants_binding && s->binding[0] == '\0'))
         return false;
     pump_say(p, buf_str(&to->greeting));
     s->greeted = true;
@@ -174,11 +173,16 @@ static bool greet(struct pump *p, struct start *s)
     return true;
 }
 
-static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+static void on_secure(struct pump *p, void *user, struct tls_info *info)
 {
     struct link *l = user;
-    note_session(l->start, info);
-    if (!greet(p, l->start))
+    struct start *s = l->start;
+    const struct login *to = s->ticket == 0 ? next_login() : s->from == NULL ? NULL : chan_user(s->from);
+    (void)snprintf(s->tls, sizeof s->tls, "%s with cipher %s (%d/%d bits)", info->protocol, info->cipher, info->bits, info->alg_bits);
+    (void)snprintf(s->cert_user, sizeof s->cert_user, "%s", info->peer_name);
+    if (to != NULL && to->wants_binding)
+        note_binding(s, p, info);
+    if (!greet(p, s, to))
         give_to_login(l);
 }
 
@@ -277,8 +281,10 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
         take_start(c, msg);
     if (type != IPC_LOGIN_GREETING)
         return;
+    const struct ipc_login_greeting *m = msg;
+    l->wants_binding = m->binding;
     buf_reset(&l->greeting);
-    buf_add(&l->greeting, ((const struct ipc_login_greeting *)msg)->text);
+    buf_add(&l->greeting, m->text);
 }
 
 static void on_login_closed(struct chan *c)
@@ -305,6 +311,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     struct login *l = xcalloc(1, sizeof *l);
     l->generation = peer->generation;
     l->greeting = buf_make(GREETING_MAX);
+    l->wants_binding = true;
     l->chan = daemon_chan(peer, fd, &ops, l);
     list_prepend(&self.logins, &l->node);
 }

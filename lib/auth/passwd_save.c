@@ -35,7 +35,7 @@ bool passwd_text_replace(struct str text, struct str user, struct str old, struc
         /* As it is read: the first of two equal names counts. */
         if (line.n == 0 || line.p[0] == '#' || !passwd_line_parse(line, &e) || !str_eq(e.user, user))
             continue;
-        if (!str_eq(e.password, old) || e.password.n == 0)
+        if (e.password.n == 0 || !secret_eq(e.password, old))
             return false;
         size_t at = (size_t)(e.password.p - text.p);
         buf_add(out, str_head(text, at));

@@ -6,11 +6,11 @@ enum { ENDPOINTS_MAX = 512 };
 
 static const struct str kinds[] = { STR_INIT("unix:"), STR_INIT("local:"), STR_INIT("inet:"), STR_INIT("tcp:") };
 
-/* socketmap:inet:host:port:name has the table's name behind the port. */
-static struct str without_table_name(struct str at, bool is_socketmap)
+/* socketmap:inet:host:port:name has the table's name behind the port, userdb: a field's. */
+static struct str without_table_name(struct str at, bool is_named)
 {
     ptrdiff_t last = str_rchr(at, ':');
-    return is_socketmap && last > 5 ? str_head(at, (size_t)last) : at;
+    return is_named && last > 5 ? str_head(at, (size_t)last) : at;
 }
 
 static bool is_endpoint(struct str at)
@@ -28,7 +28,7 @@ struct str endpoint_of_word(struct str word)
         struct str at = str_skip(word, from);
         for (size_t k = 0; k < N_ELEMS(kinds); k++)
             if (str_starts(at, kinds[k]) && is_endpoint(at))
-                return without_table_name(at, str_starts(word, STR("socketmap:")));
+                return without_table_name(at, str_starts(word, STR("socketmap:")) || str_starts(word, STR("userdb:")));
     }
     return STR("");
 }

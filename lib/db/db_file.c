@@ -107,6 +107,37 @@ const struct db_file_line *db_file_find(const struct db_file *f, const char *key
     return NULL;
 }
 
+static const struct db_key *known(const struct db_file *f, struct str key)
+{
+    for (size_t i = 0; i < f->n_keys; i++)
+        if (str_eqz(key, f->keys[i].key))
+            return &f->keys[i];
+    return NULL;
+}
+
+int db_file_know(struct db_file *f, const struct db_key keys[], size_t n, struct err *err)
+{
+    f->keys = keys;
+    f->n_keys = n;
+    for (const struct db_file_line *l = f->lines; l < f->lines + f->n; l++)
+        if (known(f, l->key) == NULL)
+            return err_set(err, ERR_CONFIG, "line %u: unknown setting \"%.*s\"", l->line, (int)MIN(l->key.n, 60), l->key.p);
+    return 0;
+}
+
+struct str db_file_value(const struct db_file *f, const char *key)
+{
+    const struct db_file_line *l = db_file_find(f, key);
+    const struct db_key *k = known(f, str_from(key));
+    return l != NULL ? l->value : k == NULL || k->def == NULL ? STR("") : str_from(k->def);
+}
+
+unsigned db_file_line_of(const struct db_file *f, const char *key)
+{
+    const struct db_file_line *l = db_file_find(f, key);
+    return l == NULL ? 0 : l->line;
+}
+
 int db_file_read(const char *path, struct arena *arena, struct str *ret, struct err *err)
 {
     struct stat st;

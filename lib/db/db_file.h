@@ -20,12 +20,25 @@
 enum { DB_FILE_MAX = 256 << 10, DB_FILE_KEYS_MAX = 128 };
 
 struct db_file_line { struct str key, value; unsigned line; };
-struct db_file { struct db_file_line lines[DB_FILE_KEYS_MAX]; size_t n; };
+/* A setting that is known. def: NULL = empty; flags: the reader's own. */
+struct db_key { const char *key, *def; unsigned flags; };
+struct db_file {
+    struct db_file_line lines[DB_FILE_KEYS_MAX];
+    size_t n;
+    const struct db_key *keys;      /* of db_file_know */
+    size_t n_keys;
+};
 
 /* Strings are in the arena. 0, or -1 and *err with the line ("line 3: ..."). */
 int db_file_parse(struct str text, struct arena *arena, struct db_file *ret, struct err *err);
 /* The last line with that key, NULL: none. */
 const struct db_file_line *db_file_find(const struct db_file *f, const char *key);
+/* From here on these are the settings there are. -1 and *err: the file has another one. keys must outlive f. */
+int db_file_know(struct db_file *f, const struct db_key keys[], size_t n, struct err *err);
+/* As the file has it, else its default. */
+struct str db_file_value(const struct db_file *f, const char *key);
+/* The line where it stands, 0 when it is not set. */
+unsigned db_file_line_of(const struct db_file *f, const char *key);
 /* The whole of a file, in the arena. Before privileges are dropped: such files are root's. */
 int db_file_read(const char *path, struct arena *arena, struct str *ret, struct err *err);
 #endif

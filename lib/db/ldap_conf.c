@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "db/ldap_conf.h"
 
-enum { FOR_MODULE = 1, IS_BOOL = 2, IGNORED = 4 };
+enum { FOR_MODULE = 1, IS_BOOL = 2 };
 
-static const struct row { const char *key, *def; unsigned flags; } keys[] = {
+static const struct db_key keys[] = {
     { "hosts", "", 0 }, { "uris", "", 0 }, { "dn", "", 0 }, { "dnpass", "", 0 }, { "base", "", 0 }, { "scope", "subtree", 0 },
     { "tls", "no", FOR_MODULE | IS_BOOL }, { "tls_ca_cert_file", "", FOR_MODULE }, { "tls_ca_cert_dir", "", FOR_MODULE },
     { "tls_cert_file", "", FOR_MODULE }, { "tls_key_file", "", FOR_MODULE }, { "tls_cipher_suite", "", FOR_MODULE },
     { "tls_require_cert", "", FOR_MODULE }, { "deref", "never", FOR_MODULE }, { "ldap_version", "3", 0 },
     { "auth_bind", "no", IS_BOOL }, { "auth_bind_userdn", "", 0 }, { "sasl_bind", "no", IS_BOOL },
-    { "sasl_mech", "", 0 }, { "sasl_realm", "", 0 }, { "sasl_authz_id", "", 0 }, { "debug_level", "0", IGNORED },
-    { "blocking", "no", IGNORED }, { "userdb_warning_disable", "no", IGNORED }, { "ldaprc_path", "", 0 },
+    { "sasl_mech", "", 0 }, { "sasl_realm", "", 0 }, { "sasl_authz_id", "", 0 }, { "debug_level", "0", 0 },
+    { "blocking", "no", 0 }, { "userdb_warning_disable", "no", 0 }, { "ldaprc_path", "", 0 },
     { "pass_attrs", "uid=user,userPassword=password", 0 }, { "pass_filter", "(&(objectClass=posixAccount)(uid=%u))", 0 },
     { "user_attrs", "homeDirectory=home,uidNumber=uid,gidNumber=gid", 0 }, { "user_filter", "(&(objectClass=posixAccount)(uid=%u))", 0 },
     { "iterate_attrs", "uid=user", 0 }, { "iterate_filter", "(objectClass=posixAccount)", 0 }, { "default_pass_scheme", "CRYPT", 0 },
@@ -25,16 +25,7 @@ static const struct { const char *key; const char *words[6]; } choices[] = {
 
 struct work { struct db_file *file; struct arena *arena; struct err *err; };
 
-static struct str value_of(const struct work *w, const char *key)
-{
-    const struct db_file_line *l = db_file_find(w->file, key);
-    if (l != NULL)
-        return l->value;
-    for (size_t i = 0; i < N_ELEMS(keys); i++)
-        if (strcmp(keys[i].key, key) == 0)
-            return str_from(keys[i].def);
-    return STR("");
-}
+static struct str value_of(const struct work *w, const char *key) { return db_file_value(w->file, key); }
 
 static bool bool_of(const struct work *w, const char *key)
 {
@@ -44,10 +35,10 @@ static bool bool_of(const struct work *w, const char *key)
 
 static int fail(const struct work *w, const char *key, const char *why)
 {
-    const struct db_file_line *l = db_file_find(w->file, key);
-    if (l == NULL)
+    unsigned line = db_file_line_of(w->file, key);
+    if (line == 0)
         return err_set(w->err, ERR_CONFIG, "%s: %s", key, why);
-    return err_set(w->err, ERR_CONFIG, "line %u: %s: %s", l->line, key, why);
+    return err_set(w->err, ERR_CONFIG, "line %u: %s: %s", line, key, why);
 }
 
 static bool is_bool_word(struct str v)
@@ -59,12 +50,12 @@ static bool is_bool_word(struct str v)
     return false;
 }
 
-static int check_line(const struct work *w, const struct db_file_line *l)
+static int check_bools(const struct work *w)
 {
     for (size_t i = 0; i < N_ELEMS(keys); i++)
-        if (str_eqz(l->key, keys[i].key))
-            return (keys[i].flags & IS_BOOL) == 0 || is_bool_word(l->value) ? 0 : fail(w, keys[i].key, "must be yes or no");
-    return err_set(w->err, ERR_CONFIG, "line %u: unknown setting \"%.*s\"", l->line, (int)MIN(l->key.n, 60), l->key.p);
+        if ((keys[i].flags & IS_BOOL) != 0 && !is_bool_word(value_of(w, keys[i].key)))
+            return fail(w, keys[i].key, "must be yes or no");
+    return 0;
 }
 
 static int check_choices(const struct work *w)
@@ -82,9 +73,8 @@ static int check_choices(const struct work *w)
 
 static int check(const struct work *w)
 {
-    for (size_t i = 0; i < w->file->n; i++)
-        if (check_line(w, &w->file->lines[i]) != 0)
-            return -1;
+    if (db_file_know(w->file, keys, N_ELEMS(keys), w->err) != 0 || check_bools(w) != 0)
+        return -1;
     if (value_of(w, "ldaprc_path").n > 0)
         return fail(w, "ldaprc_path", "is not read; use tls_* settings or /etc/ldap/ldap.conf");
     if (!str_eqz(value_of(w, "ldap_version"), "3"))
@@ -134,8 +124,7 @@ static int take_attrs(const struct work *w, const char *key, const char *without
 {
     if (ldap_attrs_parse(value_of(w, key), without, w->arena, ret, w->err) == 0)
         return 0;
-    const struct db_file_line *l = db_file_find(w->file, key);
-    return err_prefix(w->err, "line %u: %s", l == NULL ? 0 : l->line, key);
+    return err_prefix(w->err, "line %u: %s", db_file_line_of(w->file, key), key);
 }
 
 int ldap_conf_parse(struct str text, struct arena *arena, struct ldap_conf *ret, struct err *err)

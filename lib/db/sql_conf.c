@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "db/sql_conf.h"
 
-static const struct { const char *key, *def; } keys[] = {
-    { "driver", NULL }, { "connect", NULL },
-    { "password_query", "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'" },
-    { "user_query", "SELECT home, uid, gid FROM users WHERE username = '%n' AND domain = '%d'" },
-    { "update_query", "" },                 /* known, and nothing here changes passwords */
-    { "iterate_query", "SELECT username, domain FROM users" },
-    { "default_pass_scheme", "MD5" },
-    { "userdb_warning_disable", "no" },
+static const struct db_key keys[] = {
+    { "driver", NULL, 0 }, { "connect", NULL, 0 },
+    { "password_query", "SELECT username, domain, password FROM users WHERE username = '%n' AND domain = '%d'", 0 },
+    { "user_query", "SELECT home, uid, gid FROM users WHERE username = '%n' AND domain = '%d'", 0 },
+    { "update_query", "", 0 },              /* known, and nothing here changes passwords */
+    { "iterate_query", "SELECT username, domain FROM users", 0 },
+    { "default_pass_scheme", "MD5", 0 },
+    { "userdb_warning_disable", "no", 0 },
 };
-
-static struct str value_of(const struct db_file *f, const char *key, unsigned *ret_line)
-{
-    const struct db_file_line *l = db_file_find(f, key);
-    *ret_line = l == NULL ? 0 : l->line;
-    if (l != NULL)
-        return l->value;
-    for (size_t i = 0; i < N_ELEMS(keys); i++)
-        if (strcmp(keys[i].key, key) == 0)
-            return str_from(keys[i].def);
-    return STR("");
-}
-
-static int check_keys(const struct db_file *f, struct err *err)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        bool known = false;
-        for (size_t k = 0; k < N_ELEMS(keys); k++)
-            known |= str_eqz(f->lines[i].key, keys[k].key);
-        if (!known)
-            return err_set(err, ERR_CONFIG, "line %u: unknown setting \"%.*s\"", f->lines[i].line, (int)MIN(f->lines[i].key.n, 60), f->lines[i].key.p);
-    }
-    return 0;
-}
 
 static void any_marker(struct buf *out, unsigned n)
 {
@@ -43,8 +19,8 @@ static void any_marker(struct buf *out, unsigned n)
 
 static int take_query(const struct db_file *f, const char *key, struct arena *arena, struct str *ret, struct err *err)
 {
-    unsigned line;
-    struct str q = value_of(f, key, &line), params[VAR_PARAMS_MAX];
+    unsigned line = db_file_line_of(f, key);
+    struct str q = db_file_value(f, key), params[VAR_PARAMS_MAX];
     struct fields none = fields_make(arena);
     const struct auth_vars vars = { .user = STR("a@b"), .passdb = &none, .userdb = &none };
     struct buf scratch = buf_make(2 * DB_QUERY_MAX);
@@ -65,21 +41,20 @@ int sql_conf_parse(struct str text, struct arena *arena, struct sql_conf *ret, s
 {
     struct db_file *f = ARENA_NEW(arena, struct db_file);
     struct sql_conf c = { .driver = NULL };
-    unsigned line;
-    if (db_file_parse(text, arena, f, err) != 0 || check_keys(f, err) != 0)
+    if (db_file_parse(text, arena, f, err) != 0 || db_file_know(f, keys, N_ELEMS(keys), err) != 0)
         return -1;
-    struct str driver = value_of(f, "driver", &line), connect = value_of(f, "connect", &line);
+    struct str driver = db_file_value(f, "driver"), connect = db_file_value(f, "connect");
     c.driver = str_to_cstr(arena, driver);
     if (driver.n == 0)
         return err_set(err, ERR_CONFIG, "driver is not set (pgsql, mysql, sqlite)");
     if (connect.n == 0)
         return err_set(err, ERR_CONFIG, "connect is not set");
     if (sql_connect_parse(c.driver, connect, arena, &c.targets, err) != 0)
-        return err_prefix(err, "line %u: connect", line);
+        return err_prefix(err, "line %u: connect", db_file_line_of(f, "connect"));
     if (take_query(f, "password_query", arena, &c.password_query, err) != 0 || take_query(f, "user_query", arena, &c.user_query, err) != 0 ||
         take_query(f, "iterate_query", arena, &c.iterate_query, err) != 0)
         return -1;
-    c.default_scheme = value_of(f, "default_pass_scheme", &line);
+    c.default_scheme = db_file_value(f, "default_pass_scheme");
     c.wants_password = var_uses_password(c.password_query);
     *ret = c;
     return 0;

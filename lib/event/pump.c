@@ -10,7 +10,8 @@
 
 enum {
     CHUNK = 16384, ROUNDS = 4,
-    LINGER_MS = 10000, LINGER_BYTES = 1 << 20, LINGER_MAX = 1000, LINGER_READS = 8, LINGER_SWEEP_MS = 100,
+    LINGER_MS = 10000, LINGER_BYTES = 1 << 20, LINGER_MAX = 1000, LINGER_READS = 8, LINGER_FEW = 64,
+    LINGER_SWEEP_MS = 100, LINGER_SWEEP_FEW_MS = 1000,
 };
 enum side { SIDE_NONE, SIDE_TLS, SIDE_PLAIN };
 
@@ -42,7 +43,7 @@ struct pump {
 static char chunk[CHUNK];
 
 /* Pumps that only wait for their clients' end. */
-static struct { struct list list; size_t n; struct timer sweeper; } lingers;
+static struct { struct list list; size_t n; bool busy; struct timer sweeper; } lingers;
 
 static void step(struct pump *p, enum side from);
 
@@ -109,20 +110,32 @@ static bool linger_over(struct pump *p)
         if (n <= 0)
             return true;
         p->discarded += (size_t)n;
+        lingers.busy = true;
     }
     return p->discarded > LINGER_BYTES || loop_now() >= p->ended + LINGER_MS;
+}
+
+static void linger_sweep(struct timer *t);
+
+/* While they are few, and say nothing, seldom. */
+static void sweep_later(void)
+{
+    bool soon = lingers.busy || lingers.n > LINGER_FEW;
+    timer_set(&lingers.sweeper, loop_now() + (soon ? LINGER_SWEEP_MS : LINGER_SWEEP_FEW_MS), linger_sweep);
 }
 
 /* All are looked at together: a wake-up for each would cost more than the rest of its end. */
 static void linger_sweep(struct timer *t)
 {
+    (void)t;
+    lingers.busy = false;
     LIST_EACH(it, &lingers.list) {
         struct pump *p = container_of(it, struct pump, linger);
         if (linger_over(p))
             linger_end(p);
     }
     if (lingers.n > 0)
-        timer_set(t, loop_now() + LINGER_SWEEP_MS, linger_sweep);
+        sweep_later();
 }
 
 /*
@@ -132,10 +145,10 @@ static void linger_sweep(struct timer *t)
  */
 static void linger(struct pump *p)
 {
-    if (lingers.n++ == 0) {
+    if (lingers.n == 0)
         list_init(&lingers.list);
-        timer_set(&lingers.sweeper, loop_now() + LINGER_SWEEP_MS, linger_sweep);
-    }
+    if (++lingers.n == 1 || lingers.n == LINGER_FEW + 1)
+        sweep_later();
     (void)shutdown(p->tls_fd, SHUT_WR);
     p->ended = loop_now();
     list_append(&lingers.list, &p->linger);
@@ -205,6 +218,8 @@ static bool give_tls(struct pump *p, struct str s)
     buf_add(&p->to_tls, s);
     return true;
 }
+
+void pump_binding(struct pump *p, struct tls_info *info) { tls_session_binding(p->tls, info); }
 
 /* A client that is gone will be noticed when it is read from. */
 void pump_say(struct pump *p, struct str s) { (void)give_tls(p, s); }

@@ -22,8 +22,8 @@
 
 struct pump;
 struct pump_ops {
-    /* The handshake is over. No byte has been carried yet. May call pump_free. info lives as long as the call; key_exchange, signature and digest are empty. */
-    void (*on_secure)(struct pump *p, void *user, const struct tls_info *info);
+    /* The handshake is over. No byte has been carried yet. May call pump_free. info lives as long as the call; of it binding, key_exchange, signature and digest are empty. */
+    void (*on_secure)(struct pump *p, void *user, struct tls_info *info);
     /* The client's first bytes have been passed on, or its end. Once; may call pump_free. May be NULL. */
     void (*on_active)(struct pump *p, void *user);
     /* Once, last; the caller still calls pump_free, now or later. err: why the handshake failed, NULL after an ordinary end. */
@@ -34,6 +34,8 @@ struct pump_ops {
 struct pump *pump_new(int tls_fd, struct tls_ctx *ctx, int plain_fd, int64_t handshake_deadline, const struct pump_ops *ops, void *user);
 /* On a fiber: WAITS, with the handshake at once, and calls back, so that p may be gone afterwards. Else it waits for the client. Once. */
 void pump_begin(struct pump *p);
+/* In on_secure: the binding. */
+void pump_binding(struct pump *p, struct tls_info *info);
 /* In on_secure: bytes for the client, ahead of what comes from the plain side. */
 void pump_say(struct pump *p, struct str s);
 /* Closes both sides. NULL is fine. */

@@ -418,7 +418,7 @@ static size_t end_point(struct tls *t, unsigned char out[EVP_MAX_MD_SIZE])
     return md != NULL && X509_digest(cert, md, out, &n) == 1 ? n : 0;
 }
 
-static void describe_binding(struct tls *t, struct tls_info *i)
+void tls_session_binding(struct tls *t, struct tls_info *i)
 {
     static const char label[] = "EXPORTER-Channel-Binding";
     i->has_binding = SSL_version(t->ssl) >= TLS1_3_VERSION &&
@@ -455,7 +455,6 @@ void tls_session_brief(struct tls *t, struct tls_info *i)
     i->resumed = SSL_session_reused(t->ssl) == 1;
     i->peer_has_cert = SSL_get0_peer_certificate(t->ssl) != NULL;
     i->peer_verified = i->peer_has_cert && SSL_get_verify_result(t->ssl) == X509_V_OK;
-    describe_binding(t, i);
     describe_peer(t, i);
     clear_errors();
 }
@@ -466,6 +465,7 @@ const struct tls_info *tls_session_info(struct tls *t)
         return t->info;
     t->info = xcalloc(1, sizeof *t->info);
     tls_session_brief(t, t->info);
+    tls_session_binding(t, t->info);
     if (SSL_version(t->ssl) >= TLS1_3_VERSION)
         describe_13(t, t->info);
     clear_errors();

@@ -25,6 +25,8 @@ enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
 bool tls_has_pending(const struct tls *t);
 /* After the handshake. */
 const struct tls_info *tls_session_info(struct tls *t);
-/* The same without key_exchange, signature and digest, which are dear and for Postfix's log line; t keeps nothing. */
+/* The same without what is dear: binding, and key_exchange, signature and digest, which are for Postfix's log line. t keeps nothing. */
 void tls_session_brief(struct tls *t, struct tls_info *ret);
+/* The binding of it. */
+void tls_session_binding(struct tls *t, struct tls_info *info);
 #endif

@@ -31,6 +31,7 @@
     F(T, FD, stream, 0, "plaintext side")
 
 #define IPC_MSG_LOGIN_GREETING(F, T)                                               \
+    F(T, BOOL, binding, 0, "a mechanism wants channel binding data, which has its price") \
     F(T, STR, text, 1000, "for clients behind TLS 1.3 without a certificate; replaces the one before")
 
 #define IPC_MSG_TLS_START(F, T)                                                    \

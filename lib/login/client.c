@@ -260,17 +260,26 @@ static void drop_conn(void *arg)
     arena_done(c->arena);
 }
 
+static bool wants_binding(void)
+{
+    struct str rest = auth_client_mechs(login_state()->auth), word;
+    while (str_token(&rest, " ", &word))
+        if (str_iends(word, STR("-PLUS")))
+            return true;
+    return false;
+}
+
 /* Most clients of tls-proxy are of one kind, which it greets by itself with what we tell it. */
 static void greet(struct login_client *c)
 {
-    bool usual = c->from_tls && c->binding[0] != '\0' && c->cert_user[0] == '\0';
+    bool usual = c->from_tls && str_starts(str_from(c->tls), STR("TLSv1.3 ")) && c->cert_user[0] == '\0';
     struct buf text = buf_make(0);
     if (!c->greeted || usual)
         c->protocol->greet(c, &text);
     if (!c->greeted)
         conn_put(c->conn, buf_str(&text));
-    if (usual)
-        login_tell_greeting(buf_str(&text));
+    if (usual && auth_client_is_ready(login_state()->auth))     /* else it lacks mechanisms */
+        login_tell_greeting(buf_str(&text), wants_binding());
     buf_done(&text);
 }
 

@@ -24,7 +24,7 @@ void login_add_tls(const struct ipc_peer *peer, int fd);
 void login_add_session(const struct ipc_peer *peer, int fd);
 bool login_has_tls(void);
 /* How clients of this kind are greeted, for tls-proxy, which does it for us; a word only when it has changed. */
-void login_tell_greeting(struct str text);
+void login_tell_greeting(struct str text, bool binding);
 /* NULL: there is none. */
 struct chan *login_session_chan(void);
 /* WAITS. Sends the socket to tls-proxy; the plaintext side, or -1. What is known of the TLS session is set in *c. */

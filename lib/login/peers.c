@@ -5,7 +5,7 @@
 
 enum { GREETING_MAX = 1000 };    /* as LOGIN_GREETING has it */
 
-struct peer { struct list node; struct chan *chan; struct buf told; };
+struct peer { struct list node; struct chan *chan; struct buf told; bool told_binding; };
 
 /* A client that waits for tls-proxy; lives on its fiber's stack. */
 struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; struct login_client *client; };
@@ -93,17 +93,18 @@ static void add(struct list *all, const struct ipc_peer *peer, int fd)
     list_prepend(all, &p->node);
 }
 
-void login_tell_greeting(struct str text)
+void login_tell_greeting(struct str text, bool binding)
 {
-    struct ipc_login_greeting m = { .text = text };
+    struct ipc_login_greeting m = { .text = text, .binding = binding };
     if (text.n > GREETING_MAX)
         return;
     LIST_EACH(it, &self.tls) {
         struct peer *p = container_of(it, struct peer, node);
-        if (str_eq(buf_str(&p->told), text) || !chan_send(p->chan, IPC_LOGIN_GREETING, 0, &m))
+        if ((str_eq(buf_str(&p->told), text) && p->told_binding == binding) || !chan_send(p->chan, IPC_LOGIN_GREETING, 0, &m))
             continue;
         buf_reset(&p->told);
         buf_add(&p->told, text);
+        p->told_binding = binding;
     }
 }
 

@@ -36,6 +36,7 @@ static const struct type { struct str name; map_open_fn *open; enum type_note no
     { STR_INIT("texthash"), map_open_texthash, TYPE_OPENS },
     { STR_INIT("unionmap"), map_open_unionmap, TYPE_OPENS },
     { STR_INIT("unix"), map_open_unix, TYPE_OPENS },
+    { STR_INIT("userdb"), map_open_userdb, TYPE_OPENS },
 };
 
 const char *map_type_name(size_t i)

@@ -31,7 +31,7 @@ struct map {
 typedef int map_open_fn(struct map *m, struct config *config, struct err *err);
 map_open_fn map_open_lmdb, map_open_hash, map_open_texthash, map_open_inline, map_open_static, map_open_cidr,
     map_open_regexp, map_open_pcre, map_open_unionmap, map_open_pipemap, map_open_randmap, map_open_unix,
-    map_open_environ, map_open_fail, map_open_proxy, map_open_tcp, map_open_socketmap;
+    map_open_environ, map_open_fail, map_open_proxy, map_open_tcp, map_open_socketmap, map_open_userdb;
 
 enum { MAP_MEMORY_MAX = 1 << 30, MAP_FILE_MAX = 512 << 20 };
 

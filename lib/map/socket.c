@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC
  *
- * tcp_table(5) and socketmap_table(5): tables that another program serves.
+ * tcp_table(5) and socketmap_table(5): tables that another program serves; and users
+ * of an auth server as a table.
  *
  *   tcp:HOST:PORT                 "get KEY" -> "200 value", "500 text" (none), "400 text" (try later)
  *   socketmap:inet:HOST:PORT:MAP  netstring "MAP KEY" -> netstring "OK value", "NOTFOUND", "TEMP text", "PERM text"
  *   socketmap:unix:PATH:MAP
+ *   userdb:unix:PATH:FIELD        "USER\t1\tKEY ..." -> "USER\t1\tname\tuid=..." or "NOTFOUND\t1"
  *
  * A confined process gets its connections from the broker (map_set_connect);
  * a tool makes them itself. One idle connection is kept per table. Whatever is
@@ -23,12 +25,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 30000, KEY_MAX = 4096 };
+enum { ANSWER_MS = 30000, KEY_MAX = 4096, USER_MAX = 255 };
 
 struct remote {
     const char *endpoint;       /* "tcp:h:p", "inet:h:p", "unix:/path" */
-    const char *name;           /* socketmap: of the map */
-    bool is_tcp;
+    const char *name;           /* socketmap: of the map; userdb: of the field */
+    enum { WIRE_TCP, WIRE_MAP, WIRE_USERDB } wire;
     int idle;                   /* -1: none */
 };
 
@@ -140,12 +142,24 @@ static bool read_answer(int fd, struct buf *in, int (*complete)(struct str got),
 /* One question over fd; false when the connection is of no use. */
 static bool exchange(const struct remote *r, int fd, struct str request, int64_t deadline, struct buf *value, enum map_result *ret)
 {
+    static int (*const complete[])(struct str) = { [WIRE_TCP] = socket_tcp_complete, [WIRE_MAP] = socket_map_complete, [WIRE_USERDB] = socket_userdb_complete };
     struct buf in = buf_make(SOCKET_ANSWER_MAX + 8192);
-    bool good = send_all(fd, request, deadline) && read_answer(fd, &in, r->is_tcp ? socket_tcp_complete : socket_map_complete, deadline);
+    bool good = send_all(fd, request, deadline) && read_answer(fd, &in, complete[r->wire], deadline);
+    struct str got = buf_str(&in);
     if (good)
-        *ret = r->is_tcp ? socket_tcp_answer(buf_str(&in), value) : socket_map_answer(buf_str(&in), value);
+        *ret = r->wire == WIRE_TCP ? socket_tcp_answer(got, value) : r->wire == WIRE_MAP ? socket_map_answer(got, value)
+             : socket_userdb_answer(got, str_from(r->name), value);
     buf_done(&in);
     return good;
+}
+
+static bool greet(int fd, int64_t deadline)
+{
+    struct buf hello = buf_make(64);
+    socket_userdb_hello(&hello);
+    bool ok = send_all(fd, buf_str(&hello), deadline);
+    buf_done(&hello);
+    return ok;
 }
 
 static enum map_result ask(struct remote *r, struct str request, struct buf *value, struct err *err)
@@ -159,6 +173,10 @@ static enum map_result ask(struct remote *r, struct str request, struct buf *val
         if (fd < 0)
             return MAP_TEMP;
         buf_reset(value);
+        if (fresh && r->wire == WIRE_USERDB && !greet(fd, deadline)) {
+            (void)close(fd);
+            break;
+        }
         if (exchange(r, fd, request, deadline, value, &result)) {
             if (r->idle < 0)
                 r->idle = fd;
@@ -181,8 +199,13 @@ static enum map_result remote_get(struct map *m, struct str key, struct arena *a
     struct buf request = buf_make(4 * KEY_MAX), value = buf_make(SOCKET_ANSWER_MAX);
     if (key.n > KEY_MAX || memchr(key.p, 0, key.n) != NULL)
         return MAP_NONE;
-    if (r->is_tcp)
+    /* "@domain" is a question about everybody, which no user database is for. */
+    if (r->wire == WIRE_USERDB && (key.n == 0 || key.n > USER_MAX || key.p[0] == '@'))
+        return MAP_NONE;
+    if (r->wire == WIRE_TCP)
         socket_tcp_request(key, &request);
+    else if (r->wire == WIRE_USERDB)
+        socket_userdb_request(key, &request);
     else
         socket_map_request(str_from(r->name), key, &request);
     err->text[0] = '\0';
@@ -218,21 +241,34 @@ int map_open_tcp(struct map *m, struct config *config, struct err *err)
 {
     (void)config;
     struct remote *r = remote_new(m);
-    r->is_tcp = true;
+    r->wire = WIRE_TCP;
     r->endpoint = m->spec;
     return strchr(m->arg, ':') != NULL ? 0 : err_set(err, ERR_CONFIG, "%s: write tcp:host:port", m->spec);
+}
+
+static int open_named(struct map *m, const char *usage, struct err *err)
+{
+    struct remote *r = m->state;
+    struct str arg = str_from(m->arg);
+    ptrdiff_t colon = str_rchr(arg, ':');
+    bool inet = str_starts(arg, STR("inet:")), local = str_starts(arg, STR("unix:"));
+    if ((!inet && !local) || colon < 6 || (size_t)colon + 1 == arg.n)
+        return err_set(err, ERR_CONFIG, "%s: %s", m->spec, usage);
+    r->endpoint = str_to_cstr(&m->arena, str_head(arg, (size_t)colon));
+    r->name = str_to_cstr(&m->arena, str_skip(arg, (size_t)colon + 1));
+    return 0;
 }
 
 int map_open_socketmap(struct map *m, struct config *config, struct err *err)
 {
     (void)config;
-    struct remote *r = remote_new(m);
-    struct str arg = str_from(m->arg);
-    ptrdiff_t colon = str_rchr(arg, ':');
-    bool inet = str_starts(arg, STR("inet:")), local = str_starts(arg, STR("unix:"));
-    if ((!inet && !local) || colon < 6 || (size_t)colon + 1 == arg.n)
-        return err_set(err, ERR_CONFIG, "%s: write socketmap:inet:host:port:name or socketmap:unix:/path:name", m->spec);
-    r->endpoint = str_to_cstr(&m->arena, str_head(arg, (size_t)colon));
-    r->name = str_to_cstr(&m->arena, str_skip(arg, (size_t)colon + 1));
-    return 0;
+    remote_new(m)->wire = WIRE_MAP;
+    return open_named(m, "write socketmap:inet:host:port:name or socketmap:unix:/path:name", err);
+}
+
+int map_open_userdb(struct map *m, struct config *config, struct err *err)
+{
+    (void)config;
+    remote_new(m)->wire = WIRE_USERDB;
+    return open_named(m, "write userdb:unix:private/auth-userdb:FIELD, with mailbox, uid, gid or another field of the user database", err);
 }

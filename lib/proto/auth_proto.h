@@ -53,7 +53,8 @@ void auth_line_end(struct buf *out);
     T(channel_binding, "tls_exporter")      /* ours: RFC 9266 data of the user's connection, then RFC 5929's, in base64 */ \
     T(cert_fp, "ssl_client_cert_fp") T(cert_pubkey_fp, "ssl_client_cert_pubkey_fp")            \
     F(secured, "secured") F(no_penalty, "no-penalty") F(valid_client_cert, "valid-client-cert") \
-    F(final_resp_ok, "final-resp-ok") F(nologin, "nologin") F(debug, "debug")
+    F(final_resp_ok, "final-resp-ok") F(nologin, "nologin") F(debug, "debug") \
+    F(with_mail, "postern-mail")            /* ours: USER, tell mail= as it is for sessions, with the defaults of main.cf */
 #define AUTH_ABOUT_TEXT(member, name) struct str member;
 #define AUTH_ABOUT_FLAG(member, name) bool member;
 

@@ -9,7 +9,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from authdb import Auth                               # noqa: E402
-from instance import Instance, wait_until             # noqa: E402
+from instance import PORT, Instance, wait_until       # noqa: E402
+from servers import Maria, Postgres                   # noqa: E402
 from tap import case, done, ok                        # noqa: E402
 
 FILE = """# users of the mail server
@@ -206,6 +207,55 @@ def sql():
         a.close()
 
 
+def by_server(what, driver, connect, row):
+    """A server stores it, whose user may not, at first."""
+    with Instance(start=False) as i:
+        with open(i.base + '/users.ext', 'w') as f:
+            f.write("driver = %s\nconnect = %s\ndefault_pass_scheme = SSHA\npassword_query = SELECT pw AS password FROM people WHERE name='%%u'\n"
+                    "user_query = SELECT '/nowhere' AS home, 5000 AS uid, 5000 AS gid\n" % (driver, connect))
+        i.append_main("postern_auth_failure_delay = 0\npostern_passdb = { sql:%s/users.ext, rehash=SHA512-CRYPT, rehash_rounds=2000,\n"
+                      "    { rehash_query = UPDATE people SET pw='%%{rehash}' WHERE name='%%u' } }\n" % i.base)
+        i.start()
+        a = Auth(i)
+        ok(a.ask('carol@example.test', 'carol-secret').startswith('OK'), what + ': a user logs in')
+        ok(i.wait_log(r'warning: auth: sql\(carol@example\.test,.*rehash_query failed: .*(denied|permission)', 15), what + ': who may not change it: the log says what to do', i.log()[-900:])
+        yield
+        i.stop()
+        i.start()
+        a = Auth(i)
+        ok(wait_until(lambda: a.ask('carol@example.test', 'carol-secret').startswith('OK'), 10), what + ': a user logs in again')
+        ok(wait_until(lambda: row().startswith('{SHA512-CRYPT}$6$rounds=2000$'), 10), what + ': a password without its scheme is stored with the new one', row())
+        ok(a.ask('carol@example.test', 'carol-secret').startswith('OK') and a.ask('carol@example.test', 'wrong', '192.0.2.12').startswith('FAIL'), what + ': it is as good as the old one')
+        a.close()
+        yield
+
+
+PEOPLE = "CREATE TABLE people (name VARCHAR(100) PRIMARY KEY, pw VARCHAR(200)); INSERT INTO people VALUES ('carol@example.test', '%s'); " % ssha('carol-secret')
+
+
+def postgres():
+    with Postgres(PORT + 800) as pg:
+        pg.run("CREATE ROLE mail LOGIN PASSWORD 'secret'; CREATE DATABASE mail;")
+        pg.run(PEOPLE + 'GRANT SELECT ON people TO mail;', 'mail')
+        steps = by_server('PostgreSQL', 'pgsql', 'host=127.0.0.1 port=%d dbname=mail user=mail password=secret' % (PORT + 800), lambda: pg.run('SELECT pw FROM people', 'mail').strip())
+        next(steps)
+        pg.run('GRANT UPDATE ON people TO mail;', 'mail')
+        next(steps)
+        steps.close()
+
+
+def maria():
+    with Maria(PORT + 810) as my:
+        my.run("CREATE DATABASE mail; CREATE USER mail@'127.0.0.1' IDENTIFIED BY 'secret'; CREATE USER mail@localhost IDENTIFIED BY 'secret';")
+        my.run(PEOPLE, 'mail')
+        my.run("GRANT SELECT ON mail.* TO mail@'127.0.0.1', mail@localhost;")
+        steps = by_server('MariaDB', 'mysql', 'host=127.0.0.1 port=%d dbname=mail user=mail password=secret' % (PORT + 810), lambda: my.run('SELECT pw FROM people', 'mail').strip())
+        next(steps)
+        my.run("GRANT UPDATE ON mail.* TO mail@'127.0.0.1', mail@localhost;")
+        next(steps)
+        steps.close()
+
+
 with Instance(start=False) as instance:
     prepare(instance, FILE % {'ssha': ssha('carol-secret')})
     instance.start()
@@ -213,4 +263,6 @@ with Instance(start=False) as instance:
         case(test.__name__, lambda t=test: t(instance))
     case('refused', lambda: refused(instance, instance.base))
 case('sql', sql)
+case('postgres', postgres)
+case('maria', maria)
 done()

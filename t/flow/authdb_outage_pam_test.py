@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 import warnings
 
 warnings.simplefilter('ignore', DeprecationWarning)
@@ -67,12 +68,20 @@ def workers(m):
     return found
 
 
-def kill_workers(m):
-    for pid in workers(m):
+def signal_all(pids, signo):
+    for pid in pids:
         try:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signo)
         except ProcessLookupError:
             pass
+
+
+def kill_workers(m):
+    """In the middle of their work: what they were asked last is asked of a process that stands still."""
+    pids = workers(m)
+    signal_all(pids, signal.SIGSTOP)
+    time.sleep(0.4)
+    signal_all(pids, signal.SIGKILL)
 
 
 def run():
@@ -88,7 +97,7 @@ def run():
         ok(wait_until(lambda: workers(m), 5), 'PAM is asked in processes of its own')
         endure('PAM', PORTS, m.log, 'ann', 'ann-secret', [
             Round('killed once', lambda: kill_workers(m), 0, lambda: None, False),
-            Round('killed again and again', lambda: kill_workers(m), -5, lambda: None)], bystander=('ben', 'ben-secret'))
+            Round('killed again and again', lambda: kill_workers(m), -5, lambda: None, 'some')], bystander=('ben', 'ben-secret'))
     finally:
         m.close()
 

@@ -7,6 +7,7 @@ import os
 import poplib
 import re
 import smtplib
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -332,6 +333,19 @@ def delivers(what, m, users, folder, confdir):
     s = smtplib.SMTP('127.0.0.1', P['smtp'], timeout=30)
     s.sendmail('x@example.net', [user], message(77))
     s.quit()
+    with socket.socket(socket.AF_UNIX) as l:
+        l.settimeout(30)
+        l.connect(m.root.path + '/run/dovecot/lmtp')
+        f = l.makefile('rwb')
+        said = []
+        for line in ('LHLO c.example.net', 'MAIL FROM:<x@example.net>', 'RCPT TO:<nobody-here@example.test>', 'RCPT TO:<%s>' % user, 'QUIT'):
+            said.append(f.readline())
+            while said[-1][3:4] == b'-':
+                said.append(f.readline())
+            f.write(line.encode() + b'\r\n')
+            f.flush()
+        said.append(f.readline())
+    ok(said[-3][:3] == b'550' and said[-2][:3] == b'250', what + ': LMTP refuses whom the userdb does not know', said)
 
     def inbox():
         c = imap(user, password)

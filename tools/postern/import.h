@@ -33,7 +33,7 @@ struct import {
     struct buf passdb, userdb, services, listeners;     /* lists that grow entry by entry */
     struct str protocols;       /* blanks between */
     bool own_instance;          /* main.cf is the mailbox half's alone */
-    struct str home, uid, gid;  /* of all users, "" = not one pattern or account for all */
+    struct str uid, gid;        /* of all users, "" = not one account for all */
 };
 
 /* ---- import_map.c: rows ---- */

@@ -76,7 +76,7 @@ static bool braces_fit(struct str value)
 
 static void option(struct entry *e, const char *name, struct str value)
 {
-    struct { const char *name; struct str *value; } shared[] = { { "home", &e->im->home }, { "uid", &e->im->uid }, { "gid", &e->im->gid } };
+    struct { const char *name; struct str *value; } shared[] = { { "uid", &e->im->uid }, { "gid", &e->im->gid } };
     for (size_t i = 0; i < N_ELEMS(shared); i++)
         if (!e->is_passdb && str_eqz(e->driver, "static") && strcmp(name, shared[i].name) == 0)
             *shared[i].value = value;

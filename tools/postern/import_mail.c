@@ -132,87 +132,32 @@ static struct str param(const struct import *im, const char *name)
     return STR("");
 }
 
-/* Variables of both generations that the parts of an address stand for. */
-static const struct { const char *text, *part; } parts[] = {
-    { "%n", "$1" }, { "%Ln", "$1" }, { "%d", "$3" }, { "%Ld", "$3" }, { "%u", "$1@$3" }, { "%Lu", "$1@$3" },
-    { "%{user}", "$1@$3" }, { "%{user | username}", "$1" }, { "%{user|username}", "$1" }, { "%{user | domain}", "$3" }, { "%{user|domain}", "$3" },
-    { "%{user | lower}", "$1@$3" }, { "%{user | username | lower}", "$1" }, { "%{user | domain | lower}", "$3" },
-};
-
-/* A path with variables as the result of a regexp table. False: it has others. */
-static bool put_path(struct str path, struct buf *out)
+/* Who is there, whose mail it is and where it is, the userdbs say, over a socket of this instance. */
+static void lmtp_tables(struct import *im)
 {
-    while (path.n > 0) {
-        size_t i = 0;
-        while (i < N_ELEMS(parts) && !str_starts(path, str_from(parts[i].text)))
-            i++;
-        if (i < N_ELEMS(parts)) {
-            buf_puts(out, parts[i].part);
-            path = str_skip(path, strlen(parts[i].text));
-        } else if (path.p[0] == '%' || path.p[0] == '$' || ascii_is_space(path.p[0])) {
-            return false;
-        } else {
-            buf_putc(out, path.p[0]);
-            path = str_skip(path, 1);
-        }
-    }
-    while (out->n > 1 && out->p[out->n - 1] == '/')
-        out->n--;
-    return true;
-}
-
-/* The Maildir of any user, as a path with variables; "" = it is not one pattern for all. */
-static struct str maildir_of_all(struct import *im)
-{
-    static const char *const homes[] = { "~/", "%h/", "%{home}/" };
-    struct str location = param(im, "postern_mail_location"), home = im->home.n > 0 ? im->home : param(im, "postern_mail_home");
-    if (!str_starts(location, STR("maildir:")))
-        return STR("");
-    location = str_skip(location, strlen("maildir:"));
-    for (size_t i = 0; i < N_ELEMS(homes); i++)
-        if (str_starts(location, str_from(homes[i])))
-            return home.n == 0 ? home : str_printf(im->arena, "%.*s/%.*s", STR_FMT(home), STR_FMT(str_skip(location, strlen(homes[i]))));
-    return location;
-}
-
-/* The directory that all are below: virtual(8) makes nothing outside of it. */
-static struct str fixed_part(struct str path)
-{
-    ptrdiff_t percent = str_chr(path, '%');
-    struct str fixed = percent < 0 ? path : str_head(path, (size_t)percent);
-    return str_head(fixed, (size_t)(str_rchr(fixed, '/') + 1));
-}
-
-static void lmtp_table(struct import *im, struct str base, struct str path, uint32_t uid, uint32_t gid)
-{
-    struct import_file *f = vec_add(&im->files);
-    f->name = "dovecot-lmtp.regexp";
-    f->text = str_printf(im->arena, "# Where LMTP delivers, below virtual_mailbox_base: for every address that the other instance hands over.\n"
-                                    "/^([a-z0-9_][a-z0-9._=-]*)(\\+[^@]*)?@([a-z0-9][a-z0-9.-]*)$/ %.*s/\n", STR_FMT(path));
+    static const char socket[] = "unix:private/auth-userdb";
+    struct str listeners = param(im, "postern_auth_listeners"), uid = im->uid.n > 0 ? im->uid : param(im, "postern_mail_uid");
+    uint32_t u = 0;
+    if (listeners.n > 0 && str_find(listeners, str_from(socket)) < 0)
+        import_set(im, "postern_auth_listeners", str_printf(im->arena, "%.*s, %s", STR_FMT(listeners), socket), NULL);
     import_set(im, "virtual_mailbox_domains", STR("static:all"), NULL);
-    import_set(im, "virtual_mailbox_base", base, NULL);
-    import_set(im, "virtual_mailbox_maps", str_printf(im->arena, "regexp:%s/%s", im->config_dir, f->name), NULL);
-    import_set(im, "virtual_uid_maps", str_printf(im->arena, "static:%u", uid), NULL);
-    import_set(im, "virtual_gid_maps", str_printf(im->arena, "static:%u", gid), NULL);
-    import_set(im, "virtual_minimum_uid", str_printf(im->arena, "%u", MIN(uid, 100)), NULL);
+    import_set(im, "virtual_mailbox_maps", str_printf(im->arena, "userdb:%s:mailbox", socket), NULL);
+    import_set(im, "virtual_uid_maps", str_printf(im->arena, "userdb:%s:uid", socket), NULL);
+    import_set(im, "virtual_gid_maps", str_printf(im->arena, "userdb:%s:gid", socket), NULL);
+    if (import_uid(uid, false, &u) && u > 0 && u < 100)
+        import_set(im, "virtual_minimum_uid", str_printf(im->arena, "%u", u), NULL);
+    if (param(im, "recipient_delimiter").n == 0)
+        import_set(im, "recipient_delimiter", STR("+"), NULL);
 }
 
 void import_lmtp_end(struct import *im)
 {
-    struct str services = param(im, "postern_mailbox_services"), maildir = maildir_of_all(im), base = fixed_part(maildir);
-    struct str uid = im->uid.n > 0 ? im->uid : param(im, "postern_mail_uid"), gid = im->gid.n > 0 ? im->gid : param(im, "postern_mail_gid");
-    uint32_t u = 0, g = 0;
-    struct buf path = buf_make(4096);
-    if (str_find(services, STR("lmtp")) < 0)
+    if (str_find(param(im, "postern_mailbox_services"), STR("lmtp")) < 0)
         return;
-    bool one = base.n > 1 && maildir.p[0] == '/' && put_path(str_skip(maildir, base.n), &path) && path.n > 0;
-    if (one && im->own_instance && import_uid(uid, false, &u) && import_uid(gid, true, &g) && u != 0) {
-        lmtp_table(im, base, buf_str(&path), u, g);
-        import_note_of(im, IMPORT_DIFFERS, NULL, STR("LMTP"), "it delivers to every address that it is given: unknown users are refused where mail comes in (virtual_mailbox_maps of Postfix's side)");
-    } else {
+    if (im->own_instance && str_starts(param(im, "postern_mail_location"), STR("maildir:")))
+        lmtp_tables(im);
+    else
         import_note_of(im, IMPORT_DECIDE, NULL, STR("LMTP"),
-                       "it delivers as main.cf says, not as the userdb does: set virtual_mailbox_domains, virtual_mailbox_base, virtual_mailbox_maps, virtual_uid_maps and "
-                       "virtual_gid_maps (virtual users), or mydestination and home_mailbox (users of the system)");
-    }
-    buf_done(&path);
+                       "it delivers as main.cf says: set virtual_mailbox_domains, and virtual_mailbox_maps, virtual_uid_maps and virtual_gid_maps to "
+                       "userdb:unix:private/auth-userdb:mailbox, :uid and :gid (virtual users), or mydestination and home_mailbox (users of the system)");
 }

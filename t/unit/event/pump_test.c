@@ -21,7 +21,7 @@ static bool closed_with_error;
 static struct pump *the_pump;
 static int64_t patience_ms = 30000;
 
-static void on_secure(struct pump *p, void *user, const struct tls_info *info)
+static void on_secure(struct pump *p, void *user, struct tls_info *info)
 {
     (void)user;
     if (hello)

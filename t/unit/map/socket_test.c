@@ -35,8 +35,48 @@ static void test_requests(void)
     buf_done(&out);
 }
 
+#define HELLO "VERSION\t1\t2\nSPID\t77\n"
+#define USER HELLO "USER\t1\tbob@a.test\tuid=5000\tgid=5001\thome=/v/a\001tb\tmail=maildir:/v/bob/Maildir:LAYOUT=fs\n"
+static const struct { const char *name, *in, *field; int complete; enum map_result result; const char *value; } users[] = {
+    { "a user's uid", USER, "uid", 1, MAP_FOUND, "5000" },
+    { "a user's mailbox", USER, "mailbox", 1, MAP_FOUND, "/v/bob/Maildir/" },
+    { "a value is unescaped", USER, "home", 1, MAP_FOUND, "/v/a\tb" },
+    { "a field that the user has not", USER, "quota", 1, MAP_TEMP, "the user has no quota" },
+    { "an mbox with its INBOX", "USER\t1\tx\tmail=mbox:/v/x:INBOX=/var/mail/x\n", "mailbox", 1, MAP_FOUND, "/var/mail/x" },
+    { "a Maildir with an INBOX elsewhere", "USER\t1\tx\tmail=maildir:/v/x:INBOX=/v/in/\n", "mailbox", 1, MAP_FOUND, "/v/in/" },
+    { "a kind of mailbox that is not delivered to", "USER\t1\tx\tmail=mdbox:/v/x\n", "mailbox", 1, MAP_TEMP, "mail= is neither maildir:/PATH nor mbox:PATH:INBOX=/FILE" },
+    { "a path that is none", "USER\t1\tx\tmail=maildir:~/x\n", "mailbox", 1, MAP_TEMP, "mail= is neither maildir:/PATH nor mbox:PATH:INBOX=/FILE" },
+    { "no such user", HELLO "NOTFOUND\t1\n", "uid", 1, MAP_NONE, "" },
+    { "a user database that fails", HELLO "FAIL\t1\treason=x\n", "uid", 1, MAP_TEMP, "the auth server cannot say" },
+    { "the answer to another question", HELLO "USER\t2\tbob\tuid=1\n", "uid", 1, MAP_TEMP, "the auth server cannot say" },
+    { "no words at all", "\n", "uid", 1, MAP_TEMP, "the auth server cannot say" },
+    { "a greeting alone", HELLO, "uid", 0, MAP_TEMP, "" },
+    { "two answers at once", HELLO "NOTFOUND\t1\nNOTFOUND\t1\n", "uid", -1, MAP_TEMP, "" },
+};
+
+static void test_users(void)
+{
+    for (size_t i = 0; i < N_ELEMS(users); i++) {
+        struct buf value = buf_make(0);
+        struct str in = str_from(users[i].in);
+        int done = socket_userdb_complete(in);
+        bool good = done == users[i].complete;
+        if (good && done == 1)
+            good = socket_userdb_answer(in, str_from(users[i].field), &value) == users[i].result && str_eqz(buf_str(&value), users[i].value);
+        for (size_t cut = 0; good && done == 1 && cut < in.n; cut++)
+            good = socket_userdb_complete(str_head(in, cut)) == 0;
+        OK(good, users[i].name);
+        buf_done(&value);
+    }
+    struct buf out = buf_make(0);
+    socket_userdb_request(STR("a\tb\001\n"), &out);
+    OK(str_eqz(buf_str(&out), "USER\t1\ta\001tb\0011\001n\tservice=lmtp\tpostern-mail\n"), "a user's name cannot end the line or a word");
+    buf_done(&out);
+}
+
 int main(void)
 {
+    test_users();
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
         struct buf value = buf_make(0);
         struct str in = str_from(cases[i].in);

@@ -95,11 +95,13 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
       "postern_mailbox_services = imap, imaps, { imaps, port=9933 }\n", "" },
     { "LMTP for Postfix", "protocols = lmtp\nservice lmtp {\n  unix_listener /var/spool/postfix/private/dovecot-lmtp {\n    group = postfix\n    mode = 0600\n    user = postfix\n  }\n}\n",
       "postern_mailbox_services = { dovecot-lmtp, path=/var/spool/postfix/private/dovecot-lmtp, mode=0600, user=postfix, group=postfix }\n", "" },
-    { "LMTP into the homes of all", "protocols = lmtp\nmail_location = maildir:~/Maildir\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nuserdb {\n  args = uid=5000 gid=5000 home=/var/vmail/%d/%n\n"
-      "  driver = static\n}\n", "virtual_mailbox_base = /var/vmail/\n", "0 differs: LMTP" },
-    { "its table", "protocols = lmtp\nmail_location = maildir:/var/vmail/%d/%n/\nmail_uid = 5000\nmail_gid = 5000\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\n",
-      "/^([a-z0-9_][a-z0-9._=-]*)(\\+[^@]*)?@([a-z0-9][a-z0-9.-]*)$/ $3/$1/\n", "" },
-    { "LMTP into homes that only the database knows", "protocols = lmtp\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nmail_location = maildir:~/Maildir\n", "", "0 must decide: LMTP" },
+    { "LMTP asks the userdb where a mailbox is", "protocols = lmtp\nmail_location = maildir:~/Maildir\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nuserdb {\n  args = uid=5000 gid=5000 home=/var/vmail/%d/%n\n"
+      "  driver = static\n}\n", "virtual_mailbox_maps = userdb:unix:private/auth-userdb:mailbox\n", "" },
+    { "and whose it is", "protocols = lmtp\nmail_location = maildir:/var/vmail/%d/%n/\nmail_uid = 5000\nmail_gid = 5000\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\n",
+      "virtual_uid_maps = userdb:unix:private/auth-userdb:uid\n", "" },
+    { "over a socket of its own", "protocols = lmtp\nmail_location = maildir:~/Maildir\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\n"
+      "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    mode = 0660\n  }\n}\n", "postern_auth_listeners = ", "" },
+    { "LMTP into mailboxes of one file", "protocols = lmtp\nservice lmtp {\n  unix_listener lmtp {\n    mode = 0600\n  }\n}\nmail_location = mbox:~/mail:INBOX=/var/mail/%u\n", "", "0 must decide: LMTP" },
     { "LMTP on a port", "protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    address = 127.0.0.1\n    port = 24\n  }\n}\n", "postern_mailbox_services = { lmtp, address=127.0.0.1 }\n", "" },
     { "auth for Postfix", "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    group = postfix\n    mode = 0660\n    user = postfix\n  }\n}\n",
       "postern_auth_listeners = { unix:/var/spool/postfix/private/auth, mode=0660, user=postfix, group=postfix }\n", "" },
