@@ -91,7 +91,7 @@ static const struct role_row rows[ROLE_COUNT] = {
         .sandbox = SANDBOX_CLIENT, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "resolver",
         .sentence = "DNS for all" },
     [ROLE_ANVIL] = { .role = ROLE_ANVIL, .program = "anvil", .user = "$postern_hub_user", .root = ROOT_EMPTY,
-        .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ALONE, .log_name = "anvil", .peers = B(SMTPD) | B(SUBMITD),
+        .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "anvil", .peers = B(SMTPD) | B(SUBMITD),
         .sentence = "counts connections and events of SMTP clients, for all processes of a service" },
     [ROLE_KEYS] = { .role = ROLE_KEYS, .program = "keys", .user = "$postern_keys_user", .root = ROOT_EMPTY,
         .sandbox = SANDBOX_NET, .paths = PATHS_LISTED, .start = START_ONE, .log_name = "keys", .peers = B(KEYS),

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/endpoint.h"
 #include "map/map.h"
+#include "smtpsrv/shared.h"
 
 enum { AUTH_CONNECT_MS = 10000 };
 
@@ -63,8 +64,9 @@ int host_open(enum smtpsrv_kind kind, const struct daemon_ctx *d, struct err *er
 
 void host_start(const struct daemon_ctx *d)
 {
-    (void)d;
     daemon_need(ROLE_QMGR);
+    if (d->role != ROLE_LMTPD)
+        shared_expect(smtpsrv_limits(host.srv));
     if (host.auth == NULL)
         return;
     if (host.auth_endpoint == NULL) {

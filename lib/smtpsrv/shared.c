@@ -10,6 +10,8 @@ void shared_init(struct shared_limits *l, int64_t unit_ms)
     limits_init(&l->own, unit_ms);
 }
 
+void shared_expect(struct shared_limits *l) { l->expected = true; }
+
 void shared_done(struct shared_limits *l)
 {
     chan_free(l->anvil);
@@ -22,8 +24,10 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
 static void on_closed(struct chan *c)
 {
     struct shared_limits *l = chan_user(c);
-    if (l->anvil == c)
+    if (l->anvil == c) {
         l->anvil = NULL;
+        l->expected = true;     /* master starts another */
+    }
     chan_free(c);
 }
 
@@ -51,6 +55,16 @@ void shared_attach(struct shared_limits *l, struct chan *c)
     chan_free(old);
     LIST_EACH(it, &l->own.by_use)
         name(c, container_of(it, struct limit_client, node));
+    cond_broadcast(&l->attached);
+}
+
+/* Not for long, and not each time. */
+static void wait_for_anvil(struct shared_limits *l)
+{
+    int64_t deadline = deadline_in(ASK_MS);
+    while (l->anvil == NULL && l->expected)
+        if (cond_wait(&l->attached, deadline) != WAIT_OK)
+            l->expected = false;
 }
 
 /* False: nobody answers. One that did not in time is told, but for a while not waited for. */
@@ -80,6 +94,8 @@ static bool ask(struct shared_limits *l, const struct limit_client *c, enum limi
 void shared_connect(struct shared_limits *l, struct limit_client *c, uint32_t *ret_connections, uint32_t *ret_rate)
 {
     struct ipc_anvil_count n = { 0 };
+    wait_for_anvil(l);
+    /* From here to the question nothing waits: what is counted now is not told to a new anvil twice. */
     uint32_t own = limit_count(&l->own, c, LIMIT_CONNECTION, loop_now());
     c->counted++;
     (void)ask(l, c, LIMIT_CONNECTION, false, &n);
@@ -92,6 +108,7 @@ uint32_t shared_count(struct shared_limits *l, struct limit_client *c, enum limi
     struct ipc_anvil_count n = { 0 };
     if (c == NULL)
         return 0;
+    wait_for_anvil(l);
     uint32_t own = limit_count(&l->own, c, e, loop_now());
     (void)ask(l, c, e, false, &n);
     return MAX(own, n.rate);
@@ -102,6 +119,7 @@ uint32_t shared_look(struct shared_limits *l, struct limit_client *c, enum limit
     struct ipc_anvil_count n = { 0 };
     if (c == NULL)
         return 0;
+    wait_for_anvil(l);
     (void)ask(l, c, e, true, &n);
     return MAX(limit_look(&l->own, c, e, loop_now()), n.rate);
 }

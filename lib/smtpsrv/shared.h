@@ -10,9 +10,11 @@
 #include "base/limit.h"
 #include "ipc/chan.h"
 
-struct shared_limits { struct limits own; struct chan *anvil; int64_t slow_until; };
+struct shared_limits { struct limits own; struct chan *anvil; int64_t slow_until; bool expected; struct cond attached; };
 
 void shared_init(struct shared_limits *l, int64_t unit_ms);
+/* There will be an anvil: a client that comes before it is kept waiting for a moment, once. */
+void shared_expect(struct shared_limits *l);
 void shared_done(struct shared_limits *l);
 const struct chan_ops *shared_ops(void);
 void shared_attach(struct shared_limits *l, struct chan *c);

@@ -99,7 +99,9 @@ def deaths(i):
     for pid in i.pids_of('anvil'):
         os.kill(pid, signal.SIGCONT)
     close([c] + again)
+    old = i.pids_of('anvil')
     i.reload()
+    ok(wait_until(lambda: i.pids_of('anvil') and not set(i.pids_of('anvil')) & set(old), 20), 'a reload replaces anvil')
     ok(wait_until(lambda: is_full(i, source), 10) and is_full(i, source) and is_full(i, source), 'after a reload, connections from before it count')
     for pid in i.pids_of('smtpd'):
         os.kill(pid, signal.SIGKILL)
