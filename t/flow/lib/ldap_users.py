@@ -56,6 +56,7 @@ postern_auth_master_user_separator =
 postern_auth_cache_ttl = 0
 postern_auth_listeners = unix:private/auth, { unix:private/auth-userdb, mode=0600 }
 postern_auth_failure_delay = 0
+auth_verbose = yes
 """
 
 
