@@ -133,7 +133,7 @@ static enum passwd_save save_locked(int dir, const char *name, struct str user, 
     buf_printf(&tmp, "%s.rehash.tmp", name);
     for (int i = 0; again && i < TRIES; i++) {
         struct buf text = buf_make(0), out = buf_make(0);
-        struct stat st;
+        struct stat st = { 0 };
         int rc = read_file(dir, name, &text, &st, err);
         again = false;
         if (rc == 0 && !passwd_text_replace(buf_str(&text), user, old, new, &out))
