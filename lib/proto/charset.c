@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "proto/charset_tables.h"
+#include "proto/charset_utf.h"
 #include "proto/charset_wide.h"
 #include "proto/mime.h"
 
@@ -49,7 +50,8 @@ static void put_latin1(struct buf *out, struct str text)
 
 bool charset_is_known(struct str charset)
 {
-    return charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL || charset_wide_find(charset) != NULL;
+    return charset_is_utf8(charset) || is_latin1_name(charset) || charset_table(charset) != NULL || charset_wide_find(charset) != NULL ||
+           charset_utf_find(charset) != NULL;
 }
 
 bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
@@ -65,6 +67,11 @@ bool charset_to_utf8(struct buf *out, struct str charset, struct str text)
     const uint16_t *high = charset_table(charset);
     if (high != NULL) {
         put_single_byte(out, text, high);
+        return true;
+    }
+    const struct charset_utf *utf = charset_utf_find(charset);
+    if (utf != NULL) {
+        charset_utf_put(out, utf, text);
         return true;
     }
     const struct charset_wide *wide = charset_wide_find(charset);

@@ -3,7 +3,7 @@
  * charset.h - text of any charset as UTF-8, encoded words (RFC 2047), and the
  * folding that searches compare by.
  *
- * UTF-8, the single-byte charsets and those of East Asian mail are built in,
+ * The encodings of Unicode, the single-byte charsets and those of East Asian mail are built in,
  * and there are no others: a confined process can load no converter. Bytes that
  * are wrong in their charset become U+FFFD, so conversion always ends with
  * valid UTF-8. Folding maps letters of the Latin, Greek, Cyrillic and Armenian

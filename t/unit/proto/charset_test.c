@@ -36,7 +36,18 @@ static void test_damage(void)
     OK(BECOMES("Shift_JIS", "\x81" "1a", "\xef\xbf\xbd" "1a"), "what follows a wrong byte is read anew");
     OK(BECOMES("GB18030", "\xff\x81\x30\x81\x39", "\xef\xbf\xbd\xc2\x89") || BECOMES("GB18030", "\xff", "\xef\xbf\xbd"), "a byte that begins nothing");
     OK(BECOMES("ISO-2022-JP", "\033[1m\033$B!", "\033[1m\xef\xbf\xbd"), "an escape of no set stays; a set that ends early");
-    OK(!charset_is_known(STR("utf-7")) && !charset_is_known(STR("iso-2022-kr")), "a charset that is not built in is not known");
+    OK(!charset_is_known(STR("utf-9")) && !charset_is_known(STR("iso-2022-kr")), "a charset that is not built in is not known");
+}
+
+static void test_unicode(void)
+{
+    OK(BECOMES("UTF-7", "Hi Mom -+Jjo--!", "Hi Mom -☺-!") && BECOMES("utf-7", "A+ImIDkQ.", "A≢Α."), "UTF-7: RFC 2152's examples");
+    OK(BECOMES("UTF-7", "1 +- 1 +AKM-1 +2DzfAQ", "1 + 1 £1 🌁"), "UTF-7: a plus, and a surrogate pair");
+    OK(BECOMES("UTF-7", "\xff+", "\xef\xbf\xbd\xef\xbf\xbd") && BECOMES("UTF-7", "+!", "\xef\xbf\xbd!"), "UTF-7: a byte of eight bits, a plus before nothing");
+    OK(BECOMES("UTF-7", "+2Dw-a", "\xef\xbf\xbd" "a") && BECOMES("UTF-7", "+JjoA-", "☺\xef\xbf\xbd"), "UTF-7: half a pair, a cut unit");
+    OK(BECOMES("UTF-16", "\xff\xfe" "a\0", "a") && BECOMES("UTF-16", "\xfe\xff\0a", "a") && BECOMES("UTF-16", "\0a", "a"), "UTF-16: either byte order, big-endian without a mark");
+    OK(BECOMES("UTF-16LE", "\x3c\xd8\x01\xdf", "🌁") && BECOMES("UTF-16BE", "\xd8\x3c\0a\xdf", "\xef\xbf\xbd" "a\xef\xbf\xbd"), "UTF-16: a pair, half a pair, a cut unit");
+    OK(BECOMES("UTF-32", "\xff\xfe\0\0" "a\0\0\0", "a") && BECOMES("UTF-32BE", "\0\x11\0\0", "\xef\xbf\xbd"), "UTF-32: a mark, a number beyond Unicode");
 }
 
 static const struct { const char *ours, *theirs; bool three; } same[] = {
@@ -93,6 +104,7 @@ int main(void)
 {
     test_texts();
     test_damage();
+    test_unicode();
     test_against_iconv();
     return tap_done();
 }
