@@ -23,6 +23,10 @@ struct peer_list;
 void login_add_tls(const struct ipc_peer *peer, int fd);
 void login_add_session(const struct ipc_peer *peer, int fd);
 bool login_has_tls(void);
+/* tls-proxy is being started, or started again: for a moment clients wait for it rather than hear that there is no STARTTLS. */
+void login_expect_tls(void);
+/* WAITS for it. */
+void login_await_tls(void);
 /* How clients of this kind are greeted, for tls-proxy, which does it for us; a word only when it has changed. */
 void login_tell_greeting(struct str text, bool binding);
 /* NULL: there is none. */

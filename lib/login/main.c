@@ -19,6 +19,7 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
     c.local_port = net_port(local);
     (void)net_text(peer, c.remote);
     (void)net_text(local, c.local);
+    login_await_tls();
     login_run(&c);
 }
 
@@ -36,6 +37,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
 {
     (void)d, (void)err;
     state.auth = auth_client_new();
+    login_expect_tls();
     return 0;
 }
 

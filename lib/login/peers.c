@@ -3,14 +3,20 @@
 #include "login/internal.h"
 #include <unistd.h>
 
-enum { GREETING_MAX = 1000 };    /* as LOGIN_GREETING has it */
+enum { GREETING_MAX = 1000 /* as LOGIN_GREETING has it */, TLS_START_MS = 2000 };
 
 struct peer { struct list node; struct chan *chan; struct buf told; bool told_binding; };
 
 /* A client that waits for tls-proxy; lives on its fiber's stack. */
 struct tls_wait { struct list node; struct cond done; uint32_t ticket; struct chan *chan; int fd; bool answered; struct login_client *client; };
 
-static struct { struct list tls, sessions, waits; uint32_t ticket; bool ready; } self;
+static struct {
+    struct list tls, sessions, waits;
+    uint32_t ticket;
+    bool ready;
+    int64_t tls_by;             /* until then tls-proxy is being started */
+    struct cond tls_came;
+} self;
 
 static void init(void)
 {
@@ -30,6 +36,14 @@ static struct chan *newest(struct list *all)
 
 struct chan *login_session_chan(void) { return newest(&self.sessions); }
 bool login_has_tls(void) { return newest(&self.tls) != NULL; }
+void login_expect_tls(void) { self.tls_by = deadline_in(TLS_START_MS); }
+
+void login_await_tls(void)
+{
+    while (!login_has_tls() && loop_now() < self.tls_by)
+        if (cond_wait(&self.tls_came, self.tls_by) != WAIT_OK)
+            return;
+}
 
 static void wake(struct tls_wait *w)
 {
@@ -50,6 +64,8 @@ static void on_closed(struct chan *c)
     chan_free(c);
     buf_done(&p->told);
     free(p);
+    if (!login_has_tls())
+        login_expect_tls();     /* master starts another */
 }
 
 static void answer_wait(struct ipc_client *m)
@@ -108,7 +124,11 @@ void login_tell_greeting(struct str text, bool binding)
     }
 }
 
-void login_add_tls(const struct ipc_peer *peer, int fd) { add(&self.tls, peer, fd); }
+void login_add_tls(const struct ipc_peer *peer, int fd)
+{
+    add(&self.tls, peer, fd);
+    cond_broadcast(&self.tls_came);
+}
 
 /* master introduces zygotes of our own protocol only, and they check again. */
 void login_add_session(const struct ipc_peer *peer, int fd) { add(&self.sessions, peer, fd); }

@@ -75,7 +75,7 @@ def requeue():
 def expire():
     a = order_while_written('EXPIRE', 'deferred', 'defer@example.net')
     ok(q.wait_log(a + ': from=<a@example.test>, status=force-expired') and q.wait_log(a + ': removed'), 'one that is being deferred can be expired', q.log[-3:])
-    ok([g for g in out.got if ('kind 1 of ' + a).encode() in g[2]], 'and goes back to its sender')
+    ok(wait_until(lambda: [g for g in out.got if ('kind 1 of ' + a).encode() in g[2]]), 'and goes back to its sender')
 
 
 def last_counts():

@@ -143,6 +143,11 @@ class Instance:
             f.write('\n' + text + '\n')
 
     def log(self):
+        """What has been logged by now: lines rest for up to 160 ms before they are written."""
+        time.sleep(0.2)
+        return self.log_file()
+
+    def log_file(self):
         text = ''
         for path in sorted(glob.glob(self.dir + '/log/*')):
             with open(path, errors='replace') as f:
@@ -150,7 +155,7 @@ class Instance:
         return text
 
     def wait_log(self, pattern, seconds=20):
-        return wait_until(lambda: re.search(pattern, self.log(), re.M), seconds)
+        return wait_until(lambda: re.search(pattern, self.log_file(), re.M), seconds)
 
     def postconf(self, name):
         return self.tool('postconf', '-h', name).stdout.strip()

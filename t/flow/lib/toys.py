@@ -79,6 +79,8 @@ class Toys:
         return not self.running()
 
     def log(self):
+        """What has been logged by now: lines rest for up to 160 ms before they are written."""
+        time.sleep(0.2)
         try:
             with open(self.dir + '/log/mail.log', errors='replace') as f:
                 return f.read()
