@@ -263,7 +263,8 @@ static void settle(struct db_query *q, struct db_step *s, enum auth_verdict verd
         }
     }
     bool keeps = verdict == VERDICT_MATCH || verdict == VERDICT_DISABLED || verdict == VERDICT_EXPIRED;
-    if (q->kind == DB_SECRET && keeps && s->has_stored)
+    /* The first that lets the user in has the password that counts: of a master, and not of whom he becomes. */
+    if (q->kind == DB_SECRET && keeps && s->has_stored && !q->chain->verified)
         q->stored = s->stored;
     else
         wipe(s->stored);
@@ -318,7 +319,7 @@ static void on_present(struct db_query *q, struct db_step *s)
 {
     bool any_password = fields_is_true(&s->found, "nopassword") && s->stored.n == 0;
     complete_stored(s);
-    if (q->kind == DB_SECRET && !s->has_stored) {
+    if (q->kind == DB_SECRET && !s->has_stored && !q->chain->verified) {
         s->text = "this database holds no passwords";
         settle(q, s, VERDICT_UNKNOWN);
     } else if (q->kind != DB_VERIFY || q->chain->verified || s->db->driver->verifies || any_password || fields_has(&s->found, "noauthenticate")) {

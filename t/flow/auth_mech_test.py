@@ -397,6 +397,19 @@ def certificates(i):
     s.close()
 
 
+def masters(i):
+    """A master's proof is of his own password, also where the user must be found."""
+    with open(i.etc + '/masters', 'w') as f:
+        f.write('admin:{PLAIN}boss\n')
+    for more in ('', ', pass=yes'):
+        i.append_main('postern_passdb = { passwd-file:%s/masters, master=yes%s }, passwd-file:%s/passwd' % (i.etc, more, i.etc))
+        i.start()
+        for password, want in (('boss', ['OK', '1', 'user=dave']), ('dave-secret', ['FAIL'])):
+            r = raw_auth(i, 'SCRAM-SHA-256', Scram('dave*admin', password).says)
+            ok(r[:len(want)] == want, 'a master login by SCRAM%s, %s' % (more, 'with the master\'s password' if password == 'boss' else 'refused with the user\'s'), r)
+        i.stop()
+
+
 def refusals(i):
     for setting, words in (('postern_auth_mechanisms = plain gssapi', 'is not one of'), ('postern_auth_mechanisms = plain plain', 'named twice'),
                            ('postern_auth_mechanisms = external\npostern_auth_ssl_username_from_cert = no', 'needs postern_auth_ssl_username_from_cert'),
@@ -438,6 +451,7 @@ def main():
         for test in (introspection, offers, scram, end_point, codes, tokens, certificates, clients, strangers):
             case(test.__name__ + ': to its end', lambda t=test: t(i))
         i.stop()
+        case('masters: to its end', lambda: masters(i))
         case('refusals: to its end', lambda: refusals(i))
     server.shutdown()
     done()
