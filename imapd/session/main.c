@@ -22,6 +22,7 @@
  *     Disconnected: why in=N out=N ... A mailbox that cannot be read gives an
  *     Error line and NO [UNAVAILABLE] to the client.
  */
+#include <malloc.h>
 #include "login/session.h"
 #include "session.h"
 
@@ -44,8 +45,12 @@ static void run(const struct session_login *login)
 
 static const struct session_ops ops = { .service = "imap", .params = &params, .conf = &conf, .run = run };
 
+/* Else what was large and freed once is taken from the heap the next time, and stays there. */
+enum { LARGE = 128 << 10 };
+
 int main(int argc, char **argv)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE);
     tzset();
     return session_zygote_main(argc, argv, "imapd", &ops);
 }
