@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: ISC
  *
- * socket_userdb.c - one question to an auth server (authd, Dovecot's auth-userdb):
- * lines of words with TABs between them, \\001 in front of what a word cannot hold.
+ * socket_userdb.c - one question to an auth server (authd, Dovecot's auth-userdb),
+ * in lines of proto/auth_proto.h.
  */
 #include "map/socket_proto.h"
+#include "proto/auth_proto.h"
 
 void socket_userdb_hello(struct buf *out) { buf_puts(out, "VERSION\t1\t1\n"); }
 
-static const char plain[] = "\t\n\r\001", escaped[] = "tnr1";
-
 void socket_userdb_request(struct str user, struct buf *out)
 {
-    buf_puts(out, "USER\t1\t");
-    for (size_t i = 0; i < user.n; i++) {
-        const char *p = user.p[i] == '\0' ? NULL : strchr(plain, user.p[i]);
-        if (p != NULL)
-            buf_putc(out, '\001');
-        buf_putc(out, p != NULL ? escaped[p - plain] : user.p[i]);
-    }
-    buf_puts(out, "\tservice=lmtp\tpostern-mail\n");
-}
-
-static void unescape(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] != '\001' || i + 1 == s.n) {
-            buf_putc(out, s.p[i]);
-            continue;
-        }
-        char c = s.p[++i];
-        const char *p = c == '\0' ? NULL : strchr(escaped, c);
-        buf_putc(out, c == '0' ? '\0' : p != NULL ? plain[p - escaped] : c);
-    }
+    auth_line_begin(out, "USER");
+    auth_line_num(out, 1);
+    auth_line_word(out, user);
+    auth_line_field(out, "service", STR("lmtp"));
+    auth_line_word(out, STR("postern-mail"));
+    auth_line_end(out);
 }
 
 /* Words by which a server introduces itself. */
@@ -87,43 +71,38 @@ static bool put_mailbox(struct str mail, struct buf *value)
     return true;
 }
 
-static enum map_result take_field(struct str fields, struct str field, struct buf *value)
+static enum map_result take_field(const struct auth_line *line, struct str field, struct buf *value)
 {
+    char name[64];
+    struct str text;
     bool is_mailbox = str_eqz(field, "mailbox");
-    struct str word, name, text, wanted = is_mailbox ? STR("mail") : field;
-    while (fields.n > 0) {
-        (void)str_cut(fields, '\t', &word, &fields);
-        if (!str_cut(word, '=', &name, &text) || !str_eq(name, wanted))
-            continue;
-        struct buf plain_text = buf_make(SOCKET_ANSWER_MAX);
-        unescape(&plain_text, text);
-        bool ok = true;
-        if (is_mailbox)
-            ok = put_mailbox(buf_str(&plain_text), value);
-        else
-            buf_add(value, buf_str(&plain_text));
-        buf_done(&plain_text);
-        if (!ok)
-            buf_puts(value, "mail= is neither maildir:/PATH nor mbox:PATH:INBOX=/FILE");
-        return ok ? MAP_FOUND : MAP_TEMP;
+    if (!str_to_fixed(is_mailbox ? STR("mail") : field, name, sizeof name) || !auth_line_get(line, 3, name, &text)) {
+        buf_printf(value, "the user has no %.*s", STR_FMT(field));
+        return MAP_TEMP;
     }
-    buf_printf(value, "the user has no %.*s", STR_FMT(field));
+    if (!is_mailbox) {
+        buf_add(value, text);
+        return MAP_FOUND;
+    }
+    if (put_mailbox(text, value))
+        return MAP_FOUND;
+    buf_puts(value, "mail= is neither maildir:/PATH nor mbox:PATH:INBOX=/FILE");
     return MAP_TEMP;
 }
 
 enum map_result socket_userdb_answer(struct str got, struct str field, struct buf *value)
 {
-    struct str line, rest, verb, id, user;
-    if (!answer_line(got, &line, &rest))
-        return MAP_TEMP;
-    (void)str_cut(line, '\t', &verb, &line);
-    (void)str_cut(line, '\t', &id, &line);
-    if (!str_eqz(id, "1") || (!str_eqz(verb, "USER") && !str_eqz(verb, "NOTFOUND"))) {
+    struct arena arena = arena_make(4 * AUTH_LINE_MAX);
+    struct auth_line line;
+    struct str text, rest;
+    enum map_result result = MAP_TEMP;
+    bool whole = answer_line(got, &text, &rest) && auth_line_parse(text, &arena, &line) && line.n >= 2 && str_eqz(line.fields[1], "1");
+    if (whole && str_eqz(line.fields[0], "NOTFOUND"))
+        result = MAP_NONE;
+    else if (whole && line.n >= 3 && str_eqz(line.fields[0], "USER"))
+        result = take_field(&line, field, value);
+    else
         buf_puts(value, "the auth server cannot say");
-        return MAP_TEMP;
-    }
-    if (str_eqz(verb, "NOTFOUND"))
-        return MAP_NONE;
-    (void)str_cut(line, '\t', &user, &line);
-    return take_field(line, field, value);
+    arena_done(&arena);
+    return result;
 }
