@@ -8,7 +8,7 @@ static const char *const stage_params[STAGE_COUNT] = {
     [STAGE_CLIENT] = "smtpd_client_restrictions", [STAGE_HELO] = "smtpd_helo_restrictions",
     [STAGE_SENDER] = "smtpd_sender_restrictions", [STAGE_RELAY] = "smtpd_relay_restrictions",
     [STAGE_RCPT] = "smtpd_recipient_restrictions", [STAGE_DATA] = "smtpd_data_restrictions",
-    [STAGE_EOD] = "smtpd_end_of_data_restrictions",
+    [STAGE_EOD] = "smtpd_end_of_data_restrictions", [STAGE_REWRITE] = "local_header_rewrite_clients",
 };
 
 enum { RULES_MAX = 500, CLASSES_MAX = 100 };
@@ -109,7 +109,7 @@ int rules_parse(struct smtpsrv *srv, struct config *config, struct err *err)
     const char *const texts[STAGE_COUNT] = {
         [STAGE_CLIENT] = c->client_restrictions, [STAGE_HELO] = c->helo_restrictions, [STAGE_SENDER] = c->sender_restrictions,
         [STAGE_RELAY] = c->relay_restrictions, [STAGE_RCPT] = c->recipient_restrictions, [STAGE_DATA] = c->data_restrictions,
-        [STAGE_EOD] = c->eod_restrictions,
+        [STAGE_EOD] = c->eod_restrictions, [STAGE_REWRITE] = c->local_rewrite_clients,
     };
     static const struct arena fresh = { .limit = 16 << 20, .block_size = 65536 };
     struct parser p = { .srv = srv, .config = config, .err = err, .stage = STAGE_RCPT };
@@ -202,6 +202,14 @@ enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_n
         return V_REJECT;
     }
     return v;
+}
+
+bool rules_is_local_client(struct session *s)
+{
+    struct rule_state before = s->rule_state;
+    enum ruling v = run_list(s, &s->srv->rules.stages[STAGE_REWRITE], 0);
+    s->rule_state = before;
+    return v == V_PERMIT;
 }
 
 bool is_our_destination(const struct session *s)

@@ -247,6 +247,21 @@ static enum ruling w_client_access(struct session *s, const struct rule *r)
     n += access_addr_keys(s, s->addr, keys + n, N_ELEMS(keys) - n);
     return note_relay(s, access_check(s, r->maps, keys, n, &su));
 }
+/* Any entry will do. */
+static enum ruling w_address_map(struct session *s, const struct rule *r)
+{
+    struct str keys[ACCESS_KEYS_MAX], value;
+    struct err err = { 0 };
+    size_t n = access_addr_keys(s, s->addr, keys, N_ELEMS(keys));
+    for (size_t i = 0; i < n; i++) {
+        enum map_result m = i == 0 ? map_list_get(r->maps, keys[i], &s->txn, &value, &err) : map_list_get_part(r->maps, keys[i], &s->txn, &value, &err);
+        if (m == MAP_FOUND)
+            return V_PERMIT;
+        if (m == MAP_TEMP)
+            return reject_lookup(s, s->addr, &err);
+    }
+    return V_DUNNO;
+}
 static enum ruling w_reverse_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
@@ -337,7 +352,7 @@ static const struct rule_word words[] = {
     { "reject_rhsbl_reverse_client", ARG_ZONE, w_rhsbl_reverse }, { "reject_rhsbl_helo", ARG_ZONE, w_rhsbl_helo },
     { "reject_rhsbl_sender", ARG_ZONE, w_rhsbl_sender }, { "reject_rhsbl_recipient", ARG_ZONE, w_rhsbl_rcpt },
     { "check_client_access", ARG_TABLE, w_client_access }, { "check_reverse_client_hostname_access", ARG_TABLE, w_reverse_access },
-    { "check_helo_access", ARG_TABLE, w_helo_access }, { "check_sender_access", ARG_TABLE, w_sender_access },
+    { "check_address_map", ARG_TABLE, w_address_map }, { "check_helo_access", ARG_TABLE, w_helo_access }, { "check_sender_access", ARG_TABLE, w_sender_access },
     { "check_recipient_access", ARG_TABLE, w_rcpt_access }, { "check_sasl_access", ARG_TABLE, w_sasl_access },
     { "reject_sender_login_mismatch", ARG_NONE, w_login_mismatch },
     { "reject_authenticated_sender_login_mismatch", ARG_NONE, w_auth_mismatch },
@@ -359,7 +374,7 @@ const struct rule_word *rule_word_for_table(enum stage stage)
 {
     static const char *const names[STAGE_COUNT] = {
         [STAGE_CLIENT] = "check_client_access", [STAGE_HELO] = "check_helo_access", [STAGE_SENDER] = "check_sender_access",
-        [STAGE_RELAY] = "check_recipient_access", [STAGE_RCPT] = "check_recipient_access",
+        [STAGE_RELAY] = "check_recipient_access", [STAGE_RCPT] = "check_recipient_access", [STAGE_REWRITE] = "check_address_map",
     };
     return names[stage] == NULL ? NULL : rule_word_find(str_from(names[stage]));
 }

@@ -123,11 +123,27 @@ static void test_content(void)
     OK(strstr((envelope_of(0, QREC_ATTR, &b), buf_cstr(&b)), "client_address=203.0.113.9;") != NULL, "the client's attributes");
     stage_close();
     stage_open("");
-    stage.client = "127.0.0.1";
+    stage.client = "192.0.2.1";
     OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> text, no header\n> .\n< 250\n" BYE) && content_has(0, "\nMessage-ID: <") && content_has(0, "\nDate: ") &&
        content_has(0, "\nFrom: a@ext.test\n\ntext, no header\n"), "a local client's message gets what it lacks, and an end of its header");
     stage_close();
     buf_done(&b);
+}
+
+static void test_rewriting(void)
+{
+    stage_open("canonical_maps = inline:{ { a@ext.test = joe@our.test }, { x@ext.test = y@ext.test }, { y@ext.test = x@ext.test } }\n"
+               "local_header_rewrite_clients = check_address_map inline:{ 203.0.113.9=ours }\n");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: a@ext.test\n> To: b (B), c@ext.test\n> \n> text\n> .\n< 250\n" BYE) &&
+       content_has(0, "\nFrom: joe@our.test\n") && content_has(0, "\nTo: b@our.test (B), c@ext.test\n"), "the header of local_header_rewrite_clients is rewritten");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: x@ext.test\n> \n> text\n> .\n< 451 4.3.0\n" BYE) && stage_logged("never comes to an end"),
+       "a canonical table that never comes to an end makes the message wait");
+    OK(stage_run(HELLO "> MAIL FROM:<x@ext.test>\n< 250\n> RCPT TO:<u@our.test>\n< 451\n" BYE), "also for the envelope");
+    stage_close();
+    stage_open("canonical_maps = inline:{ { a@ext.test = joe@our.test } }\n");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: a@ext.test\n> To: b\n> \n> text\n> .\n< 250\n" BYE) &&
+       content_has(0, "\nFrom: a@ext.test\nTo: b\n"), "that of the others is left alone");
+    stage_close();
 }
 
 static void test_large(void)
@@ -156,6 +172,7 @@ int main(void)
     test_limits();
     test_queue_lost();
     test_content();
+    test_rewriting();
     test_large();
     buf_done(&stage_log);
     return tap_done();
