@@ -325,7 +325,7 @@ static void on_job_end(struct pool_task *t, enum ipc_type type, const void *msg)
 
 bool pool_submit(struct pool_job *job)
 {
-    bool is_hash = str_eqz(job->ask.backend, "hash") || str_eqz(job->ask.backend, "make");
+    bool is_hash = str_eqz(job->ask.backend, "hash") || str_eqz(job->ask.backend, "make") || str_eqz(job->ask.backend, "scram");
     job->task = (struct pool_task){ .kind = is_hash ? POOL_HASH : POOL_PAM, .type = IPC_VERIFY, .ask = &job->ask,
                                     .client = job->ask.remote, .on_end = on_job_end };
     return pool_start(&job->task);
