@@ -15,6 +15,8 @@
 
 static void next_passdb(struct db_query *q, enum auth_verdict last);
 
+static const char unknown_user[] = "unknown user";
+
 /* ---- one step ---- */
 
 static bool in_list(struct str list, struct str word)
@@ -48,20 +50,33 @@ static bool is_inside(const struct db_step *s)
     return nets == NULL || allow_nets_match(nets->value, s->vars.remote);
 }
 
+/* The name as this entry's username_format wants it. One that gets too long by it is nobody's. */
+static enum auth_verdict format_name(struct db_step *s)
+{
+    struct str format = s->db->conf->username_format;
+    struct buf out = buf_make(VAR_RESULT_MAX);
+    const char *why = NULL;
+    if (format.n == 0)
+        return VERDICT_MATCH;
+    bool ok = var_expand(format, &s->query->vars, NULL, NULL, &out, &why), fits = out.n > 0 && out.n <= DB_NAME_MAX;
+    if (ok && fits)
+        s->vars.user = str_dup(s->query->arena, buf_str(&out));
+    else if (ok)
+        s->text = unknown_user;
+    else
+        db_step_say(s, "username_format: %s", why);
+    buf_done(&out);
+    return !ok ? VERDICT_TEMPFAIL : fits ? VERDICT_MATCH : VERDICT_UNKNOWN;
+}
+
 void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
 {
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
     *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .verified = q->chain->verified, .done = done };
     q->chain->step = s;
-    if (db->conf->username_format.n > 0) {
-        struct buf out = buf_make(1024);
-        const char *why;
-        if (var_expand(db->conf->username_format, &q->vars, NULL, NULL, &out, &why))
-            s->vars.user = str_dup(q->arena, buf_str(&out));
-        buf_done(&out);
-    }
-    if (!db_set_templates(s, &db->conf->defaults)) {
-        done(s, VERDICT_TEMPFAIL);
+    enum auth_verdict verdict = format_name(s);
+    if (verdict != VERDICT_MATCH || !db_set_templates(s, &db->conf->defaults)) {
+        done(s, verdict != VERDICT_MATCH ? verdict : VERDICT_TEMPFAIL);
         return;
     }
     s->is_outside = !is_inside(s);
@@ -75,8 +90,6 @@ static void wipe(struct str s)
     if (s.n > 0)
         secret_wipe(p, s.n);
 }
-
-static const char unknown_user[] = "unknown user";
 
 /*
  * The login process and the mail server write a line for each wrong password:

@@ -21,6 +21,8 @@
 #include "auth/var.h"
 #include "ipc/schema.h"
 
+enum { DB_NAME_MAX = 255 };     /* bytes of a user's name, as in SASL and in questions to other processes */
+
 enum db_kind {
     DB_VERIFY,      /* is vars->password this user's password (passdbs) */
     DB_SECRET,      /* the stored password, for a mechanism that proves it otherwise (passdbs that hold one) */

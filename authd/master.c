@@ -226,6 +226,9 @@ static bool take_question(struct master *m, const struct auth_ask *q)
         say(m, "FAIL", q->id);
         return true;
     }
+    struct auth_ask fit = *q;
+    if (!about_make_fit(&fit.about))
+        return protocol_error(m, "the service's name is too long");
     struct ask *a = xcalloc(1, sizeof *a);
     a->master = m;
     a->id = q->id;
@@ -235,7 +238,7 @@ static bool take_question(struct master *m, const struct auth_ask *q)
     m->n_asks++;
     authd()->n_requests++;
     a->query = (struct db_query){ .arena = &a->arena, .kind = is_pass ? DB_LOOKUP : DB_USER, .done = on_answer };
-    a->query.vars = vars_of(&a->arena, q);
+    a->query.vars = vars_of(&a->arena, &fit);
     a->with_mail = q->about.with_mail;
     db_ask(&a->query);
     return true;

@@ -290,6 +290,9 @@ size_t pool_waiting(enum pool_kind kind) { return pool_of(kind)->n_waiting; }
 bool pool_start(struct pool_task *t)
 {
     struct pool *p = pool_of(t->kind);
+    /* What is too long for a question must not cost a process. */
+    if (!ipc_fits(t->type, t->ask))
+        return false;
     struct pool_lane *l = lane_for(p, t->client);
     list_append(&l->tasks, &t->node);
     t->lane = l;

@@ -41,7 +41,7 @@ struct pool_task {
     struct pool_slot *slot;     /* while it is in work */
 };
 
-/* False: the queue is full; on_end will not be called. */
+/* False: the queue is full, or the question holds more than fits one; on_end will not be called. */
 bool pool_start(struct pool_task *task);
 /* on_end will not be called any more. */
 void pool_stop(struct pool_task *task);

@@ -104,6 +104,10 @@ void verify_start(struct verify *v)
         settle(v, VERDICT_MISMATCH, "a weak password scheme is refused (postern_auth_allow_weak_schemes = yes lets it in)");
         return;
     }
+    if (scheme.data.n > SCHEME_DATA_MAX) {
+        settle(v, VERDICT_MISMATCH, "Invalid password in passdb: it is longer than 2048 bytes");
+        return;
+    }
     switch (scheme_kind(&scheme)) {
     case SCHEME_CHEAP:
         /* A slow sample is worth more: it hides more. */

@@ -225,6 +225,25 @@ with Instance(main=MAIN, edit=write_users) as instance:
 with Instance(main=MAIN + 'postern_auth_queue_limit = 20', edit=write_users) as instance:
     case('full', lambda: full(instance))
 
+def too_long(i):
+    """What does not fit a question to another process ends nothing but itself."""
+    before, a = i.pids_of('authd'), Auth(i)
+    ok(a.ask(1, 'quick', 'right', '192.0.2.61') == 'OK\t1\tuser=quick', 'a name with the domain of username_format')
+    ok(a.ask(2, 'quick', 'right', '1' * 100) == 'OK\t2\tuser=quick', 'text that is no address is as if nothing had been said')
+    long = 'q' * 250
+    ok(a.ask(3, long, 'right', '192.0.2.62') == 'FAIL\t3\tuser=' + long, 'a name that username_format makes too long is refused')
+    ok(a.ask(4, 'huge', 'right', '192.0.2.63') == 'FAIL\t4\tuser=huge', 'so is a stored password that is too long')
+    b = Auth(i)
+    b.s.sendall(('AUTH\t5\tPLAIN\tservice=%s\tresp=%s\n' % ('s' * 100, b64('\0quick\0right'))).encode())
+    ok(b.line() == '' and i.wait_log("the service's name is too long", 5), "a service's name over its limit ends the connection")
+    ok(a.ask(6, 'quick', 'right', '192.0.2.64') == 'OK\t6\tuser=quick' and i.pids_of('authd') == before, 'and nobody else notices')
+
+
+def long_users(i):
+    with open(i.etc + '/passwd', 'w') as f:
+        f.write('quick@a.rather.long.domain.test:%s:::::\nhuge@a.rather.long.domain.test:{SHA512-CRYPT}%s:::::\n' % (stored('right', 4), '$6$' + 'x' * 3000))
+
+
 def cheap_users(i):
     with open(i.etc + '/passwd', 'w') as f:
         f.write('cheap:{PLAIN}right:::::\n')
@@ -232,4 +251,6 @@ def cheap_users(i):
 
 with Instance(main=MAIN + 'postern_auth_mechanisms = plain scram-sha-256', edit=cheap_users) as instance:
     case('scram', lambda: scram(instance))
+with Instance(main=MAIN + 'postern_passdb = { passwd-file:$config_directory/passwd, username_format=%{user}@a.rather.long.domain.test }', edit=long_users) as instance:
+    case('too_long', lambda: too_long(instance))
 done()
