@@ -22,5 +22,9 @@ bool about_make_fit(struct auth_cmd *c)
     need_address(&c->local);
     need_address(&c->real_remote);
     need_address(&c->real_local);
+    if (c->real_remote.n == 0)
+        c->real_remote = c->remote;
+    if (c->real_local.n == 0)
+        c->real_local = c->local;
     return c->service.n <= SERVICE_MAX;
 }

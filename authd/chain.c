@@ -46,8 +46,8 @@ bool chain_is_skipped(enum db_skip skip, bool so_far)
 
 static bool is_inside(const struct db_step *s)
 {
-    const struct field *nets = fields_find(&s->found, "allow_nets");
-    return nets == NULL || allow_nets_match(nets->value, s->vars.remote);
+    const struct field *nets = fields_find(&s->found, "allow_nets"), *real = fields_find(&s->found, "allow_real_nets");
+    return (nets == NULL || allow_nets_match(nets->value, s->vars.remote)) && (real == NULL || allow_nets_match(real->value, s->vars.real_remote));
 }
 
 /* The name as this entry's username_format wants it. One that gets too long by it is nobody's. */
@@ -193,7 +193,8 @@ static void passdbs_over(struct db_query *q, enum auth_verdict verdict)
 /* What was found is kept: "userdb_home" as the userdbs' home. */
 static bool keep_found(struct db_query *q, struct db_step *s)
 {
-    static const char *const private[] = { "nopassword", "noauthenticate", "password", "nodelay", "allow_nets" };
+    static const char *const private[] = { "nopassword", "noauthenticate", "password", "nodelay", "allow_nets", "allow_real_nets",
+                                           "check_client_fp", "check_client_cert_fp", "check_client_pubkey_fp" };
     chain_take_names(q, s);
     for (size_t i = 0; i < N_ELEMS(private); i++)
         fields_remove(&s->found, private[i]);
@@ -206,6 +207,21 @@ static bool keep_found(struct db_query *q, struct db_step *s)
     return ok && !s->found.full;
 }
 
+/* Dovecot 2.4: who must show a certificate, and which. Who shows none shows another one. */
+static bool has_certificate(const struct db_query *q, const struct db_step *s)
+{
+    const struct { const char *name; bool cert, key; } rows[] = { { "check_client_fp", true, true }, { "check_client_cert_fp", true, false },
+                                                                  { "check_client_pubkey_fp", false, true } };
+    bool ok = true;
+    for (size_t i = 0; i < N_ELEMS(rows); i++) {
+        const struct field *f = fields_find(&s->found, rows[i].name);
+        bool is_cert = f != NULL && f->value.n > 0 && rows[i].cert && str_ieq(f->value, q->cert_fp);
+        bool is_key = f != NULL && f->value.n > 0 && rows[i].key && str_ieq(f->value, q->cert_pubkey_fp);
+        ok = ok && (f == NULL || is_cert || is_key);
+    }
+    return ok;
+}
+
 /* Fields that say no although the password is right. */
 static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
 {
@@ -216,6 +232,10 @@ static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
     }
     if (fields_is_true(&s->found, "fail")) {
         s->text = "the database says fail";
+        return VERDICT_MISMATCH;
+    }
+    if (!has_certificate(q, s)) {
+        s->text = "the client's certificate is not the one that the database names";
         return VERDICT_MISMATCH;
     }
     bool expired = fields_is_true(&s->found, "pass_expired");

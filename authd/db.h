@@ -40,6 +40,7 @@ struct db_query {
     enum db_kind kind;
     bool want_account;              /* after a success of the passdbs: ask the userdbs, too, and fill account */
     void (*done)(struct db_query *q, enum auth_verdict verdict);
+    struct str cert_fp, cert_pubkey_fp; /* of the client's verified certificate, if the asker knows them; zeroed: he does not */
 
     /* the answer */
     struct fields passdb, userdb;   /* what was said; never a password */

@@ -134,6 +134,24 @@ static void refused(struct request *r, struct str code)
     hold(r, code);
 }
 
+static void temp_fail(struct request *r)
+{
+    struct abuse_who who = who_is(r);
+    r->is_guess = false;
+    abuse_undecided(&r->abuse, &who);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
+}
+
+/* A proxy would send him on to another host; a session here is none of his. */
+static bool belongs_elsewhere(const struct request *r)
+{
+    if (stream_kind(r->stream) != STREAM_LOGIN || !fields_is_true(&r->query.passdb, "proxy"))
+        return false;
+    log_as("dovecot", LOG_ERROR_LEVEL, "auth: %.*s: a database says proxy, to host %.*s: IMAP and POP3 are served here only; let that host serve this user, "
+           "or take the field away", STR_FMT(r->query.vars.user), STR_FMT(fields_get(&r->query.passdb, "host")));
+    return true;
+}
+
 /* last_words: of the mechanism, for a client that can take them together with the success. */
 static void granted(struct request *r, struct str last_words)
 {
@@ -141,6 +159,10 @@ static void granted(struct request *r, struct str last_words)
     const struct account *who = &r->query.account;
     struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
+    if (belongs_elsewhere(r)) {
+        temp_fail(r);
+        return;
+    }
     answer_fill(&ok, &r->query);
     r->is_guess = false;
     abuse_passed(&r->abuse, &asker);
@@ -196,14 +218,6 @@ static void log_refused(const struct request *r, const char *why)
 }
 
 /* ---- what the databases say ---- */
-
-static void temp_fail(struct request *r)
-{
-    struct abuse_who who = who_is(r);
-    r->is_guess = false;
-    abuse_undecided(&r->abuse, &who);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
-}
 
 static void conclude(struct request *r, enum auth_verdict verdict)
 {
@@ -384,7 +398,11 @@ static bool make_query(struct request *r, const char **why)
                                   .stored = STR("") };
     r->query.vars = (struct auth_vars){ .user = r->run.user, .login_user = r->run.authzid, .password = r->run.password, .service = r->cmd.service,
                                         .remote = r->cmd.remote, .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .remote_port = r->cmd.remote_port, .local_port = r->cmd.local_port, .real_remote = r->cmd.real_remote,
+                                        .real_local = r->cmd.real_local, .local_name = r->cmd.local_name, .client_id = r->cmd.client_id,
                                         .cert = r->cmd.cert_username, .mech = str_from(r->run.row->name) };
+    r->query.cert_fp = r->cmd.cert_fp;
+    r->query.cert_pubkey_fp = r->cmd.cert_pubkey_fp;
     /* Whose a token is, it says itself. */
     return r->run.row->need == NEED_TOKEN || db_canonical(&r->query, why);
 }

@@ -69,7 +69,7 @@
     F(T, STR, session_id, 64, "for logs")                                          \
     F(T, BOOL, tls, 0, "the client is behind TLS")                                 \
     F(T, STR, tag, 512, "IMAP tag of the command that logged in")                  \
-    F(T, STR, read_ahead, 8192, "bytes already read from the client")              \
+    F(T, STR, read_ahead, 12800, "bytes already read from the client")              \
     F(T, FD, stream, 0, "the client")
 
 #define IPC_MSG_SESSION_OVER(F, T)                                                 \

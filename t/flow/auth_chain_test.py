@@ -32,7 +32,7 @@ class Auth:
 
     def plain(self, number, user, password):
         resp = base64.b64encode(('\0%s\0%s' % (user, password)).encode()).decode()
-        self.s.sendall(('AUTH\t%d\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=192.0.2.9\tno-penalty\tresp=%s\n' % (number, resp)).encode())
+        self.s.sendall(('AUTH\t%d\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=192.0.2.9\trport=4711\tno-penalty\tresp=%s\n' % (number, resp)).encode())
         return self.line()
 
 
@@ -47,7 +47,8 @@ FILES = {
     'fields': ('here:{PLAIN}p::::::allow_nets=192.0.2.0/24\nthere:{PLAIN}p::::::allow_nets=10.0.0.0/8,2001:db8::/32\n'
                'off:{PLAIN}p::::::user_disabled reason=moved\nold:{PLAIN}p::::::pass_expired\nno:{PLAIN}p::::::nologin\n'
                'fail:{PLAIN}p::::::fail=yes\nnext:{PLAIN}p::::::noauthenticate\nfree:::::::nopassword\nempty:\n'
-               'renamed:{PLAIN}p::::::user=Else\n'),
+               'renamed:{PLAIN}p::::::user=Else\nnear:{PLAIN}p::::::allow_real_nets=192.0.2.0/24\nfar:{PLAIN}p::::::allow_real_nets=10.0.0.0/8\n'
+               'cert:{PLAIN}p::::::check_client_fp=ab:cd\nkey:{PLAIN}p::::::check_client_pubkey_fp=ab:cd\n'),
     'last': 'next:{PLAIN}q\nthere:{PLAIN}q\n',
     'plain': 'alice:one\n',
     'one.test/passwd': 'alice:{PLAIN}one-one\n',
@@ -105,7 +106,9 @@ CHAINS = [
         ('alice', 'one', TEMP), ('bob', 'two', OK_)]),
     ('fields of a passdb', 'postern_passdb = passwd-file:{}/fields, passwd-file:{}/last', [
         ('here', 'p', OK_), ('there', 'p', NO), ('there', 'q', OK_), ('off', 'p', OFF), ('off', 'x', NO), ('old', 'p', 'FAIL pass_expired'), ('no', 'p', OFF),
-        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=Else')]),
+        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=Else'),
+        ('near', 'p', OK_), ('far', 'p', NO), ('cert', 'p', NO), ('key', 'p', NO)]),
+    ('variables of the connection', 'postern_passdb = { static:, password=x%{real_rip}%{lip}%{rport} }', [('bob', 'x192.0.2.9127.0.0.14711', OK_), ('bob', 'x', NO)]),
     ('default_fields and override_fields', 'postern_passdb = { passwd-file:{}/fields, default_fields={allow_nets=192.0.2.0/24 user_disabled=no}, override_fields={pass_expired=no} }, { passwd-file:{}/a, override_fields={allow_nets=10.0.0.0/8} }', [
         ('there', 'p', NO), ('here', 'p', OK_), ('old', 'p', OK_), ('free', 'x', OK_), ('alice', 'one', NO)]),
     ('a default scheme', 'postern_passdb = { passwd-file:{}/plain, default_pass_scheme=PLAIN }', [('alice', 'one', OK_), ('alice', 'two', NO)]),
@@ -228,7 +231,7 @@ postern_mail_location = maildir:~/Mail
 """, [('alice', 'one', 'homes/alice/l'), ('own', 'p', 'own'), ('other', 'p', 'elsewhere/other'), ('new', 'p', 'elsewhere/new')]),
 ]
 FILES.update({
-    'boxes': ('alice:{PLAIN}one\nown:{PLAIN}p::::<>/own\nother:{PLAIN}p::::<>/own::userdb_mail=maildir:<>/elsewhere/%u/Mail\n'
+    'boxes': ('alice:{PLAIN}one\nmoved:{PLAIN}p::::<>/moved::proxy=y host=192.0.2.77\nown:{PLAIN}p::::<>/own\nother:{PLAIN}p::::<>/own::userdb_mail=maildir:<>/elsewhere/%u/Mail\n'
               'new:{PLAIN}p::::::userdb_mail_driver=maildir userdb_mail_path=<>/elsewhere/%n/Mail\n'),
 })
 MAILBOXES = 'pre\tpassword={PLAIN}p1 userdb_home=<>/pre-home\nline\t{PLAIN}p2::::<>/line-home\nbare\tpassword={PLAIN}p3\n'
@@ -274,6 +277,8 @@ def logins(i):
         for user, password, box in users:
             good, got = one_login(i, mail, user, password, box)
             ok(good, '%s: %s %s' % (name, user, 'is let in' if box else 'is refused'), '%s\n%s' % (got, i.log()[-1500:]))
+    ok(tried(i.imap, 'moved', 'p') is None and tried(i.pop3, 'moved', 'p') is None and i.wait_log(r'auth: moved: a database says proxy, to host 192\.0\.2\.77', 5),
+       'a user whom a database sends to another host gets no mailbox here', i.log()[-1500:])
 
 
 def userdb(i, command):
@@ -306,19 +311,19 @@ def userdbs(i):
     ok(line.startswith('USER\t2\tcarol\t') and 'home=%s/carol' % mail in line and '\textra=x' in line and '\tquota=1 G' in line, 'static fields of a user whom a passdb knows', line)
     ok(userdb(i, 'USER\t3\tnobody\tservice=lmtp') == ['NOTFOUND\t3'], 'static does not answer for a user whom no passdb knows')
     names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t4\tservice=lmtp')[:-1])
-    ok(names == ['alice', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
+    ok(names == ['alice', 'moved', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
     set_main(i, sockets + 'postern_userdb = { passwd-file:%s/%%d/passwd, username_format=%%n }, passwd-file:%s/boxes\n' % (d, d))
     i.stop()
     i.start()
     lines = userdb(i, 'LIST\t4\tservice=lmtp')
-    ok(lines[-1] == 'DONE\t4\tfail' and len(lines) == 5 and i.wait_log(r'auth: passwd-file: \S+/%d/passwd: users are not listed', 5),
+    ok(lines[-1] == 'DONE\t4\tfail' and len(lines) == 6 and i.wait_log(r'auth: passwd-file: \S+/%d/passwd: users are not listed', 5),
        'a file per domain cannot be listed: the others are, the end says so, and the log why', lines)
     set_main(i, sockets + 'postern_userdb = { static:, allow_all_users=yes, home=%s/%%u }\n' % mail)
     i.stop()
     i.start()
     ok(userdb(i, 'USER\t5\tanybody\tservice=lmtp')[0].startswith('USER\t5\tanybody\t'), 'allow_all_users takes everybody for a user')
     names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t6\tservice=lmtp')[:-1])
-    ok(names == ['alice', 'alice', 'carol', 'new', 'other', 'own'], 'where no userdb can list, the passdbs do', names)
+    ok(names == ['alice', 'alice', 'carol', 'moved', 'new', 'other', 'own'], 'where no userdb can list, the passdbs do', names)
     set_main(i, sockets + 'postern_userdb = passwd\npostern_first_valid_uid = 1\n')
     i.stop()
     i.start()
