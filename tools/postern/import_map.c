@@ -372,7 +372,7 @@ static void defaults(struct import *im)
 void import_map(struct import *im)
 {
     im->is_24 = im->tree.version.n > 0 && !str_starts(im->tree.version, STR("2.3")) && !str_starts(im->tree.version, STR("2.2"));
-    im->passdb = im->userdb = im->services = im->listeners = buf_make(0);
+    im->passdb = im->userdb = im->services = im->listeners = im->sni = buf_make(0);
     im->protocols = STR("imap pop3 lmtp");
     walk(im, "", 0, im->tree.n);
     walk_later(im);
@@ -397,4 +397,5 @@ void import_done(struct import *im)
     buf_done(&im->userdb);
     buf_done(&im->services);
     buf_done(&im->listeners);
+    buf_done(&im->sni);
 }
