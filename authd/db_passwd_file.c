@@ -93,9 +93,17 @@ static void refresh(struct files *f, struct open_file *o)
     buf_done(&path);
 }
 
-/* NULL: no such file. */
-static struct open_file *file_for(struct db_step *s)
+static bool is_missing(const struct files *f, struct str name)
 {
+    char z[4096];
+    struct stat st;
+    return str_to_fixed(name, z, sizeof z) && fstatat(f->dir_fd, z, &st, 0) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
+/* NULL: there is no such file, or (*ret_verdict) one that cannot be read: who stands in it, nobody knows. */
+static struct open_file *file_for(struct db_step *s, enum auth_verdict *ret_verdict)
+{
+    *ret_verdict = VERDICT_UNKNOWN;
     struct files *f = s->db->state;
     struct buf expanded = buf_make(1024);
     struct err err;
@@ -105,8 +113,10 @@ static struct open_file *file_for(struct db_step *s)
     struct str name = f->is_pattern ? buf_str(&expanded) : f->pattern;
     if (ok && (o = htab_get(&f->by_name, name)) != NULL)
         refresh(f, o);
-    else if (ok)
-        o = open_one(f, name, &err);
+    else if (ok && (o = open_one(f, name, &err)) == NULL && !is_missing(f, name)) {
+        db_step_say(s, "%s: let the user of authd read it", err.text);
+        *ret_verdict = VERDICT_TEMPFAIL;
+    }
     buf_done(&expanded);
     return o;
 }
@@ -210,13 +220,14 @@ static void step(struct db_step *s)
     /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
     struct str key = s->vars.user;
     s->vars.user = s->query->vars.user;
-    struct open_file *o = file_for(s);
+    enum auth_verdict verdict;
+    struct open_file *o = file_for(s, &verdict);
     const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
     struct str sample = o == NULL ? STR("") : passwd_file_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);
     if (e == NULL) {
-        s->done(s, VERDICT_UNKNOWN);
+        s->done(s, o == NULL ? verdict : VERDICT_UNKNOWN);
         return;
     }
     if (s->db->is_userdb) {

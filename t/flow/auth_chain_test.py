@@ -54,6 +54,7 @@ FILES = {
     'one.test/passwd': 'alice:{PLAIN}one-one\n',
     'two.test/passwd': 'alice:{PLAIN}one-two\n',
     'full': 'alice@one.test:{PLAIN}f\n',
+    'dir.test/passwd/x': '',
 }
 OK_ = 'OK'
 NO = 'FAIL'
@@ -122,7 +123,9 @@ CHAINS = [
         ('alice', 'f', OK_ + ' user=alice@one.test'), ('alice@two.test', 'f', NO)]),
     ('any characters', 'postern_passdb = passwd-file:{}/a\npostern_auth_username_chars =', [('al ice/..', 'one', NO), ('alice', 'one', OK_)]),
     ('a file per domain', 'postern_passdb = passwd-file:{}/%d/passwd\npostern_auth_username_format = %Lu', [
-        ('alice@one.test', 'one-one', NO), ('alice@none.test', 'x', NO), ('alice', 'x', NO)]),
+        ('alice@one.test', 'one-one', NO), ('alice@none.test', 'x', NO), ('alice', 'x', NO), ('alice@dir.test', 'x', TEMP)]),
+    ('a deny list that cannot be read', 'postern_passdb = { passwd-file:{}/%d/passwd, deny=yes }, { static:, password=x }', [
+        ('alice@dir.test', 'x', TEMP), ('alice@none.test', 'x', OK_)]),
     ('a file per domain, names without it', 'postern_passdb = { passwd-file:{}/%d/passwd, username_format=%n }, { static:, nopassword=yes, { username_filter = guest } }', [
         ('guest', 'anything', OK_), ('alice@one.test', 'one-one', OK_ + ' user=alice@one.test'), ('alice@two.test', 'one-two', OK_), ('alice@one.test', 'one-two', NO)]),
     ('static with a password', 'postern_passdb = { static:, password=open-%n }', [('bob', 'open-bob', OK_), ('bob', 'open', NO)]),
