@@ -98,7 +98,7 @@ static const struct rule rules[] = {
     { "", "service", CALL, NULL, NULL, import_service },
     { "", "listen", CALL, NULL, NULL, listen_on },
     { "", "haproxy_*", DECIDE, NULL, "HAProxy's protocol is not read on IMAP and POP3 ports: clients would be seen with the proxy's address, and refused", NULL },
-    { "", "login_trusted_networks", DIFF, NULL, "no host speaks for its clients: a webmail's logins count, and are logged, with its own address", NULL },
+    { "", "login_trusted_networks", CALL, NULL, NULL, trusted_networks },
     { "", "login_greeting", COPY, "postern_login_greeting", NULL, NULL },
     { "", "login_access_sockets", DECIDE, NULL, "hosts.allow and hosts.deny are not asked: use the packet filter or allow_nets", NULL },
     { "", "login_log_format*", FREE, NULL, LOGS, NULL },

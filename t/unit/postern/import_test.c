@@ -74,6 +74,8 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
     { "no effect", "maildir_stat_dirs = yes\n", "", "1 no effect: maildir_stat_dirs = yes" },
     { "what nobody knows", "frobnicate = yes\n", "", "1 must decide: frobnicate = yes: not known here" },
     { "the delimiter", "recipient_delimiter = -\n", "recipient_delimiter = -\n", "" },
+    { "webmail", "login_trusted_networks = 192.0.2.7 10.0.0.0/8\n", "postern_auth_trusted_networks = 192.0.2.7 10.0.0.0/8\n", "1 differs: login_trusted_networks" },
+    { "the system's passwords", "passdb {\n  driver = passwd\n}\n", "postern_passdb = pam\n", "1 differs: passdb" },
     /* TLS */
     { "certificate and key", "ssl_cert = </etc/c.pem\nssl_key = </etc/k.pem\n", "postern_tls_cert_file = /etc/c.pem\n", "" },
     { "key", "ssl_cert = </etc/c.pem\nssl_key = </etc/k.pem\n", "postern_tls_key_file = /etc/k.pem\n", "" },
