@@ -11,7 +11,7 @@
  *      postern user -c CONFDIR app-list [USER]
  *      postern user -c CONFDIR app-delete USER NAME|--all
  *      postern auth [-c CONFDIR] [list]
- *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
+ *      postern auth [-c CONFDIR] clear ADDRESS|NETWORK|USER|all
  *      postern auth [-c CONFDIR] flush [USER]
  *      postern auth [-c CONFDIR] forget USER|all
  *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
@@ -63,7 +63,7 @@ static int usage(void)
                     "       postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]\n"
                     "       postern user -c CONFDIR app-list [USER]\n"
                     "       postern user -c CONFDIR app-delete USER NAME|--all\n"
-                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]] | who [USER] [NETWORK] | kick USER|NETWORK [NETWORK]]\n"
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|NETWORK|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]] | who [USER] [NETWORK] | kick USER|NETWORK [NETWORK]]\n"
                     "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
                     "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;
