@@ -5,6 +5,7 @@
  */
 #include "authd.h"
 #include "base/num.h"
+#include "db.h"
 #include "lines.h"
 #include "socks.h"
 #include <sys/socket.h>
@@ -181,6 +182,23 @@ static void answer_pass(struct ask *a)
     end(m);
 }
 
+/* PAM knows who a user is when it sees the password: that it does not know him is no answer. */
+static bool passdbs_can_tell(void)
+{
+    const struct db_set *all = db_passdbs();
+    for (size_t i = 0; i < all->n; i++)
+        if (all->rows[i].index != SIZE_MAX && !all->rows[i].conf->deny && !all->rows[i].conf->master && all->rows[i].driver != db_pam())
+            return true;
+    return false;
+}
+
+static void say_why(struct master *m, uint32_t id, const char *reason)
+{
+    put(m, "FAIL", id);
+    auth_line_field(&m->lines.out, "reason", str_from(reason));
+    end(m);
+}
+
 static void on_answer(struct db_query *q, enum auth_verdict verdict)
 {
     struct ask *a = container_of(q, struct ask, query);
@@ -193,6 +211,11 @@ static void on_answer(struct db_query *q, enum auth_verdict verdict)
             answer_pass(a);
         break;
     case VERDICT_UNKNOWN:
+        if (q->kind == DB_LOOKUP && !passdbs_can_tell())
+            say_why(a->master, a->id, "no password database here can be asked without a password");
+        else
+            say(a->master, "NOTFOUND", a->id);
+        break;
     case VERDICT_MISMATCH: say(a->master, "NOTFOUND", a->id); break;
     case VERDICT_DISABLED:
         /* Whether it may log in is for the asker to see. */

@@ -333,7 +333,12 @@ def userdbs(i):
     ok(userdb(i, 'USER\t7\tdaemon\tservice=lmtp')[0].startswith('USER\t7\tdaemon\t'), 'a user of the system')
     ok(userdb(i, 'USER\t8\tno-such-user\tservice=lmtp') == ['NOTFOUND\t8'], 'one who is not there')
     names = [x.split('\t')[2] for x in userdb(i, 'LIST\t9\tservice=lmtp')[:-1]]
+    ok(userdb(i, 'PASS\t10\tnobody-at-all\tservice=lmtp') == ['NOTFOUND\t10'], 'PASS of an unknown user')
     ok('daemon' in names and 'bin' in names and 'root' not in names and len(names) == len(set(names)), 'the users of the system are listed', names)
+    set_main(i, FAST + own + 'postern_passdb = pam\n')
+    i.stop()
+    i.start()
+    ok(userdb(i, 'PASS\t11\tdaemon\tservice=lmtp')[0].startswith('FAIL\t11\treason='), 'PASS where only PAM is asked is no answer', userdb(i, 'PASS\t11\tdaemon\tservice=lmtp'))
 
 
 with Instance(start=False) as instance:
