@@ -37,6 +37,8 @@ class Auth:
 
 
 FAST = 'postern_auth_failure_delay = 0\npostern_auth_cache_ttl = 0\n'
+# Directories elsewhere that stand as links among those of FILES
+LINKS = {'far%d.test' % n: 'user%d/mail/far%d.test' % (n, n) for n in range(40)}
 FILES = {
     'a': 'alice:{PLAIN}one\nbob:{PLAIN}two\n',
     'b': 'alice:{PLAIN}other\ncarol:{PLAIN}three\n',
@@ -124,6 +126,9 @@ CHAINS = [
     ('any characters', 'postern_passdb = passwd-file:{}/a\npostern_auth_username_chars =', [('al ice/..', 'one', NO), ('alice', 'one', OK_)]),
     ('a file per domain', 'postern_passdb = passwd-file:{}/%d/passwd\npostern_auth_username_format = %Lu', [
         ('alice@one.test', 'one-one', NO), ('alice@none.test', 'x', NO), ('alice', 'x', NO), ('alice@dir.test', 'x', TEMP)]),
+    ('a directory per domain that is a link', 'postern_passdb = { passwd-file:{}/%d/passwd, username_format=%n }', [
+        ('alice@far1.test', 'far', OK_), ('alice@far2.test', 'x', NO), ('alice@one.test', 'one-one', OK_)]),
+    ('a file that is a link', 'postern_passdb = passwd-file:{}/link', [('alice', 'far', OK_)]),
     ('a deny list that cannot be read', 'postern_passdb = { passwd-file:{}/%d/passwd, deny=yes }, { static:, password=x }', [
         ('alice@dir.test', 'x', TEMP), ('alice@none.test', 'x', OK_)]),
     ('a file per domain, names without it', 'postern_passdb = { passwd-file:{}/%d/passwd, username_format=%n }, { static:, nopassword=yes, { username_filter = guest } }', [
@@ -142,6 +147,15 @@ def write_files(i):
         os.makedirs(os.path.dirname('%s/%s' % (d, name)), exist_ok=True)
         with open('%s/%s' % (d, name), 'w') as f:
             f.write(text)
+    for name, target in LINKS.items():
+        far = '%s/elsewhere/%s' % (i.dir, target)
+        os.makedirs(far, exist_ok=True)
+        with open(far + '/passwd', 'w') as f:
+            f.write('alice:{PLAIN}far\n')
+        if not os.path.islink(d + '/' + name):
+            os.symlink(far, d + '/' + name)
+    if not os.path.islink(d + '/link'):
+        os.symlink(far + '/passwd', d + '/link')
     with open(d + '/table', 'w') as f:
         f.write(TABLE)
     i.tool('postmap', 'lmdb:' + d + '/table', check=True)
