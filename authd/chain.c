@@ -396,7 +396,8 @@ static enum auth_verdict nobody_asked(const struct db_query *q)
                STR_FMT(q->vars.user), STR_FMT(q->vars.remote), STR_FMT(q->vars.login_user));
         return VERDICT_UNKNOWN;
     }
-    log_as("dovecot", LOG_ERROR_LEVEL, "auth: login(%.*s,%.*s): All password databases were skipped", STR_FMT(q->vars.user), STR_FMT(q->vars.remote));
+    log_as("dovecot", LOG_ERROR_LEVEL, "auth: login(%.*s,%.*s): All password databases were skipped: services, mechanisms, "
+           "username_filter or skip of each entry leaves this login out", STR_FMT(q->vars.user), STR_FMT(q->vars.remote));
     return VERDICT_TEMPFAIL;
 }
 

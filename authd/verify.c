@@ -124,7 +124,8 @@ void verify_start(struct verify *v)
         verify_slow(v, &scheme);
         return;
     case SCHEME_UNKNOWN:
-        settle(v, VERDICT_TEMPFAIL, "Unknown password scheme");
+        db_step_say(v->step, "Unknown password scheme %.*s: \"postern pw -l\" names those that there are", STR_FMT(str_head(scheme.name, 64)));
+        settle(v, VERDICT_TEMPFAIL, NULL);
         return;
     }
     UNREACHABLE();
