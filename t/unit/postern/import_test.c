@@ -116,6 +116,8 @@ static const struct { const char *name, *text, *param, *note; } rows[] = {
     { "auth for Postfix", "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    group = postfix\n    mode = 0660\n    user = postfix\n  }\n}\n",
       "postern_auth_listeners = { unix:/var/spool/postfix/private/auth, mode=0660, user=postfix, group=postfix }\n", "" },
     { "auth on a port", "service auth {\n  inet_listener {\n    address = 127.0.0.1\n    port = 12345\n  }\n}\n", "postern_auth_listeners = { inet:127.0.0.1:12345, type=auth }\n", "" },
+    { "auth on a port of all addresses", "service auth {\n  inet_listener {\n    port = 12345\n  }\n}\n", "postern_auth_listeners = { inet:127.0.0.1:12345, type=auth }\n",
+      "2 must decide: inet_listener" },
     { "a socket beside Dovecot's own", "service auth {\n  unix_listener auth-userdb {\n    mode = 0600\n    user = vmail\n  }\n}\n",
       "postern_auth_listeners = { unix:/run/dovecot/auth-userdb, mode=0600, user=vmail }\n", "" },
     { "quota's policy service", "service quota-status {\n  executable = quota-status -p postfix\n}\n", "", "1 must decide: service quota-status { }" },
