@@ -146,6 +146,10 @@ static void dispatch(struct session *s, struct str line)
         c++;
     if ((c->flags & LAST_IN_GROUP) && pipelined(s, s->where))
         return;
+    if (s->denied && c->verb != SMTP_QUIT) {
+        reply(s, "503 5.7.0 Error: access denied for " CLIENT_FMT, CLIENT(s));
+        return;
+    }
     if ((c->flags & JUNK) && ++s->junk > s->conf->junk_limit)
         s->errors++;
     if (!wrong_state(s, c) && !not_yet(s, c, cmd.args))
@@ -155,6 +159,15 @@ static void dispatch(struct session *s, struct str line)
 }
 
 /* ---- the session ---- */
+
+/* smtpd_delay_reject = no: the client's rules speak instead of the greeting, and it may say QUIT (RFC 5321 section 3.1). */
+static bool is_denied(struct session *s)
+{
+    s->denied = !s->conf->delay_reject && rules_apply(s, STAGE_CLIENT, "CONNECT") == V_REJECT;
+    if (s->denied)
+        reply_reject(s, "CONNECT", &s->reject);
+    return s->denied;
+}
 
 static void greet(struct session *s)
 {
@@ -175,13 +188,11 @@ static void greet(struct session *s)
     } else if (!s->tls && s->conf->forbid_pipelining && conn_has_input(s->conn)) {
         struct str early;
         (void)conn_fill(s->conn, 1, deadline_in(1000), &early);
-        if (!pipelined(s, "CONNECT"))
+        if (!pipelined(s, "CONNECT") && !is_denied(s))
             conn_printf(s->conn, "220 %s\r\n", srv->banner);
-    } else {
+    } else if (!is_denied(s)) {
         conn_printf(s->conn, "220 %s\r\n", srv->banner);
     }
-    if (s->state == ST_START && !s->conf->delay_reject && rules_apply(s, STAGE_CLIENT, "CONNECT") == V_REJECT)
-        reply_reject(s, "CONNECT", &s->reject);
 }
 
 void session_lost(struct session *s, enum read_result why, uint64_t bytes)
