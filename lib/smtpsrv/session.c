@@ -48,7 +48,7 @@ static bool wrong_state(struct session *s, const struct command *c)
     case SMTP_MAIL:     reply(s, "503 5.5.1 Error: nested MAIL command"); return true;
     case SMTP_RCPT:     reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: RCPT after BDAT" : "503 5.5.1 Error: need MAIL command"); return true;
     case SMTP_DATA:
-        reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: DATA after BDAT" : s->state == ST_MAIL && s->n_refused > 0
+        reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: DATA after BDAT" : s->state == ST_MAIL
               ? "554 5.5.1 Error: no valid recipients" : "503 5.5.1 Error: need RCPT command");
         return true;
     case SMTP_AUTH:
@@ -144,7 +144,8 @@ static void dispatch(struct session *s, struct str line)
     const struct command *c = commands;
     while (c->verb != cmd.verb)
         c++;
-    if ((c->flags & LAST_IN_GROUP) && pipelined(s, s->where))
+    /* Who said HELO was not told that it may send ahead. */
+    if (((c->flags & LAST_IN_GROUP) || (!s->esmtp && c->verb != SMTP_BDAT)) && pipelined(s, s->where))
         return;
     if (s->denied && c->verb != SMTP_QUIT) {
         reply(s, "503 5.7.0 Error: access denied for " CLIENT_FMT, CLIENT(s));
