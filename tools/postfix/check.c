@@ -15,9 +15,9 @@ static const struct param_table own = { own_rows, N_ELEMS(own_rows) };
 static const char *const silent[] = {
     "readme_directory", "html_directory", "manpage_directory", "sample_directory", "sendmail_path", "newaliases_path", "mailq_path",
     "daemon_directory", "command_directory", "shlib_directory", "meta_directory", "debugger_command", "debug_peer_level",
-    "debug_peer_list", "biff", "compatibility_level", "config_directory", "tls_random_source", "default_database_type", "alias_database",
-    "mail_version", "maillog_file_prefixes", "virtual_mailbox_limit", "berkeley_db_create_buffer_size", "lmdb_map_size",
-    "smtpd_sasl_type", "smtpd_sasl_path", "smtp_sasl_type", "lmtp_sasl_type", "postern_port_base", "tls_preempt_cipherlist", "default_process_limit", "process_id_directory", "multi_instance_enable",
+    "debug_peer_list", "biff", "config_directory", "tls_random_source",
+    "mail_version", "maillog_file_prefixes", "virtual_mailbox_limit", "berkeley_db_create_buffer_size",
+    "smtp_sasl_type", "lmtp_sasl_type", "postern_port_base", "tls_preempt_cipherlist", "default_process_limit", "process_id_directory", "multi_instance_enable",
 };
 
 static void count(struct check *k, const char *severity, const char *fmt, va_list ap)

@@ -8,15 +8,8 @@
 #include <sysexits.h>
 #include "base/err.h"
 #include "base/vec.h"
-#include "conf/param.h"
+#include "params.h"
 #include "proto/smtp_cmd.h"
-
-#define SENDMAIL_PARAMS(P)                                                                                            \
-    P(STR, queue_directory, "queue_directory", "/var/spool/postfix", 0, 0, "Directory of the queue.")                \
-    P(SIZE, message_size_limit, "message_size_limit", "10240000", 0, UINT64_MAX / 2, "Largest message in bytes, 0 = any.") \
-    P(STR, submit_users, "authorized_submit_users", "static:anyone", 0, 0, "Users who may send mail with sendmail.")  \
-    P(STR, myhostname, "myhostname", "", 0, 0, "Name of this host, as others see it.")
-struct sendmail_conf { SENDMAIL_PARAMS(PARAM_MEMBER) };
 
 enum mode { MODE_MAIL, MODE_SMTP, MODE_LIST, MODE_ALIASES, MODE_FLUSH };
 
