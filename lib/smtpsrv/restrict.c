@@ -36,7 +36,9 @@ static int take_arg(struct parser *p, struct rule *r)
         return fail(p, "needs an argument", str_from(r->word->name));
     if (r->word->arg == ARG_SECONDS)
         return num_parse_u32(r->arg, 3600, &seconds) ? 0 : fail(p, "sleep needs a number of seconds, not", r->arg);
-    if (r->word->arg == ARG_ZONE || r->word->arg == ARG_ENDPOINT)
+    if (r->word->arg == ARG_ZONE)
+        return rbl_filter_is_valid(r->arg) ? 0 : fail(p, "bad pattern for the addresses of a list", r->arg);
+    if (r->word->arg == ARG_ENDPOINT)
         return 0;
     const char *spec = str_to_cstr(p->srv->rules.arena, r->arg);
     if (spec == NULL || str_chr(r->arg, ':') < 0)
@@ -197,6 +199,8 @@ enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_n
     enum ruling v = run_list(s, &s->srv->rules.stages[stage], 0);
     if (s->discard)
         return V_DISCARD;
+    if (v == V_REJECT && s->rule_state.defer_if_reject)
+        s->reject = s->rule_state.instead;
     if (v != V_REJECT && s->rule_state.defer_if_permit && (stage == STAGE_RCPT || stage == STAGE_DATA || stage == STAGE_EOD)) {
         s->reject = s->rule_state.deferred;
         return V_REJECT;
@@ -228,9 +232,9 @@ static enum ruling relay_check(struct session *s)
     return reject_with(s, s->conf->relay_code, "5.7.1", "<%.*s>: Relay access denied", STR_FMT(s->rcpt));
 }
 
-static unsigned unknown_code(const struct session *s)
+unsigned unknown_user_code(const struct session *s, enum address_class class)
 {
-    switch (s->dest.class) {
+    switch (class) {
     case CLASS_LOCAL:           return s->conf->unknown_local_code;
     case CLASS_VIRTUAL_ALIAS:   return s->conf->unknown_alias_code;
     case CLASS_VIRTUAL_MAILBOX: return s->conf->unknown_mailbox_code;
@@ -251,7 +255,7 @@ static enum ruling existence_check(struct session *s)
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
     }
-    return reject_with(s, unknown_code(s), "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
+    return reject_with(s, unknown_user_code(s, s->dest.class), "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
 
@@ -264,6 +268,9 @@ static enum ruling run_stages(struct session *s)
         if (v == V_REJECT || v == V_DISCARD)
             return v;
     }
+    if (s->conf->unlisted_sender && rule_unlisted_sender(s, NULL) == V_REJECT)
+        return V_REJECT;
+    s->rule_state.relay_ok = false;     /* who is let in may not send on for that */
     const enum stage *late = s->conf->relay_before_rcpt ? relay_first : rcpt_first;
     for (size_t i = 0; i < 2; i++) {
         enum ruling v = rules_apply(s, late[i], "RCPT");

@@ -39,6 +39,8 @@ struct rule_state {
     bool warn_only;
     bool defer_if_permit;
     struct reject deferred;             /* what to say then */
+    bool defer_if_reject;
+    struct reject instead;              /* what to say then */
     const char *stage_name;             /* for the log: "RCPT" */
 };
 
