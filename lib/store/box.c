@@ -44,7 +44,7 @@ static struct str base_of(const char *name)
 
 void entry_set_name(struct box *b, struct entry *e, struct str name, bool in_new)
 {
-    if (e->name != NULL)
+    if (e->name != NULL && htab_get(&b->by_base, e->base) == e)
         htab_remove(&b->by_base, e->base);
     free(e->name);
     e->name = str_to_heap(name);
@@ -76,12 +76,17 @@ static void entry_free(struct box *b, struct entry *e)
     free(e);
 }
 
-void box_forget(struct box *b)
+void box_drop_entries(struct box *b)
 {
     for (size_t i = 0; i < b->ents.n; i++)
         entry_free(b, b->ents.p[i]);
     b->ents.n = b->msgs.n = 0;
     b->shown = 0;
+}
+
+void box_forget(struct box *b)
+{
+    box_drop_entries(b);
     if (index_begin(store_index(b->store))) {
         index_wipe_box(store_index(b->store), b->row.id, str_from(b->subdir));
         index_commit(store_index(b->store));
@@ -95,97 +100,6 @@ uint64_t box_next_modseq(struct box *b)
     b->head.modseq = MAX(b->head.modseq, b->log.modseq) + 1;
     b->row_dirty = true;
     return b->head.modseq;
-}
-
-/* --- the index -------------------------------------------------------------- */
-
-static bool load_row(void *arg, const struct index_row *row)
-{
-    struct box *b = arg;
-    if (b->msgs.n > 0 && b->msgs.p[b->msgs.n - 1].uid >= row->uid)
-        return false;
-    struct entry *e = box_add_entry(b, row->uid, row->name, row->in_new, row->ext);
-    struct box_msg *m = &b->msgs.p[e->index];
-    m->flags = row->flags & FLAGS_STORED;
-    m->keywords = row->keywords;
-    m->modseq = row->modseq;
-    e->size = row->size;
-    e->vsize = row->vsize;
-    e->date = row->date;
-    e->dirty = false;
-    return true;
-}
-
-bool box_load_index(struct box *b)
-{
-    struct index *ix = store_index(b->store);
-    struct index_box row;
-    if (!index_get_box(ix, str_from(b->subdir), &row)) {
-        index_read_end(ix);
-        return false;
-    }
-    bool ok = index_each(ix, row.id, load_row, b);
-    index_read_end(ix);
-    b->row = row;
-    if (!ok) {
-        box_forget(b);
-        return false;
-    }
-    b->disk = row.disk;
-    b->head.uidvalidity = row.uidvalidity;
-    b->head.uidnext = row.uidnext;
-    b->head.modseq = MAX(b->head.modseq, row.modseq);
-    return true;
-}
-
-static void write_row(struct box *b, struct entry *e)
-{
-    const struct box_msg *m = &b->msgs.p[e->index];
-    struct index *ix = store_index(b->store);
-    e->dirty = false;
-    if (m->gone) {
-        index_drop_row(ix, b->row.id, m->uid, m->modseq);
-        index_drop_blobs(ix, box_guid(b, e->index));
-        return;
-    }
-    index_put_row(ix, b->row.id, &(struct index_row){
-        .uid = m->uid, .flags = m->flags & FLAGS_STORED, .in_new = e->in_new, .keywords = m->keywords, .modseq = m->modseq,
-        .size = e->size, .vsize = e->vsize, .date = e->date, .name = str_from(e->name), .ext = str_from(e->ext),
-    });
-}
-
-static void drop_blobs(struct box *b)
-{
-    for (size_t i = 0; i < b->blobs.n; i++) {
-        free(b->blobs.p[i].guid);
-        free(b->blobs.p[i].value);
-    }
-    b->blobs.n = 0;
-}
-
-void box_write_index(struct box *b)
-{
-    struct index *ix = store_index(b->store);
-    if (!b->row_dirty && b->blobs.n == 0)
-        return;
-    b->row_dirty = false;
-    if (index_begin(ix)) {
-        if (b->row.id == 0)
-            b->row.tombstones_from = b->head.modseq;
-        b->row.uidvalidity = b->head.uidvalidity;
-        b->row.uidnext = b->head.uidnext;
-        b->row.modseq = MAX(b->head.modseq, b->log.modseq);
-        b->row.disk = b->disk;
-        if (b->head.uidvalidity != 0)
-            index_put_box(ix, str_from(b->subdir), &b->row);
-        for (size_t i = 0; i < b->ents.n && b->head.uidvalidity != 0; i++)
-            if (b->ents.p[i]->dirty)
-                write_row(b, b->ents.p[i]);
-        for (size_t i = 0; i < b->blobs.n; i++)
-            index_put_blob(ix, str_from(b->blobs.p[i].guid), b->blobs.p[i].kind, str_make(b->blobs.p[i].value, b->blobs.p[i].n));
-        index_commit(ix);
-    }
-    drop_blobs(b);
 }
 
 /* --- the log ------------------------------------------------------------------ */
@@ -327,6 +241,18 @@ static bool load_list_head(struct box *b)
     return head.uidvalidity == b->head.uidvalidity;
 }
 
+/* Rows that do not belong to the state they come with would hide messages: they are read again from the folder. */
+static void check_rows(struct box *b)
+{
+    struct disk_state now;
+    scan_state(b, &now);
+    if (b->msgs.n == b->row.messages || !scan_state_eq(&now, &b->disk))
+        return;
+    box_drop_entries(b);
+    b->rows_lost = true;
+    b->disk = (struct disk_state){ 0 };
+}
+
 static int open_maildir(struct box *b, struct err *err)
 {
     b->dir = fs_open_dir(b->store->dir, b->subdir[0] == '\0' ? "." : b->subdir);
@@ -337,6 +263,8 @@ static int open_maildir(struct box *b, struct err *err)
     bool loaded = box_load_index(b);
     if (loaded && !load_list_head(b))
         b->disk = (struct disk_state){ 0 };
+    if (loaded)
+        check_rows(b);
     for (size_t i = 0; i < b->ents.n && !b->read_only; i++)
         if (b->ents.p[i]->in_new)       /* known from a look that moved nothing: take it up now */
             b->disk.cur.ino = 0;
@@ -441,7 +369,7 @@ void box_close(struct box *b)
         entry_free(b, b->ents.p[i]);
     for (size_t i = 0; i < STORE_KEYWORDS_MAX; i++)
         free(b->keywords[i]);
-    drop_blobs(b);
+    box_drop_blobs(b);
     vec_done(&b->msgs);
     vec_done(&b->ents);
     vec_done(&b->blobs);

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "base/vec.h"
 
-enum { INDEX_VERSION = 1, MAX_READERS = 1024, KEY_MAX_SIZE = 480, ROW_FIXED = 48, BOX_SIZE = 100 };
+enum { INDEX_VERSION = 2, MAX_READERS = 1024, KEY_MAX_SIZE = 480, ROW_FIXED = 48, BOX_SIZE = 104 };
 #define FIRST_MAP_SIZE ((size_t)1 << 30)
 
 enum table { T_META, T_BOX, T_MSG, T_GONE, T_BLOB, N_TABLES };
@@ -191,7 +191,8 @@ static void pack_box(uint8_t p[BOX_SIZE], const struct index_box *box)
     put_be64(p + 20, box->tombstones_from);
     p = put_state(p + 28, &box->disk.cur);
     p = put_state(p, &box->disk.new);
-    put_state(p, &box->disk.list);
+    p = put_state(p, &box->disk.list);
+    put_be32(p, box->messages);
 }
 
 static MDB_val box_key(struct str name, char buf[KEY_MAX_SIZE])
@@ -215,7 +216,8 @@ bool index_get_box(struct index *ix, struct str name, struct index_box *ret)
     };
     p = get_state(p + 28, &b.disk.cur);
     p = get_state(p, &b.disk.new);
-    get_state(p, &b.disk.list);
+    p = get_state(p, &b.disk.list);
+    b.messages = get_be32(p);
     *ret = b;
     return true;
 }
@@ -236,6 +238,15 @@ static bool unpack_row(const MDB_val *key, const MDB_val *value, struct index_ro
         .name = str_make(text, name_n), .ext = str_make(text + name_n, value->mv_size - ROW_FIXED - name_n),
     };
     return name_n > 0;
+}
+
+bool index_get_row(struct index *ix, uint32_t box_id, uint32_t uid, struct index_row *ret)
+{
+    uint8_t bytes[8];
+    put_be32(bytes, box_id);
+    put_be32(bytes + 4, uid);
+    MDB_val key = { sizeof(bytes), bytes }, value;
+    return get(ix, T_MSG, &key, &value) && unpack_row(&key, &value, ret);
 }
 
 bool index_each(struct index *ix, uint32_t box_id, bool (*fn)(void *arg, const struct index_row *row), void *arg)

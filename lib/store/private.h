@@ -38,6 +38,7 @@ struct entry {
     bool in_new;
     bool changed;           /* flags changed by others since the last box_sync */
     bool dirty;             /* its index row is stale */
+    bool indexed;           /* there was a row of it: when there is none, another session removed it */
     uint8_t add, remove;    /* pending in postern-flags */
     uint32_t keywords_add, keywords_remove;
     uint64_t size, vsize;
@@ -67,6 +68,7 @@ struct box {
     struct dotlock lock;
     uint32_t scan;          /* number of the last scan */
     bool row_dirty;         /* rows, blobs or the box have to be written */
+    bool rows_lost;         /* the last write of them failed */
     VEC(struct blob) blobs;
     VEC(uint32_t) gone_index;
     VEC(uint32_t) gone_uid;
@@ -108,9 +110,6 @@ int box_lock(struct box *b, struct err *err);
 void box_unlock(struct box *b);
 /* Read what is new in postern-flags and apply it to the array. own: the changes are this session's. */
 int box_read_log(struct box *b, struct err *err);
-/* Write stale rows, tombstones and blobs. */
-void box_write_index(struct box *b);
-bool box_load_index(struct box *b);
 /* The current file of a message, open; looks for a new name once. */
 int box_open_file(struct box *b, size_t i, struct err *err);
 
@@ -136,8 +135,15 @@ int uidlist_replace(int dir, const struct uidlist_file *f, struct err *err);
 /* Under the lock: load; begin a new file when it is missing. */
 int uidlist_load_or_make(struct store *s, int dir, struct uidlist_file *ret, struct err *err);
 
+/* --- rows.c: the array from and to the index */
+bool box_load_index(struct box *b);
+/* Write stale rows, tombstones and blobs. */
+void box_write_index(struct box *b);
+void box_drop_blobs(struct box *b);
+
 /* --- entries of the array (box.c) */
-void box_forget(struct box *b);      /* all entries */
+void box_forget(struct box *b);      /* all entries, here and in the index */
+void box_drop_entries(struct box *b);
 struct entry *box_add_entry(struct box *b, uint32_t uid, struct str name, bool in_new, struct str ext);
 void entry_set_name(struct box *b, struct entry *e, struct str name, bool in_new);
 void entry_set_ext(struct entry *e, struct str ext);

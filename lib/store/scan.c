@@ -74,6 +74,7 @@ void box_unlock(struct box *b) { dotlock_drop(&b->lock); }
 struct found {
     struct maildir_name name;
     char *text;
+    uint32_t listed;    /* UID of its last line in the list */
     bool in_new, taken;
     bool recent;        /* was in new/ before this scan */
 };
@@ -211,20 +212,35 @@ static int by_time(const void *a, const void *b)
     return str_cmp(x->name.base, y->name.base);
 }
 
-/* Known by UID list: update or add. Names that the list has are taken. */
+/* The entry of that name that is still there. One that has gone may have come back, as a new message. */
+static struct entry *live_entry(const struct box *b, struct str base)
+{
+    struct entry *e = htab_get(&b->by_base, base);
+    return e != NULL && !b->msgs.p[e->index].gone ? e : NULL;
+}
+
+/*
+ * Known by UID list: update or add. Names that the list has are taken. Of two lines for one name
+ * the later counts, and the list's UID more than ours: then what we know under that name goes.
+ */
 static void merge_listed(struct box *b, struct names *names, struct uidlist_file *list, uint64_t *modseq)
 {
     for (size_t i = 0; i < list->lines.n; i++) {
+        struct found *f = htab_get(&names->by_base, list->lines.p[i].base);
+        if (f != NULL)
+            f->listed = list->lines.p[i].uid;
+    }
+    for (size_t i = 0; i < list->lines.n; i++) {
         const struct uidlist_entry *l = &list->lines.p[i];
         struct found *f = htab_get(&names->by_base, l->base);
-        struct entry *e = htab_get(&b->by_base, l->base);
-        if (f == NULL || f->taken)
+        if (f == NULL || f->taken || f->listed != l->uid)
             continue;
-        if (e != NULL && b->msgs.p[e->index].uid == l->uid && !b->msgs.p[e->index].gone) {
+        struct entry *e = live_entry(b, l->base);
+        if (e != NULL && b->msgs.p[e->index].uid == l->uid) {
             f->taken = true;
             entry_set_ext(e, l->ext);
             merge_known(b, e, f, modseq);
-        } else if (e == NULL && (b->msgs.n == 0 || b->msgs.p[b->msgs.n - 1].uid < l->uid)) {
+        } else if (b->msgs.n == 0 || b->msgs.p[b->msgs.n - 1].uid < l->uid) {
             f->taken = true;
             if (*modseq == 0)
                 *modseq = box_next_modseq(b);
@@ -239,7 +255,7 @@ static int assign_uids(struct box *b, struct names *names, struct uidlist_file *
     VEC(struct found *) fresh = { 0 };
     struct buf lines = buf_make(0);
     for (size_t i = 0; i < names->all.n; i++)
-        if (!names->all.p[i]->taken && htab_get(&b->by_base, names->all.p[i]->name.base) == NULL)
+        if (!names->all.p[i]->taken && live_entry(b, names->all.p[i]->name.base) == NULL)
             vec_push(&fresh, names->all.p[i]);
     if (fresh.n > 0)
         qsort(fresh.p, fresh.n, sizeof(fresh.p[0]), by_time);
