@@ -21,7 +21,7 @@ struct piece {              /* one message of the batch */
     int64_t date;
     uint64_t size, vsize;
     bool prev_cr;
-    struct buf mbox;        /* whole text, when the target is an mbox */
+    struct buf mbox, words; /* whole text and keywords, when the target is an mbox */
 };
 
 struct append {
@@ -144,20 +144,32 @@ static struct piece *add_piece(struct append *a, uint8_t flags, int64_t date)
     p->fd = -1;
     p->flags = flags & FLAGS_STORED;
     p->date = date;
-    p->name = p->mbox = buf_make(0);
+    p->name = p->mbox = p->words = buf_make(0);
     vec_push(&a->pieces, p);
     return p;
+}
+
+/* A message is worth more than a keyword for which there is no letter left. */
+static enum store_result add_keyword(struct append *a, struct piece *p, struct str name, struct err *err)
+{
+    unsigned bit;
+    if (a->to_mbox) {
+        buf_printf(&p->words, " %.*s", STR_FMT(name));
+        return STORE_OK;
+    }
+    enum store_result result = box_keyword(&a->target, name, true, &bit, err);
+    if (result == STORE_OK)
+        p->keywords |= UINT32_C(1) << bit;
+    return result == STORE_LIMIT ? STORE_OK : result;
 }
 
 enum store_result append_begin(struct append *a, uint8_t flags, const struct str *keywords, size_t n_keywords, int64_t date, struct err *err)
 {
     struct piece *p = add_piece(a, flags, date);
-    for (size_t i = 0; i < n_keywords && !a->to_mbox; i++) {
-        unsigned bit;
-        enum store_result result = box_keyword(&a->target, keywords[i], true, &bit, err);
+    for (size_t i = 0; i < n_keywords; i++) {
+        enum store_result result = add_keyword(a, p, keywords[i], err);
         if (result != STORE_OK)
             return result;
-        p->keywords |= UINT32_C(1) << bit;
     }
     if (a->to_mbox)
         return STORE_OK;
@@ -282,6 +294,7 @@ static enum store_result commit_mbox(struct append *a, struct append_result *ret
         struct piece *p = a->pieces.p[i];
         struct buf from = buf_make(256);
         mbox_from_line(&from, STR(""), p->date);
+        mbox_put_flags(&from, p->flags, false, buf_str(&p->words));
         int rc = mbox_append(a->store->inbox_mbox, buf_str(&from), buf_str(&p->mbox), a->store->lock_seconds, 0, err);
         buf_done(&from);
         if (rc < 0)
@@ -337,6 +350,7 @@ void append_free(struct append *a)
         free(p->guid);
         buf_done(&p->name);
         buf_done(&p->mbox);
+        buf_done(&p->words);
         free(p);
     }
     vec_done(&a->pieces);
@@ -394,13 +408,18 @@ static enum store_result link_piece(struct append *a, struct box *b, size_t i, s
     return m->gone || err->sys == ENOENT ? STORE_NOT_FOUND : STORE_FAILED;
 }
 
-static enum store_result copy_mbox_message(struct append *a, struct box *b, size_t i, struct err *err)
+static enum store_result copy_bytes(struct append *a, struct box *b, size_t i, struct err *err)
 {
     struct buf body = buf_make(0);
+    struct str words[STORE_KEYWORDS_MAX];
+    size_t n = 0;
     int64_t date = 0;
+    for (unsigned k = 0; k < STORE_KEYWORDS_MAX; k++)
+        if ((b->msgs.p[i].keywords >> k & 1) != 0 && b->keywords[k] != NULL)
+            words[n++] = str_from(b->keywords[k]);
     enum store_result result = box_date(b, i, &date, err);
     if (result == STORE_OK)
-        result = append_begin(a, b->msgs.p[i].flags, NULL, 0, date, err);
+        result = append_begin(a, b->msgs.p[i].flags, words, n, date, err);
     if (result == STORE_OK)
         result = box_read(b, i, &body, err);
     if (result == STORE_OK)
@@ -423,7 +442,7 @@ enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struc
         return result;
     bool by_link = b->mbox == NULL && !a->to_mbox;
     for (size_t k = 0; k < n && result == STORE_OK; k++)
-        result = by_link ? link_piece(a, b, index[k], err) : copy_mbox_message(a, b, index[k], err);
+        result = by_link ? link_piece(a, b, index[k], err) : copy_bytes(a, b, index[k], err);
     if (result == STORE_OK && n > 0)
         result = by_link ? commit_pieces(a, &r, err) : append_commit(a, &r, err);
     b->copied.n = 0;
