@@ -325,34 +325,38 @@ static enum store_result commit_pieces(struct append *a, struct append_result *r
     return STORE_OK;
 }
 
+/* Those that are links are finished. */
 enum store_result append_commit(struct append *a, struct append_result *ret, struct err *err)
 {
     if (a->to_mbox)
         return commit_mbox(a, ret, err);
     for (size_t i = 0; i < a->pieces.n; i++)
-        if (finish_piece(a, a->pieces.p[i], err) < 0)
+        if (a->pieces.p[i]->fd >= 0 && finish_piece(a, a->pieces.p[i], err) < 0)
             return store_error(err);
     return commit_pieces(a, ret, err);
+}
+
+static void free_piece(struct append *a, struct piece *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    if (p->tmp != NULL)
+        unlinkat(a->target.dir, p->tmp, 0);
+    free(p->tmp);
+    free(p->base);
+    free(p->guid);
+    buf_done(&p->name);
+    buf_done(&p->mbox);
+    buf_done(&p->words);
+    free(p);
 }
 
 void append_free(struct append *a)
 {
     if (a == NULL)
         return;
-    for (size_t i = 0; i < a->pieces.n; i++) {
-        struct piece *p = a->pieces.p[i];
-        if (p->fd >= 0)
-            close(p->fd);
-        if (p->tmp != NULL)
-            unlinkat(a->target.dir, p->tmp, 0);
-        free(p->tmp);
-        free(p->base);
-        free(p->guid);
-        buf_done(&p->name);
-        buf_done(&p->mbox);
-        buf_done(&p->words);
-        free(p);
-    }
+    for (size_t i = 0; i < a->pieces.n; i++)
+        free_piece(a, a->pieces.p[i]);
     vec_done(&a->pieces);
     vec_done(&a->uids);
     target_close(&a->target);
@@ -383,7 +387,8 @@ static enum store_result link_piece(struct append *a, struct box *b, size_t i, s
     p->keywords = map_keywords(b, &a->target, m->keywords, err);
     p->size = e->size;
     p->vsize = e->vsize;
-    p->guid = str_to_heap(box_guid(b, i));
+    if (str_chr(box_guid(b, i), ' ') < 0)      /* which would end the field in the list */
+        p->guid = str_to_heap(box_guid(b, i));
     name_piece(p);
     buf_printf(&path, "tmp/%s", p->base);
     p->tmp = str_to_heap(buf_str(&path));
@@ -428,6 +433,23 @@ static enum store_result copy_bytes(struct append *a, struct box *b, size_t i, s
     return result;
 }
 
+/* Another file system, a file of somebody else's, a file with too many names: a link is an optimisation only. */
+static bool cannot_link(int sys)
+{
+    return sys == EXDEV || sys == EPERM || sys == EACCES || sys == EMLINK || sys == EOPNOTSUPP || sys == ENOSYS;
+}
+
+static enum store_result copy_one(struct append *a, struct box *b, size_t i, struct err *err)
+{
+    if (b->mbox != NULL || a->to_mbox)
+        return copy_bytes(a, b, i, err);
+    enum store_result result = link_piece(a, b, i, err);
+    if (result != STORE_FAILED || !cannot_link(err->sys))
+        return result;
+    free_piece(a, a->pieces.p[--a->pieces.n]);
+    return copy_bytes(a, b, i, err);
+}
+
 enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struct str to, bool move,
                            struct append_result *ret, struct err *err)
 {
@@ -440,11 +462,10 @@ enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struc
     enum store_result result = append_open(b->store, to, &a, err);
     if (result != STORE_OK)
         return result;
-    bool by_link = b->mbox == NULL && !a->to_mbox;
     for (size_t k = 0; k < n && result == STORE_OK; k++)
-        result = by_link ? link_piece(a, b, index[k], err) : copy_bytes(a, b, index[k], err);
+        result = copy_one(a, b, index[k], err);
     if (result == STORE_OK && n > 0)
-        result = by_link ? commit_pieces(a, &r, err) : append_commit(a, &r, err);
+        result = append_commit(a, &r, err);
     b->copied.n = 0;
     for (size_t i = 0; i < r.n; i++)
         vec_push(&b->copied, r.uids[i]);

@@ -294,7 +294,7 @@ static enum store_result rename_tree(struct store *s, struct str from, struct st
         buf_reset(&new);
         buf_printf(&old, ".%.*s", STR_FMT(name));
         buf_printf(&new, ".%.*s%.*s", STR_FMT(to), STR_FMT(str_skip(name, from.n)));
-        if (new.n > BOX_NAME_MAX || renameat(s->dir, buf_cstr(&old), s->dir, buf_cstr(&new)) < 0) {
+        if (new.n > BOX_NAME_MAX + 1 || renameat(s->dir, buf_cstr(&old), s->dir, buf_cstr(&new)) < 0) {
             err_sys(err, ERR_TEMP, "rename %s/%s", s->root, buf_cstr(&old));
             result = STORE_FAILED;
         } else if (index_begin(store_index(s))) {

@@ -13,7 +13,7 @@
 #include "store/index.h"
 #include "store/store.h"
 
-enum { UIDLIST_MAX = 256 << 20, SMALL_FILE_MAX = 4 << 20, BOX_NAME_MAX = 200 };
+enum { UIDLIST_MAX = 256 << 20, SMALL_FILE_MAX = 4 << 20, BOX_NAME_MAX = 254 /* a file name, with its '.' */ };
 #define SIZE_UNKNOWN UINT64_MAX
 #define DATE_UNKNOWN INT64_MIN
 

@@ -356,10 +356,23 @@ static int maybe_rewrite(struct box *b, struct uidlist_file *list, struct err *e
         return 0;
     list->lines.n = live;
     list->head.version = 3;
-    return uidlist_replace(b->dir, list, err);
+    int rc = uidlist_replace(b->dir, list, err);
+    return rc < 0 && fs_is_full(err->sys) && !list->damaged ? 0 : rc;
 }
 
-static int merge_all(struct box *b, struct names *names, struct uidlist_file *list, struct err *err)
+/*
+ * Without room for their UIDs new messages have to wait, unseen; but the others can be read and
+ * removed. Nothing that is known of the folder's state is believed then: the next sync tries again.
+ */
+static int wait_for_room(struct disk_state *state, const struct err *err)
+{
+    if (!fs_is_full(err->sys))
+        return -1;
+    state->cur.ino = state->new.ino = 0;
+    return 0;
+}
+
+static int merge_all(struct box *b, struct names *names, struct uidlist_file *list, struct disk_state *state, struct err *err)
 {
     uint64_t modseq = 0;
     b->scan++;
@@ -369,7 +382,7 @@ static int merge_all(struct box *b, struct names *names, struct uidlist_file *li
     /* The list must hold its lines in memory until here; new ones are appended to the file only. */
     size_t before = b->msgs.n;
     if (assign_uids(b, names, list, &modseq, err) < 0)
-        return -1;
+        return wait_for_room(state, err);
     bool appended = b->msgs.n > before;
     return appended ? 0 : maybe_rewrite(b, list, err);
 }
@@ -404,7 +417,7 @@ int scan_folder(struct box *b, struct err *err)
     if (result == 0)
         result = read_names(b, &names, &before, err);
     if (result == 0)
-        result = merge_all(b, &names, &list, err);
+        result = merge_all(b, &names, &list, &before, err);
     if (result == 0) {
         take_head(b, &list);
         scan_done(b, &before);
@@ -425,7 +438,11 @@ int scan_new(struct box *b, struct err *err)
     int result = each_file(b, "new", take_new, &names, err);
     if (result == 0 && names.all.n > 0)
         result = assign_uids(b, &names, &list, &modseq, err);
-    if (result == 0 && names.all.n > 0) {
+    bool full = result < 0 && wait_for_room(&before, err) == 0;
+    if (full) {
+        b->disk.cur.ino = 0;
+        result = 0;
+    } else if (result == 0 && names.all.n > 0) {
         b->list.uidnext = b->head.uidnext = list.head.uidnext;
         scan_state(b, &b->disk);
         before.new.ino = 0;

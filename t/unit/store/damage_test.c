@@ -71,6 +71,15 @@ static void deliver(const char *store, int n)
     put_file(path, "a: b\n\ntext\n");
 }
 
+static void limit_writes(rlim_t n)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = n == 0 ? limit.rlim_max : n;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
 /* A line of the list is lost while its file and the index's row are there. */
 static void test_lost_line(void)
 {
@@ -154,14 +163,9 @@ static void test_index_full(void)
     OK(box_count(b) == 1, "one message");
     for (int i = 10; i < 90; i++)
         deliver("full", i);
-    struct rlimit limit, was;
-    getrlimit(RLIMIT_FSIZE, &was);
-    limit = was;
-    limit.rlim_cur = 16384;      /* enough for the list, not for the index */
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &limit);
+    limit_writes(16384);        /* enough for the list, not for the index */
     OK(box_sync(b, true, &c, &err) == STORE_OK && c.n_new == 80, "mail is taken up though the index cannot be written");
-    setrlimit(RLIMIT_FSIZE, &was);
+    limit_writes(0);
     OK(box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) == STORE_OK && box_flush(b, &err) == STORE_OK, "later it can");
     box_close(b);
     store_close(s);
@@ -191,6 +195,135 @@ static void test_stale_row(void)
     store_close(s);
 }
 
+static bool has_file(const char *path)
+{
+    char full[400];
+    struct stat st;
+    snprintf(full, sizeof(full), "%s/%s", root, path);
+    return stat(full, &st) == 0;
+}
+
+/* No file can grow: mail can be read and removed, and nothing is lost or torn. */
+static void test_no_room(void)
+{
+    store_close(open_store("room"));
+    deliver("room", 1);
+    deliver("room", 2);
+    OK(count("room") == 2, "two messages");
+    struct str text = get_file("room/dovecot-uidlist");
+    size_t before = text.n;
+    deliver("room", 3);
+    limit_writes(before + 5);
+    struct store *s = open_store("room");
+    struct box *b = must_open(s, "INBOX");
+    struct box_changes c;
+    uint32_t first = 0;
+    OK(b != NULL && box_count(b) == 2, "without room the old messages are there, the new one waits");
+    OK(get_file("room/dovecot-uidlist").n == before, "and no half line stays in the list");
+    if (b == NULL)
+        return;
+    limit_writes(1);
+    OK(box_expunge(b, &first, 1, &err) == STORE_OK && box_sync(b, true, &c, &err) == STORE_OK && box_count(b) == 1, "one can be removed to make room");
+    OK(box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) == STORE_LIMIT && (box_msgs(b)[0].flags & FLAG_SEEN) == 0, "a flag is refused, and not shown");
+    limit_writes(0);
+    OK(box_sync(b, true, &c, &err) == STORE_OK && box_count(b) == 2 && box_msgs(b)[1].uid == 3, "then the new one comes in");
+    box_close(b);
+    store_close(s);
+    OK(count("room") == 2, "and stays");
+}
+
+static bool copies_to(struct box *b, uint32_t i, const char *to, bool move)
+{
+    struct append_result r;
+    return box_copy(b, &i, 1, str_from(to), move, &r, &err) == STORE_OK && r.n == 1;
+}
+
+/* A folder on another file system: a copy cannot be a link. */
+static void test_no_link(void)
+{
+    char other[] = "/dev/shm/damage_test.XXXXXX", name[300];
+    struct stat here, there;
+    store_close(open_store("link"));
+    if (mkdtemp(other) == NULL)
+        return;
+    if (stat(root, &here) < 0 || stat(other, &there) < 0 || here.st_dev == there.st_dev) {
+        rmdir(other);
+        return;
+    }
+    snprintf(name, sizeof(name), "%s/link/.Other", root);
+    OK(symlink(other, name) == 0, "a folder lies on another file system");
+    snprintf(name, sizeof(name), "%s/cur", other);
+    mkdir(name, 0700);
+    snprintf(name, sizeof(name), "%s/new", other);
+    mkdir(name, 0700);
+    snprintf(name, sizeof(name), "%s/tmp", other);
+    mkdir(name, 0700);
+    deliver("link", 1);
+    struct store *s = open_store("link");
+    struct box *b = must_open(s, "INBOX");
+    uint32_t first = 0;
+    unsigned kw;
+    struct buf text = buf_make(0);
+    OK(box_keyword(b, STR("$Label1"), true, &kw, &err) == STORE_OK && box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_SEEN, 1, &err) == STORE_OK
+       && copies_to(b, 0, "Other", false), "a message is copied there all the same");
+    struct box *o = must_open(s, "Other");
+    OK(box_count(o) == 1 && (box_msgs(o)[0].flags & FLAG_SEEN) != 0 && box_msgs(o)[0].keywords == 1
+       && box_read(o, 0, &text, &err) == STORE_OK && str_eqz(buf_str(&text), "a: b\r\n\r\ntext\r\n"), "with its flags and bytes");
+    box_close(o);
+    box_close(b);
+    store_close(s);
+    buf_done(&text);
+    snprintf(name, sizeof(name), "rm -rf %s", other);
+    OK(system(name) == 0, "(removed)");
+}
+
+static void test_odd_names(void)
+{
+    struct store *s = open_store("odd");
+    char name[300], path[300];
+    OK(store_create(s, STR("100% *"), &err) == STORE_OK, "a mailbox may have the characters of patterns in its name");
+    memset(name, 'x', sizeof(name));
+    OK(store_create(s, str_make(name, 254), &err) == STORE_OK, "and be as long as a directory's can be");
+    OK(store_create(s, str_make(name, 255), &err) == STORE_BAD_NAME, "no longer");
+    put_file("odd/new/1700000001.M1P1 a b.h", "a: b\n\ntext\n");
+    struct box *b = must_open(s, "INBOX");
+    OK(box_count(b) == 1 && copies_to(b, 0, "100% *", true), "a file name with spaces is copied");
+    box_close(b);
+    b = must_open(s, "100% *");
+    OK(box_count(b) == 1 && str_chr(box_guid(b, 0), ' ') < 0, "and does not end up in a field of the list");
+    box_close(b);
+    snprintf(path, sizeof(path), "odd/dovecot-uidlist");
+    put_file(path, "3 V77 N5 G0123456789abcdef0123456789abcdef\n4 :x\n4294967295 :y\n");
+    deliver("odd", 1);
+    b = must_open(s, "INBOX");
+    OK(b != NULL && box_count(b) == 1 && box_msgs(b)[0].uid == 5, "a UID that is none does not use up all others");
+    box_close(b);
+    store_close(s);
+}
+
+/* Renamed by one that takes no lock, in a moment that does not show: the flag goes to the new name. */
+static void test_renamed(void)
+{
+    store_close(open_store("ren"));
+    deliver("ren", 1);
+    struct store *s = open_store("ren");
+    struct box *b = must_open(s, "INBOX");
+    struct box_changes c;
+    uint32_t first = 0;
+    char from[300], to[300], cur[300];
+    struct stat st;
+    usleep(60000);
+    snprintf(cur, sizeof(cur), "%s/ren/cur", root);
+    snprintf(from, sizeof(from), "%s/ren/cur/1700000001.M1P1.h:2,", root);
+    snprintf(to, sizeof(to), "%s/ren/cur/1700000001.M1P1.h:2,F", root);
+    OK(box_sync(b, true, &c, &err) == STORE_OK && box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) == STORE_OK && stat(cur, &st) == 0, "a flag is stored");
+    struct timespec times[2] = { st.st_atim, st.st_mtim };
+    OK(rename(from, to) == 0 && utimensat(AT_FDCWD, cur, times, 0) == 0 && box_flush(b, &err) == STORE_OK && has_file("ren/cur/1700000001.M1P1.h:2,FS"),
+       "the name has both");
+    box_close(b);
+    store_close(s);
+}
+
 int main(void)
 {
     if (mkdtemp(root) == NULL)
@@ -200,6 +333,10 @@ int main(void)
     test_comes_back();
     test_index_full();
     test_stale_row();
+    test_no_room();
+    test_no_link();
+    test_odd_names();
+    test_renamed();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
     if (system(command) != 0)
