@@ -134,8 +134,28 @@ static void apply_record(struct box *b, const struct flag_record *r)
     m->modseq = MAX(m->modseq, r->modseq);
 }
 
+/* Records read once more bring back what was between them; only what is different at their end is a change. */
+static void note_before(struct box *b)
+{
+    for (size_t i = 0; i < b->ents.n; i++) {
+        b->ents.p[i]->flags_before = b->msgs.p[i].flags;
+        b->ents.p[i]->keywords_before = b->msgs.p[i].keywords;
+        b->ents.p[i]->changed_before = b->ents.p[i]->changed;
+    }
+}
+
+static void drop_same(struct box *b)
+{
+    for (size_t i = 0; i < b->ents.n; i++) {
+        struct entry *e = b->ents.p[i];
+        if (!e->changed_before && e->flags_before == b->msgs.p[i].flags && e->keywords_before == b->msgs.p[i].keywords)
+            e->changed = false;
+    }
+}
+
 int box_read_log(struct box *b, struct err *err)
 {
+    bool again = b->log.at == 0;
     struct buf records = buf_make(0);
     bool restarted;
     int result = flaglog_read(&b->log, &records, &restarted, err);
@@ -146,8 +166,12 @@ int box_read_log(struct box *b, struct err *err)
             clear_pending(b);
         if (rest.n > 0 && keywords_read(b, err) < 0)    /* records may use letters that are new to us */
             result = -1;
+        if (again)
+            note_before(b);
         while (flag_record_next(&rest, b->log.generation, &r))
             apply_record(b, &r);
+        if (again)
+            drop_same(b);
         b->head.modseq = MAX(b->head.modseq, b->log.modseq);
     }
     buf_done(&records);

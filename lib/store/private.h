@@ -40,7 +40,9 @@ struct entry {
     bool dirty;             /* its index row is stale */
     bool indexed;           /* there was a row of it: when there is none, another session removed it */
     uint8_t add, remove;    /* pending in postern-flags */
-    uint32_t keywords_add, keywords_remove;
+    uint8_t flags_before;   /* while the log is read again: what the array said */
+    bool changed_before;
+    uint32_t keywords_add, keywords_remove, keywords_before;
     uint64_t size, vsize;
     int64_t date;
     uint64_t at, end;       /* in an mbox: offsets of the From_ line and behind the message */

@@ -129,6 +129,22 @@ static void test_flags(void)
     store_close(s);
 }
 
+/* A delivery makes the log be read again from its beginning. */
+static void test_no_change_twice(void)
+{
+    struct store *s = open_store("twice");
+    struct box_changes c;
+    uint32_t zero = 0;
+    put_file("twice/new/1700000001.M1P1.h", "a: b\n\n1\n");
+    struct box *b = must_open(s, "INBOX");
+    OK(box_store(b, &zero, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) == STORE_OK && box_store(b, &zero, 1, BOX_FLAGS_REMOVE, FLAG_SEEN, 0, &err) == STORE_OK,
+       "a flag is set and taken away");
+    put_file("twice/new/1700000002.M1P1.h", "a: b\n\n2\n");
+    OK(box_sync(b, true, &c, &err) == STORE_OK && c.n_new == 1 && c.n_changed == 0, "which is no news when a message comes");
+    box_close(b);
+    store_close(s);
+}
+
 static void test_expunge(void)
 {
     struct store *s = open_store("a");
@@ -346,6 +362,7 @@ int main(void)
         return 1;
     test_delivery_and_uids();
     test_flags();
+    test_no_change_twice();
     test_expunge();
     test_append_and_copy();
     test_list();
