@@ -268,9 +268,10 @@ static bool load_list_head(struct box *b)
 /* Rows that do not belong to the state they come with would hide messages: they are read again from the folder. */
 static void check_rows(struct box *b)
 {
-    struct disk_state now;
+    struct disk_state now, was = b->disk;
     scan_state(b, &now);
-    if (b->msgs.n == b->row.messages || !scan_state_eq(&now, &b->disk))
+    was.new = now.new;      /* whatever is in there, cur/ and the list would not be read again */
+    if (b->msgs.n == b->row.messages || (now.new.ino != 0 && !scan_state_eq(&now, &was)))
         return;
     box_drop_entries(b);
     b->rows_lost = true;

@@ -4,7 +4,8 @@
  * mail root. It holds nothing that is not elsewhere: what a mailbox looked
  * like at the last scan, modseqs with tombstones, and ready-made texts by
  * message GUID. Damage, another version or a file shorter than its pages: the
- * directory is set aside as postern-index.bad and a new one is begun. Callers
+ * directory is set aside as postern-index.bad and a new one is begun; so it is
+ * when the process dies while it has the index open, of whatever cause. Callers
  * go on without it when even that fails (every call takes NULL).
  *
  * Read transactions are short: begun by the first read, ended by

@@ -3,12 +3,14 @@
  * Files that are damaged, limits that are met and sessions that know less than
  * others: no message may disappear.
  */
+#include "store/index.h"
 #include "store/store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "tap.h"
 
@@ -324,6 +326,51 @@ static void test_renamed(void)
     store_close(s);
 }
 
+/* Damage that LMDB does not notice. */
+static void test_missing_row(void)
+{
+    store_close(open_store("row"));
+    for (int i = 1; i <= 4; i++)
+        deliver("row", i);
+    OK(count("row") == 4, "four messages");
+    usleep(60000);
+    OK(count("row") == 4, "and their rows");
+    char dir[300];
+    struct index_box box;
+    snprintf(dir, sizeof(dir), "%s/row", root);
+    struct index *ix = index_open(dir, false);
+    OK(index_begin(ix) && index_get_box(ix, STR(""), &box) && box.messages == 4, "the index is opened");
+    index_drop_row(ix, box.id, 2, box.modseq);
+    OK(index_commit(ix), "a row is taken out");
+    index_close(ix);
+    struct store *s = open_store("row");
+    struct box *b = must_open(s, "INBOX");
+    OK(box_count(b) == 4 && box_msgs(b)[1].uid == 2 && box_msgs(b)[3].uid == 4, "the messages are read from the folder, with their UIDs");
+    box_close(b);
+    store_close(s);
+}
+
+static void test_crash(void)
+{
+    store_close(open_store("crash"));
+    deliver("crash", 1);
+    OK(count("crash") == 1 && !has_file("crash/postern-index.bad"), "one message");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 2);
+        struct store *s = open_store("crash");
+        (void)must_open(s, "INBOX");
+        raise(SIGBUS);
+        _exit(0);
+    }
+    int status = 0;
+    OK(waitpid(pid, &status, 0) == pid && (!WIFEXITED(status) || WEXITSTATUS(status) != 0), "a session dies");
+    OK(has_file("crash/postern-index.bad") && !has_file("crash/postern-index"), "its index is set aside");
+    OK(count("crash") == 1, "and the next one begins another");
+}
+
 int main(void)
 {
     if (mkdtemp(root) == NULL)
@@ -337,6 +384,8 @@ int main(void)
     test_no_link();
     test_odd_names();
     test_renamed();
+    test_missing_row();
+    test_crash();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
     if (system(command) != 0)
