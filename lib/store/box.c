@@ -363,6 +363,7 @@ enum store_result box_open(struct store *s, struct str name, unsigned flags, str
     drop_gone(b, false);
     b->shown = b->msgs.n;
     count_recent(b);
+    b->is_open = true;
     *ret = b;
     b = NULL;
     result = STORE_OK;

@@ -56,6 +56,7 @@ struct box {
     char *name, *subdir;    /* subdir: "" or ".A.B", below the root */
     int dir;
     bool read_only;
+    bool is_open;           /* its user was told the UIDVALIDITY */
     struct box_head head;
     struct uidlist_head list;
     char *list_other;

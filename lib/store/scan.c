@@ -392,7 +392,7 @@ static int check_validity(struct box *b, const struct uidlist_file *list, struct
 {
     if (b->head.uidvalidity == 0 || b->head.uidvalidity == list->head.uidvalidity)
         return 0;
-    if (b->shown > 0)
+    if (b->is_open)
         return err_set(err, ERR_TEMP, "%s/%s: UIDVALIDITY has changed", b->store->root, b->subdir);
     box_forget(b);
     return 0;
