@@ -273,6 +273,9 @@ static void test_no_link(void)
        && box_read(o, 0, &text, &err) == STORE_OK && str_eqz(buf_str(&text), "a: b\r\n\r\ntext\r\n"), "with its flags and bytes");
     box_close(o);
     box_close(b);
+    OK(store_delete(s, STR("Other"), &err) == STORE_OK && !has_file("link/.Other"), "deleting it removes the link");
+    snprintf(name, sizeof(name), "ls %s/cur | grep -q .", other);
+    OK(system(name) == 0, "and not the mail behind it");
     store_close(s);
     buf_done(&text);
     snprintf(name, sizeof(name), "rm -rf %s", other);
