@@ -43,7 +43,7 @@ enum store_flag {
 enum { FLAGS_STORED = 31 };
 
 struct store_conf {
-    const char *location;       /* "maildir:~/Maildir", "mbox:~/mail:INBOX=/var/mail/u", or a plain path of a Maildir */
+    const char *location;       /* "maildir:~/Maildir", "mbox:~/mail:INBOX=/var/mail/u", or a plain path of a Maildir; options that would hide mail are refused */
     const char *user;           /* login name, for %u %n %d */
     const char *home;           /* for ~ and %h */
     const char *special_use;    /* "Sent=\\Sent, Junk=\\Junk": names that carry an attribute; NULL = the usual five */

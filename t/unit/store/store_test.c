@@ -145,6 +145,22 @@ static void test_no_change_twice(void)
     store_close(s);
 }
 
+static bool opens(const char *options)
+{
+    char location[300];
+    snprintf(location, sizeof(location), "maildir:%s/loc%s", root, options);
+    struct store *s = store_open(&(struct store_conf){ .location = location, .user = "u", .home = root }, &err);
+    store_close(s);
+    return s != NULL;
+}
+
+static void test_location(void)
+{
+    OK(opens("") && opens(":INDEX=/var/x:LAYOUT=maildir++") && opens(":INBOX=%h/loc"), "options that change nothing");
+    OK(!opens(":LAYOUT=fs") && err.kind == ERR_CONFIG && strstr(err.text, "LAYOUT=fs") != NULL, "a layout that is not read is refused, not passed over");
+    OK(!opens(":CONTROL=/var/x") && !opens(":INBOX=/elsewhere"), "so are UIDs or an INBOX that lie elsewhere");
+}
+
 static void test_expunge(void)
 {
     struct store *s = open_store("a");
@@ -363,6 +379,7 @@ int main(void)
     test_delivery_and_uids();
     test_flags();
     test_no_change_twice();
+    test_location();
     test_expunge();
     test_append_and_copy();
     test_list();
