@@ -190,12 +190,12 @@ static int sync_locked(struct box *b, struct err *err)
     bool rest_same = now.cur.ino != 0 && b->disk.cur.ino == now.cur.ino && b->disk.cur.mtime_ns == now.cur.mtime_ns
         && b->disk.list.ino == now.list.ino && b->disk.list.mtime_ns == now.list.mtime_ns && b->disk.list.size == now.list.size
         && now.list.ino != 0 && b->list.version == 3;
-    if (flaglog_lock(&b->log, err) < 0)
+    if (!b->look_only && flaglog_lock(&b->log, err) < 0)
         return -1;
     int result = box_read_log(b, err);
     if (result == 0)
         result = rest_same ? scan_new(b, err) : scan_folder(b, err);
-    if (result == 0 && b->head.modseq > b->log.modseq)
+    if (result == 0 && !b->look_only && b->head.modseq > b->log.modseq)
         result = flaglog_note(&b->log, b->head.modseq, err);
     flaglog_unlock(&b->log);
     return result;
@@ -220,7 +220,7 @@ static int sync_disk(struct box *b, struct err *err)
     same.new = now.new;
     if (now.new.ino != 0 && scan_state_eq(&now, &same) && new_is_empty(b))
         return 0;
-    if (box_lock(b, err) < 0)
+    if (box_lock_to_look(b, err) < 0)
         return -1;
     size_t before = b->msgs.n;
     int result = sync_locked(b, err);
@@ -283,8 +283,11 @@ static int open_maildir(struct box *b, struct err *err)
     b->dir = fs_open_dir(b->store->dir, b->subdir[0] == '\0' ? "." : b->subdir);
     if (b->dir < 0)
         return err_sys(err, ERR_TEMP, "open %s/%s", b->store->root, b->subdir);
-    if (flaglog_open(&b->log, b->dir, true, err) < 0)
-        return -1;
+    if (flaglog_open(&b->log, b->dir, true, err) < 0) {
+        if (!fs_is_forbidden(err->sys) || flaglog_open_to_read(&b->log, b->dir, err) < 0)
+            return -1;
+        b->look_only = b->read_only = true;
+    }
     bool loaded = box_load_index(b);
     if (loaded && !load_list_head(b))
         b->disk = (struct disk_state){ 0 };
@@ -472,6 +475,7 @@ bool box_vanished(struct box *b, uint64_t since, struct arena *a, uint32_t **ret
 /* --- accessors -------------------------------------------------------------------- */
 
 const struct box_head *box_head(const struct box *b) { return &b->head; }
+bool box_is_read_only(const struct box *b) { return b->read_only && b->mbox == NULL; }
 size_t box_count(const struct box *b) { return b->shown; }
 const struct box_msg *box_msgs(const struct box *b) { return b->msgs.p; }
 bool box_needs_flush(const struct box *b) { return b->mbox != NULL ? mbox_needs_flush(b) : !flaglog_is_empty(&b->log); }

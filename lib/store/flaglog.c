@@ -158,6 +158,12 @@ int flaglog_open(struct flaglog *l, int dir, bool create, struct err *err)
     return 0;
 }
 
+int flaglog_open_to_read(struct flaglog *l, int dir, struct err *err)
+{
+    *l = (struct flaglog){ .fd = openat(dir, log_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) };
+    return l->fd >= 0 || errno == ENOENT || errno == EACCES ? 0 : err_sys(err, ERR_TEMP, "open %s", log_name);
+}
+
 int flaglog_empty(struct flaglog *l, uint64_t modseq, struct err *err)
 {
     if (write_head(l, l->generation + 1, modseq, err) < 0)

@@ -50,6 +50,7 @@ int fs_read(int dir, const char *name, size_t max, struct buf *out, struct stat 
 }
 
 bool fs_is_full(int sys) { return sys == ENOSPC || sys == EDQUOT || sys == EFBIG; }
+bool fs_is_forbidden(int sys) { return sys == EROFS || sys == EACCES || sys == EPERM; }
 
 int fs_write_all(int fd, const void *p, size_t n)
 {

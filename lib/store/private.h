@@ -56,6 +56,7 @@ struct box {
     char *name, *subdir;    /* subdir: "" or ".A.B", below the root */
     int dir;
     bool read_only;
+    bool look_only;         /* nothing here can be written, not even a lock: what has a UID is shown as it is found */
     bool is_open;           /* its user was told the UIDVALIDITY */
     struct box_head head;
     struct uidlist_head list;
@@ -110,6 +111,8 @@ int scan_folder(struct box *b, struct err *err);
 /* The same when only new/ has changed: cur/ and the UID list are as in b->disk. */
 int scan_new(struct box *b, struct err *err);
 int box_lock(struct box *b, struct err *err);
+/* For a sync, which can do without where nothing can be written: the box is read-only and look_only then. */
+int box_lock_to_look(struct box *b, struct err *err);
 void box_unlock(struct box *b);
 /* Read what is new in postern-flags and apply it to the array. own: the changes are this session's. */
 int box_read_log(struct box *b, struct err *err);

@@ -67,6 +67,16 @@ int box_lock(struct box *b, struct err *err)
     return dotlock_take(&b->lock, b->dir, "dovecot-uidlist.lock", b->store->lock_seconds, err);
 }
 
+int box_lock_to_look(struct box *b, struct err *err)
+{
+    if (b->look_only || box_lock(b, err) == 0)
+        return 0;
+    if (!fs_is_forbidden(err->sys))
+        return -1;
+    b->look_only = b->read_only = true;
+    return 0;
+}
+
 void box_unlock(struct box *b) { dotlock_drop(&b->lock); }
 
 /* --- names in new/ and cur/ -------------------------------------------------- */
@@ -352,7 +362,7 @@ static int maybe_rewrite(struct box *b, struct uidlist_file *list, struct err *e
             list->lines.p[live++] = list->lines.p[i];
     }
     bool worth = list->lines.n > live + 16 && live * 4 < list->lines.n * 3;
-    if (!worth && !list->damaged && list->head.version == 3)
+    if (b->look_only || (!worth && !list->damaged && list->head.version == 3))
         return 0;
     list->lines.n = live;
     list->head.version = 3;
@@ -361,12 +371,12 @@ static int maybe_rewrite(struct box *b, struct uidlist_file *list, struct err *e
 }
 
 /*
- * Without room for their UIDs new messages have to wait, unseen; but the others can be read and
+ * Without room or leave for their UIDs new messages have to wait, unseen; but the others can be read and
  * removed. Nothing that is known of the folder's state is believed then: the next sync tries again.
  */
-static int wait_for_room(struct disk_state *state, const struct err *err)
+static int wait_for_room(const struct box *b, struct disk_state *state, const struct err *err)
 {
-    if (!fs_is_full(err->sys))
+    if (!fs_is_full(err->sys) && !(b->look_only && fs_is_forbidden(err->sys)))
         return -1;
     state->cur.ino = state->new.ino = 0;
     return 0;
@@ -382,7 +392,7 @@ static int merge_all(struct box *b, struct names *names, struct uidlist_file *li
     /* The list must hold its lines in memory until here; new ones are appended to the file only. */
     size_t before = b->msgs.n;
     if (assign_uids(b, names, list, &modseq, err) < 0)
-        return wait_for_room(state, err);
+        return wait_for_room(b, state, err);
     bool appended = b->msgs.n > before;
     return appended ? 0 : maybe_rewrite(b, list, err);
 }
@@ -406,12 +416,24 @@ static void scan_done(struct box *b, const struct disk_state *before)
     b->row_dirty = true;
 }
 
+static int load_list(struct box *b, struct uidlist_file *ret, struct err *err)
+{
+    if (!b->look_only)
+        return uidlist_load_or_make(b->store, b->dir, ret, err);
+    if (uidlist_load(b->dir, ret, err) < 0)
+        return -1;
+    if (!ret->missing)
+        return 0;
+    uidlist_done(ret);
+    return err_set(err, ERR_TEMP, "%s/%s has no UID list, and none can be written", b->store->root, b->subdir);
+}
+
 int scan_folder(struct box *b, struct err *err)
 {
     struct uidlist_file list;
     struct names names = { 0 };
     struct disk_state before;
-    if (keywords_read(b, err) < 0 || uidlist_load_or_make(b->store, b->dir, &list, err) < 0)
+    if (keywords_read(b, err) < 0 || load_list(b, &list, err) < 0)
         return -1;
     int result = check_validity(b, &list, err);
     if (result == 0)
@@ -438,7 +460,7 @@ int scan_new(struct box *b, struct err *err)
     int result = each_file(b, "new", take_new, &names, err);
     if (result == 0 && names.all.n > 0)
         result = assign_uids(b, &names, &list, &modseq, err);
-    bool full = result < 0 && wait_for_room(&before, err) == 0;
+    bool full = result < 0 && wait_for_room(b, &before, err) == 0;
     if (full) {
         b->disk.cur.ino = 0;
         result = 0;

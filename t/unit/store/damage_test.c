@@ -329,6 +329,58 @@ static void test_renamed(void)
     store_close(s);
 }
 
+static int look(void)
+{
+    struct store *s = open_store("ro");
+    struct box *b = s == NULL ? NULL : must_open(s, "INBOX");
+    struct buf text = buf_make(0);
+    uint32_t first = 0;
+    if (b == NULL)
+        return 10;
+    int wrong = box_is_read_only(b) && box_count(b) == 2 ? 0 : 1;
+    if ((box_msgs(b)[1].flags & FLAG_FLAGGED) == 0)
+        wrong |= 2;
+    if (box_read(b, 0, &text, &err) != STORE_OK || !str_eqz(buf_str(&text), "a: b\r\n\r\ntext\r\n"))
+        wrong |= 4;
+    if (box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) != STORE_READ_ONLY || box_expunge(b, &first, 1, &err) != STORE_READ_ONLY)
+        wrong |= 8;
+    buf_done(&text);
+    box_close(b);
+    store_close(s);
+    return wrong;
+}
+
+/* Nothing can be written, not even a lock: as on a file system that was mounted read-only after an error. */
+static void test_no_leave(void)
+{
+    enum { NOBODY = 65534 };
+    store_close(open_store("ro"));
+    deliver("ro", 1);
+    deliver("ro", 2);
+    struct store *s = open_store("ro");
+    struct box *b = must_open(s, "INBOX");
+    uint32_t second = 1;
+    OK(box_store(b, &second, 1, BOX_FLAGS_ADD, FLAG_FLAGGED, 0, &err) == STORE_OK, "a flag is on its way");
+    deliver("ro", 3);
+    char command[300];
+    snprintf(command, sizeof(command), "chmod -R a+rX,a-w %s/ro && chmod a+rx %s", root, root);
+    OK(system(command) == 0, "the mailbox is made read-only");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) < 0)
+            _exit(99);
+        _exit(look());
+    }
+    int status = 0;
+    OK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0, "mail is read all the same, with its flags");
+    printf("# status %d\n", status >> 8);
+    snprintf(command, sizeof(command), "chmod -R u+w %s/ro", root);
+    OK(system(command) == 0, "(undone)");
+    box_close(b);
+    store_close(s);
+}
+
 /* Damage that LMDB does not notice. */
 static void test_missing_row(void)
 {
@@ -387,6 +439,7 @@ int main(void)
     test_no_link();
     test_odd_names();
     test_renamed();
+    test_no_leave();
     test_missing_row();
     test_crash();
     char command[200];
