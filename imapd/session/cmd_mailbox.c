@@ -222,6 +222,10 @@ static struct reply do_select(struct session *s, struct imap_cur *c, bool read_o
     }
     s->box_name = xcalloc(name.n + 1, 1);
     (void)str_to_fixed(name, s->box_name, name.n + 1);
+    if (!read_only && box_is_read_only(s->box)) {
+        session_log(s, LOG_WARNING_LEVEL, "Warning: mailbox %s cannot be written to, opened read-only", s->box_name);
+        read_only = true;
+    }
     s->read_only = read_only;
     s->state = ST_SELECTED;
     tell_selected(s);

@@ -155,12 +155,12 @@ static struct reply cmd_store(struct session *s, struct imap_cur *c, bool uid)
     if (!take_messages(s, c, uid, &list, &n, &r) || !take_store_args(s, c, &a, &r))
         return r;
     enum store_result got = keyword_bits(s, &a.flags, a.mode != BOX_FLAGS_REMOVE, &keywords, &err);
+    if (got == STORE_LIMIT)
+        return reply_no("[LIMIT] Too many keywords in this mailbox.");
     if (got == STORE_OK) {
         count_deleted(s, list, n, &a);
         got = box_store(s->box, list, n, a.mode, a.flags.flags, keywords, &err);
     }
-    if (got == STORE_LIMIT)
-        return reply_no("[LIMIT] Too many keywords in this mailbox.");
     if (got != STORE_OK)
         return reply_store(s, got, &err);
     session_tell_keywords(s, false);

@@ -58,7 +58,7 @@ static int until(int64_t deadline)
     return left <= 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
 }
 
-static void send_all(struct io *io, const char *p, size_t n)
+static void send_piece(struct io *io, const char *p, size_t n)
 {
     int64_t deadline = deadline_in(SEND_TIMEOUT_MS);
     while (n > 0 && !io->broken) {
@@ -75,6 +75,13 @@ static void send_all(struct io *io, const char *p, size_t n)
         if (done == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) || (poll(&pfd, 1, until(deadline)) == 0))
             io->broken = true;
     }
+}
+
+/* The time is for each piece: a large message may take long on a slow line. */
+static void send_all(struct io *io, const char *p, size_t n)
+{
+    for (; n > 0 && !io->broken; p += MIN(n, (size_t)IO_OUT_FLUSH), n -= MIN(n, (size_t)IO_OUT_FLUSH))
+        send_piece(io, p, MIN(n, (size_t)IO_OUT_FLUSH));
 }
 
 void io_flush(struct io *io)

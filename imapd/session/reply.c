@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "session.h"
+#include <errno.h>
 #include <stdarg.h>
 
 struct reply reply_ok(const char *text) { return (struct reply){ "OK", str_from(text), false }; }
@@ -23,7 +24,10 @@ struct reply reply_store(struct session *s, enum store_result r, const struct er
     case STORE_NOT_FOUND: return reply_no("[NONEXISTENT] Mailbox doesn't exist");
     case STORE_EXISTS: return reply_no("[ALREADYEXISTS] Mailbox already exists");
     case STORE_BAD_NAME: return reply_no("[CANNOT] Invalid mailbox name");
-    case STORE_LIMIT: return reply_fmt(s, "NO", "[LIMIT] %s", err->text[0] != '\0' ? err->text : "Limit reached");
+    case STORE_LIMIT:
+        if (err->sys == ENOSPC || err->sys == EDQUOT || err->sys == EFBIG)
+            return reply_no("[OVERQUOTA] Not enough disk space.");
+        return reply_fmt(s, "NO", "[LIMIT] %s", err->text[0] != '\0' ? err->text : "Limit reached");
     case STORE_READ_ONLY: return reply_no("[READ-ONLY] Mailbox is read-only");
     case STORE_FAILED: return reply_no("[UNAVAILABLE] Internal error occurred. Try again later.");
     }

@@ -34,11 +34,7 @@ static bool prepare_key(struct session *s, struct search_key *key, struct str ch
     struct err err = { 0 };
     unsigned n;
     switch (key->kind) {
-    case SEARCH_SEQ:
-        if (key->set.saved || imap_seqset_max(&key->set) > count)
-            return false;
-        imap_seqset_resolve(&key->set, max);
-        break;
+    case SEARCH_SEQ:        /* numbers that no message has match none: clients search 1:* in an empty mailbox, or one that has shrunk */
     case SEARCH_UID:
         if (key->set.saved)
             return false;

@@ -84,18 +84,25 @@ static void tell_counts(struct session *s)
     s->told_recent = recent;
 }
 
-/* Another session may have deleted the mailbox: nothing can be said about its messages any more. */
+static void end_with(struct session *s, const char *bye, const char *why)
+{
+    buf_printf(out(s), "* BYE %s\r\n", bye);
+    s->why_ended = why;
+    s->state = ST_LOGOUT;
+}
+
+/* Another session may have deleted the mailbox, or made another of that name: nothing can be said about its messages any more. */
 static void sync_failed(struct session *s, enum store_result r, const struct err *err)
 {
     struct box_status st;
     struct err other = { 0 };
-    if (store_status(s->store, str_from(s->box_name), false, &st, &other) == STORE_NOT_FOUND) {
-        buf_puts(out(s), "* BYE Selected mailbox was deleted, have to disconnect.\r\n");
-        s->why_ended = "Selected mailbox was deleted";
-        s->state = ST_LOGOUT;
-    } else if (r == STORE_FAILED) {
+    enum store_result now = store_status(s->store, str_from(s->box_name), false, &st, &other);
+    if (now == STORE_NOT_FOUND)
+        end_with(s, "Selected mailbox was deleted, have to disconnect.", "Selected mailbox was deleted");
+    else if (now == STORE_OK && st.uidvalidity != box_head(s->box)->uidvalidity)
+        end_with(s, "Mailbox UIDVALIDITY changed, have to disconnect.", "Mailbox UIDVALIDITY changed");
+    else if (r == STORE_FAILED)
         session_log(s, LOG_ERROR_LEVEL, "Error: %s", err->text);
-    }
 }
 
 void session_sync(struct session *s, bool may_expunge)

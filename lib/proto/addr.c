@@ -157,7 +157,10 @@ static bool ends_member(struct addr_parser *p, struct token t)
     return true;        /* outside a group people use it as a comma */
 }
 
-/* Domain until `close` ('>' or 0 = the end of the member). True when anything wrong was met. */
+/*
+ * Domain until '>' or, bare, the end of the member. True when anything wrong was met.
+ * *ret_closed: ended by '>'; or bare and ended by '<': what looked like an address is the name before one.
+ */
 static bool take_domain(struct addr_parser *p, bool angle, bool *ret_closed)
 {
     bool bad = false, dot_last = true;
@@ -170,6 +173,10 @@ static bool take_domain(struct addr_parser *p, bool angle, bool *ret_closed)
         }
         if (ends_member(p, t))
             return bad || angle || p->domain.n == 0;
+        if (!angle && t.kind == TOK_SPECIAL && t.special == '<') {
+            *ret_closed = true;
+            return true;
+        }
         if (t.kind == TOK_SPECIAL && t.special != '.')
             bad = true;
         else if (t.kind != TOK_SPECIAL && !dot_last)
@@ -285,6 +292,12 @@ static bool finish_angle(struct addr_parser *p, struct addr *ret)
 static bool finish_bare(struct addr_parser *p, struct addr *ret, const struct member *m)
 {
     bool closed, bad = take_domain(p, false, &closed);
+    if (closed) {
+        buf_putc(&p->name, '@');
+        buf_add(&p->name, buf_str(&p->domain));
+        buf_reset(&p->domain);
+        return finish_angle(p, ret);
+    }
     return finish(p, ret, ADDR_MAILBOX, bad || m->gap || !m->words, false);
 }
 

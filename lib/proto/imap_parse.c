@@ -314,10 +314,21 @@ void imap_put_astring(struct buf *out, struct str s)
         imap_put_string(out, s);
 }
 
+/* Text for people, which clients take apart by hand: some do not know of backslashes in a quoted string, all know literals. */
+static void put_readable(struct buf *out, struct str s)
+{
+    if (str_chr(s, '"') < 0 && str_chr(s, '\\') < 0) {
+        imap_put_string(out, s);
+        return;
+    }
+    buf_printf(out, "{%zu}\r\n", s.n);
+    put_no_nul(out, s);
+}
+
 void imap_put_header_string(struct buf *out, struct str folded)
 {
     if (folded.n == 0 || memchr(folded.p, '\n', folded.n) == NULL) {
-        imap_put_string(out, folded);
+        put_readable(out, folded);
         return;
     }
     struct buf flat = buf_make(0);
@@ -326,6 +337,6 @@ void imap_put_header_string(struct buf *out, struct str folded)
         if (!end)
             buf_putc(&flat, folded.p[i]);
     }
-    imap_put_string(out, buf_str(&flat));
+    put_readable(out, buf_str(&flat));
     buf_done(&flat);
 }

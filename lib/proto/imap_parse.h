@@ -92,6 +92,6 @@ bool imap_open_literal(struct imap_cur *c);
 void imap_put_string(struct buf *out, struct str s);
 /* As it is when it is an atom, else imap_put_string. */
 void imap_put_astring(struct buf *out, struct str s);
-/* imap_put_string after unfolding a header value. */
+/* A header value, unfolded; a literal where a quoted string would need backslashes. */
 void imap_put_header_string(struct buf *out, struct str folded);
 #endif

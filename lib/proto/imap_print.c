@@ -37,10 +37,12 @@ static void put_part(struct buf *out, struct str s, bool present)
 /* What is missing has names that web mailers know; the empty path "<>" has neither. (name route local domain); a group begins with (NIL NIL name NIL) and ends with (NIL NIL NIL NIL). */
 static void put_address(struct buf *out, const struct addr *a)
 {
-    struct str local = a->local.n == 0 && a->domain.n == 0 ? STR("MISSING_MAILBOX") : a->local;
+    /* Words and no address are a name. */
+    bool phrase = !a->angle && a->domain.n == 0 && !a->has_name && str_chr(a->local, ' ') >= 0;
+    struct str local = a->domain.n == 0 && (a->local.n == 0 || phrase) ? STR("MISSING_MAILBOX") : a->local;
     struct str domain = a->domain.n == 0 ? STR("MISSING_DOMAIN") : a->domain;
     buf_putc(out, '(');
-    put_part(out, a->name, a->kind == ADDR_MAILBOX && a->has_name);
+    put_part(out, phrase ? a->local : a->name, a->kind == ADDR_MAILBOX && (phrase || a->has_name));
     buf_putc(out, ' ');
     put_part(out, a->route, a->kind == ADDR_MAILBOX && a->route.n > 0);
     buf_putc(out, ' ');
@@ -249,8 +251,9 @@ static void put_leaf_head(struct printer *pr, const struct mime_part *part, cons
     buf_putc(out, ' ');
     put_nstring(out, pf->has_description ? &pf->description : NULL);
     buf_putc(out, ' ');
-    if (pf->has_encoding && pf->encoding.n > 0)
-        imap_put_header_string(out, pf->encoding);
+    struct str encoding = pf->has_encoding ? mime_token(pf->encoding) : STR("");
+    if (encoding.n > 0)
+        imap_put_string(out, encoding);
     else
         buf_puts(out, "\"7bit\"");
     buf_printf(out, " %zu", part->body.wire);

@@ -155,7 +155,7 @@ static bool take_args(struct parse *p, const struct word *w, struct search_key *
     switch (w->arg) {
     case ARG_NONE: return true;
     case ARG_DATE: return take_date(p, key);
-    case ARG_NUMBER: return imap_number(p->c, UINT32_MAX, &key->number) || fail(p, "Invalid search size");
+    case ARG_NUMBER: return imap_number(p->c, INT64_MAX, &key->number) || fail(p, "Invalid search size");
     case ARG_KEYWORD: return imap_flag(p->c, &key->name) || fail(p, "Invalid search keyword");
     case ARG_UID: return take_set(p, key);
     case ARG_FIELD:

@@ -63,7 +63,7 @@ static bool is_from_line(struct str line, int64_t *ret_date)
 {
     if (!str_starts(line, STR("From ")))
         return false;
-    struct str rest = str_skip(line, 5), word, from_here;
+    struct str rest = str_trim(str_skip(line, 5)), word, from_here;     /* without a CR */
     while (from_here = rest, str_token(&rest, " ", &word))
         if (word.n == 3 && ascii_is_alpha(word.p[0]) && parse_asctime(from_here, ret_date))
             return true;
@@ -170,6 +170,9 @@ bool mbox_next(struct str text, size_t *pos, struct mbox_message *ret)
         take_field(&m, line);
         at = next;
     }
+    /* What belongs to the whole file stands in its first message; a sender can write it into any other. */
+    m.has_base = m.has_base && m.at == 0;
+    m.internal = m.internal && m.has_base;
     m.end = find_end(text, at);
     m.body = MIN(m.body, m.end);
     *ret = m;

@@ -23,7 +23,7 @@ struct mbox_message {
     uint32_t uid;                   /* X-UID, 0 = none */
     bool seen, old, answered, flagged, draft, deleted;
     struct str keywords;            /* X-Keywords */
-    bool internal;                  /* c-client's folder data: no message */
+    bool internal;                  /* the first, with X-IMAPbase and c-client's subject: folder data, no message */
 };
 
 /* The message at *pos, which is moved behind it. False at the end, or when the text does not begin with a From_ line. */

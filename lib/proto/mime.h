@@ -50,11 +50,12 @@ struct mime_value {
     struct str type, subtype;           /* "text" "plain"; for Content-Disposition the subtype is empty */
     struct mime_param params[MIME_PARAMS_MAX];
     size_t n_params;
-    struct buf text;                    /* holds the unquoted values */
+    struct buf text, joined;            /* hold the unquoted values, and those that were put together */
 };
 /*
  * Content-Type or Content-Disposition. False when there is no type as RFC 2045
- * §5.1 has it. Slices live until the next call or mime_value_done().
+ * §5.1 has it. Parameters in pieces (RFC 2231 §3: name*0, name*1*) are put
+ * together as name, or as name* when a piece is encoded; what lacks a piece stays. Slices live until the next call or mime_value_done().
  */
 bool mime_value_parse(struct mime_value *v, struct str field, bool with_subtype);
 bool mime_value_param(const struct mime_value *v, const char *name, struct str *ret);
@@ -64,6 +65,8 @@ void mime_value_done(struct mime_value *v);
 
 enum mime_encoding { MIME_IDENTITY, MIME_BASE64, MIME_QP, MIME_ENCODING_UNKNOWN };
 enum mime_encoding mime_encoding(struct str field);
+/* The token that a field begins with, without comments and what follows. */
+struct str mime_token(struct str field);
 /* Appends what can be decoded; errors are skipped over, as readers do. */
 void mime_decode(struct buf *out, enum mime_encoding how, struct str text);
 #endif

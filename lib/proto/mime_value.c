@@ -83,11 +83,89 @@ static void skip_to_semicolon(struct str *s)
     *s = semi == NULL ? str_skip(*s, s->n) : str_skip(*s, (size_t)(semi - s->p));
 }
 
+/* --- parameters in pieces, RFC 2231 §3 and §4.1 -------------------------------- */
+
+struct piece { struct str base; uint64_t number; bool encoded; };
+
+/* "name*12" or "name*12*". */
+static bool parse_piece(struct str name, struct piece *ret)
+{
+    struct str rest;
+    struct piece p;
+    if (!str_cut(name, '*', &p.base, &rest) || p.base.n == 0 || !num_take_u64(&rest, MIME_PARAMS_MAX, &p.number))
+        return false;
+    p.encoded = rest.n == 1 && rest.p[0] == '*';
+    *ret = p;
+    return p.encoded || rest.n == 0;
+}
+
+static struct mime_param *find_piece(struct mime_value *v, size_t n_params, struct str base, uint64_t number, bool *ret_encoded)
+{
+    struct piece p;
+    for (size_t i = 0; i < n_params; i++)
+        if (parse_piece(v->params[i].name, &p) && p.number == number && str_ieq(p.base, base)) {
+            *ret_encoded = p.encoded;
+            return &v->params[i];
+        }
+    return NULL;
+}
+
+static void put_encoded(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (is_token_char(s.p[i]) && (unsigned char)s.p[i] < 0x80 && strchr("%'*", s.p[i]) == NULL)
+            buf_putc(out, s.p[i]);
+        else
+            buf_printf(out, "%%%02X", (unsigned char)s.p[i]);
+    }
+}
+
+/* All pieces from number 0 on, as one value behind the others; they are marked by an empty name. */
+static void join_pieces(struct mime_value *v, size_t n_params, struct str base)
+{
+    struct mime_param *piece;
+    bool any = false, encoded;
+    for (uint64_t k = 0; (piece = find_piece(v, n_params, base, k, &encoded)) != NULL; k++)
+        any = any || encoded;
+    size_t from = v->joined.n;
+    for (uint64_t k = 0; (piece = find_piece(v, n_params, base, k, &encoded)) != NULL; k++) {
+        if (any && !encoded)
+            put_encoded(&v->joined, piece->value);
+        else
+            buf_add(&v->joined, piece->value);
+        piece->name.n = 0;
+    }
+    v->params[v->n_params++] = (struct mime_param){ str_make(base.p, base.n + (size_t)any), { NULL, v->joined.n - from } };
+}
+
+static void join_all(struct mime_value *v)
+{
+    size_t n = v->n_params, kept = 0, at = 0;
+    struct piece p;
+    buf_reset(&v->joined);
+    for (size_t i = 0; i < n && v->n_params < MIME_PARAMS_MAX; i++)
+        if (v->params[i].name.n > 0 && parse_piece(v->params[i].name, &p) && p.number == 0)
+            join_pieces(v, n, p.base);
+    if (v->n_params == n)
+        return;
+    for (size_t i = 0; i < v->n_params; i++) {
+        struct mime_param m = v->params[i];
+        if (i >= n) {
+            m.value.p = buf_str(&v->joined).p + at;
+            at += m.value.n;
+        }
+        if (m.name.n > 0)
+            v->params[kept++] = m;
+    }
+    v->n_params = kept;
+}
+
 bool mime_value_parse(struct mime_value *v, struct str field, bool with_subtype)
 {
     v->n_params = 0;
     v->subtype = STR("");
     v->text.limit = field.n + 1;
+    v->joined.limit = field.n * 3 + 1;
     buf_reset(&v->text);
     rfc822_skip_cfws(&field);
     v->type = take_token(&field);
@@ -112,6 +190,7 @@ bool mime_value_parse(struct mime_value *v, struct str field, bool with_subtype)
         v->params[i].value.p = buf_str(&v->text).p + at;
         at += v->params[i].value.n;
     }
+    join_all(v);
     return true;
 }
 
@@ -128,6 +207,13 @@ bool mime_value_param(const struct mime_value *v, const char *name, struct str *
 void mime_value_done(struct mime_value *v)
 {
     buf_done(&v->text);
+    buf_done(&v->joined);
+}
+
+struct str mime_token(struct str field)
+{
+    rfc822_skip_cfws(&field);
+    return take_token(&field);
 }
 
 enum mime_encoding mime_encoding(struct str field)
@@ -136,8 +222,7 @@ enum mime_encoding mime_encoding(struct str field)
         { "7bit", MIME_IDENTITY }, { "8bit", MIME_IDENTITY }, { "binary", MIME_IDENTITY },
         { "base64", MIME_BASE64 }, { "quoted-printable", MIME_QP },
     };
-    rfc822_skip_cfws(&field);
-    struct str token = take_token(&field);
+    struct str token = mime_token(field);
     for (size_t i = 0; i < N_ELEMS(names); i++)
         if (str_ieqz(token, names[i].name))
             return names[i].how;

@@ -26,6 +26,16 @@ static bool parse_number(struct str s, struct pop3_cmd *cmd)
     return cmd->has_number;
 }
 
+/* Clients that want all of a message ask for more lines than there can be. */
+static bool parse_lines(struct str s, uint32_t *ret)
+{
+    uint64_t n;
+    if (!num_parse_u64(s, UINT64_MAX, &n))
+        return false;
+    *ret = (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
+    return true;
+}
+
 static bool parse_args(struct str arg, struct pop3_cmd *cmd)
 {
     struct str first, second;
@@ -39,7 +49,7 @@ static bool parse_args(struct str arg, struct pop3_cmd *cmd)
         return parse_number(arg, cmd);
     case ARGS_NUMBER: return parse_number(arg, cmd);
     case ARGS_TWO_NUMBERS:
-        return str_cut(arg, ' ', &first, &second) && parse_number(first, cmd) && num_parse_u32(second, INT32_MAX, &cmd->lines);
+        return str_cut(arg, ' ', &first, &second) && parse_number(first, cmd) && parse_lines(second, &cmd->lines);
     }
     UNREACHABLE();
 }

@@ -67,7 +67,7 @@ bool uidlist_parse_line(struct str line, unsigned version, struct uidlist_line *
     struct uidlist_line l = { 0 };
     struct str rest = line;
     uint64_t uid;
-    if (!num_take_u64(&rest, UINT32_MAX, &uid) || uid == 0 || rest.n == 0 || rest.p[0] != ' ')
+    if (!num_take_u64(&rest, UINT32_MAX - 1, &uid) || uid == 0 || rest.n == 0 || rest.p[0] != ' ')
         return false;
     l.uid = (uint32_t)uid;
     rest = str_skip(rest, 1);

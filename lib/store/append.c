@@ -21,7 +21,7 @@ struct piece {              /* one message of the batch */
     int64_t date;
     uint64_t size, vsize;
     bool prev_cr;
-    struct buf mbox;        /* whole text, when the target is an mbox */
+    struct buf mbox, words; /* whole text and keywords, when the target is an mbox */
 };
 
 struct append {
@@ -144,20 +144,32 @@ static struct piece *add_piece(struct append *a, uint8_t flags, int64_t date)
     p->fd = -1;
     p->flags = flags & FLAGS_STORED;
     p->date = date;
-    p->name = p->mbox = buf_make(0);
+    p->name = p->mbox = p->words = buf_make(0);
     vec_push(&a->pieces, p);
     return p;
+}
+
+/* A message is worth more than a keyword for which there is no letter left. */
+static enum store_result add_keyword(struct append *a, struct piece *p, struct str name, struct err *err)
+{
+    unsigned bit;
+    if (a->to_mbox) {
+        buf_printf(&p->words, " %.*s", STR_FMT(name));
+        return STORE_OK;
+    }
+    enum store_result result = box_keyword(&a->target, name, true, &bit, err);
+    if (result == STORE_OK)
+        p->keywords |= UINT32_C(1) << bit;
+    return result == STORE_LIMIT ? STORE_OK : result;
 }
 
 enum store_result append_begin(struct append *a, uint8_t flags, const struct str *keywords, size_t n_keywords, int64_t date, struct err *err)
 {
     struct piece *p = add_piece(a, flags, date);
-    for (size_t i = 0; i < n_keywords && !a->to_mbox; i++) {
-        unsigned bit;
-        enum store_result result = box_keyword(&a->target, keywords[i], true, &bit, err);
+    for (size_t i = 0; i < n_keywords; i++) {
+        enum store_result result = add_keyword(a, p, keywords[i], err);
         if (result != STORE_OK)
             return result;
-        p->keywords |= UINT32_C(1) << bit;
     }
     if (a->to_mbox)
         return STORE_OK;
@@ -282,6 +294,7 @@ static enum store_result commit_mbox(struct append *a, struct append_result *ret
         struct piece *p = a->pieces.p[i];
         struct buf from = buf_make(256);
         mbox_from_line(&from, STR(""), p->date);
+        mbox_put_flags(&from, p->flags, false, buf_str(&p->words));
         int rc = mbox_append(a->store->inbox_mbox, buf_str(&from), buf_str(&p->mbox), a->store->lock_seconds, 0, err);
         buf_done(&from);
         if (rc < 0)
@@ -312,33 +325,38 @@ static enum store_result commit_pieces(struct append *a, struct append_result *r
     return STORE_OK;
 }
 
+/* Those that are links are finished. */
 enum store_result append_commit(struct append *a, struct append_result *ret, struct err *err)
 {
     if (a->to_mbox)
         return commit_mbox(a, ret, err);
     for (size_t i = 0; i < a->pieces.n; i++)
-        if (finish_piece(a, a->pieces.p[i], err) < 0)
+        if (a->pieces.p[i]->fd >= 0 && finish_piece(a, a->pieces.p[i], err) < 0)
             return store_error(err);
     return commit_pieces(a, ret, err);
+}
+
+static void free_piece(struct append *a, struct piece *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    if (p->tmp != NULL)
+        unlinkat(a->target.dir, p->tmp, 0);
+    free(p->tmp);
+    free(p->base);
+    free(p->guid);
+    buf_done(&p->name);
+    buf_done(&p->mbox);
+    buf_done(&p->words);
+    free(p);
 }
 
 void append_free(struct append *a)
 {
     if (a == NULL)
         return;
-    for (size_t i = 0; i < a->pieces.n; i++) {
-        struct piece *p = a->pieces.p[i];
-        if (p->fd >= 0)
-            close(p->fd);
-        if (p->tmp != NULL)
-            unlinkat(a->target.dir, p->tmp, 0);
-        free(p->tmp);
-        free(p->base);
-        free(p->guid);
-        buf_done(&p->name);
-        buf_done(&p->mbox);
-        free(p);
-    }
+    for (size_t i = 0; i < a->pieces.n; i++)
+        free_piece(a, a->pieces.p[i]);
     vec_done(&a->pieces);
     vec_done(&a->uids);
     target_close(&a->target);
@@ -369,7 +387,8 @@ static enum store_result link_piece(struct append *a, struct box *b, size_t i, s
     p->keywords = map_keywords(b, &a->target, m->keywords, err);
     p->size = e->size;
     p->vsize = e->vsize;
-    p->guid = str_to_heap(box_guid(b, i));
+    if (str_chr(box_guid(b, i), ' ') < 0)      /* which would end the field in the list */
+        p->guid = str_to_heap(box_guid(b, i));
     name_piece(p);
     buf_printf(&path, "tmp/%s", p->base);
     p->tmp = str_to_heap(buf_str(&path));
@@ -394,19 +413,41 @@ static enum store_result link_piece(struct append *a, struct box *b, size_t i, s
     return m->gone || err->sys == ENOENT ? STORE_NOT_FOUND : STORE_FAILED;
 }
 
-static enum store_result copy_mbox_message(struct append *a, struct box *b, size_t i, struct err *err)
+static enum store_result copy_bytes(struct append *a, struct box *b, size_t i, struct err *err)
 {
     struct buf body = buf_make(0);
+    struct str words[STORE_KEYWORDS_MAX];
+    size_t n = 0;
     int64_t date = 0;
+    for (unsigned k = 0; k < STORE_KEYWORDS_MAX; k++)
+        if ((b->msgs.p[i].keywords >> k & 1) != 0 && b->keywords[k] != NULL)
+            words[n++] = str_from(b->keywords[k]);
     enum store_result result = box_date(b, i, &date, err);
     if (result == STORE_OK)
-        result = append_begin(a, b->msgs.p[i].flags, NULL, 0, date, err);
+        result = append_begin(a, b->msgs.p[i].flags, words, n, date, err);
     if (result == STORE_OK)
         result = box_read(b, i, &body, err);
     if (result == STORE_OK)
         result = append_write(a, buf_str(&body), err);
     buf_done(&body);
     return result;
+}
+
+/* Another file system, a file of somebody else's, a file with too many names: a link is an optimisation only. */
+static bool cannot_link(int sys)
+{
+    return sys == EXDEV || sys == EPERM || sys == EACCES || sys == EMLINK || sys == EOPNOTSUPP || sys == ENOSYS;
+}
+
+static enum store_result copy_one(struct append *a, struct box *b, size_t i, struct err *err)
+{
+    if (b->mbox != NULL || a->to_mbox)
+        return copy_bytes(a, b, i, err);
+    enum store_result result = link_piece(a, b, i, err);
+    if (result != STORE_FAILED || !cannot_link(err->sys))
+        return result;
+    free_piece(a, a->pieces.p[--a->pieces.n]);
+    return copy_bytes(a, b, i, err);
 }
 
 enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struct str to, bool move,
@@ -421,11 +462,10 @@ enum store_result box_copy(struct box *b, const uint32_t *index, size_t n, struc
     enum store_result result = append_open(b->store, to, &a, err);
     if (result != STORE_OK)
         return result;
-    bool by_link = b->mbox == NULL && !a->to_mbox;
     for (size_t k = 0; k < n && result == STORE_OK; k++)
-        result = by_link ? link_piece(a, b, index[k], err) : copy_mbox_message(a, b, index[k], err);
+        result = copy_one(a, b, index[k], err);
     if (result == STORE_OK && n > 0)
-        result = by_link ? commit_pieces(a, &r, err) : append_commit(a, &r, err);
+        result = append_commit(a, &r, err);
     b->copied.n = 0;
     for (size_t i = 0; i < r.n; i++)
         vec_push(&b->copied, r.uids[i]);

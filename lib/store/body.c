@@ -24,9 +24,9 @@ int box_open_file(struct box *b, size_t i, struct err *err)
     int fd = open_entry(b, e);
     if (fd < 0 && errno == ENOENT && !b->msgs.p[i].gone) {
         /* Renamed by somebody, or gone: look once, then believe it. */
-        if (box_lock(b, err) < 0)
+        if (box_lock_to_look(b, err) < 0)
             return -1;
-        int rc = flaglog_lock(&b->log, err);
+        int rc = b->look_only ? 0 : flaglog_lock(&b->log, err);
         if (rc == 0)
             rc = scan_folder(b, err);
         flaglog_unlock(&b->log);

@@ -44,7 +44,7 @@ static struct str base_of(const char *name)
 
 void entry_set_name(struct box *b, struct entry *e, struct str name, bool in_new)
 {
-    if (e->name != NULL)
+    if (e->name != NULL && htab_get(&b->by_base, e->base) == e)
         htab_remove(&b->by_base, e->base);
     free(e->name);
     e->name = str_to_heap(name);
@@ -76,12 +76,17 @@ static void entry_free(struct box *b, struct entry *e)
     free(e);
 }
 
-void box_forget(struct box *b)
+void box_drop_entries(struct box *b)
 {
     for (size_t i = 0; i < b->ents.n; i++)
         entry_free(b, b->ents.p[i]);
     b->ents.n = b->msgs.n = 0;
     b->shown = 0;
+}
+
+void box_forget(struct box *b)
+{
+    box_drop_entries(b);
     if (index_begin(store_index(b->store))) {
         index_wipe_box(store_index(b->store), b->row.id, str_from(b->subdir));
         index_commit(store_index(b->store));
@@ -95,97 +100,6 @@ uint64_t box_next_modseq(struct box *b)
     b->head.modseq = MAX(b->head.modseq, b->log.modseq) + 1;
     b->row_dirty = true;
     return b->head.modseq;
-}
-
-/* --- the index -------------------------------------------------------------- */
-
-static bool load_row(void *arg, const struct index_row *row)
-{
-    struct box *b = arg;
-    if (b->msgs.n > 0 && b->msgs.p[b->msgs.n - 1].uid >= row->uid)
-        return false;
-    struct entry *e = box_add_entry(b, row->uid, row->name, row->in_new, row->ext);
-    struct box_msg *m = &b->msgs.p[e->index];
-    m->flags = row->flags & FLAGS_STORED;
-    m->keywords = row->keywords;
-    m->modseq = row->modseq;
-    e->size = row->size;
-    e->vsize = row->vsize;
-    e->date = row->date;
-    e->dirty = false;
-    return true;
-}
-
-bool box_load_index(struct box *b)
-{
-    struct index *ix = store_index(b->store);
-    struct index_box row;
-    if (!index_get_box(ix, str_from(b->subdir), &row)) {
-        index_read_end(ix);
-        return false;
-    }
-    bool ok = index_each(ix, row.id, load_row, b);
-    index_read_end(ix);
-    b->row = row;
-    if (!ok) {
-        box_forget(b);
-        return false;
-    }
-    b->disk = row.disk;
-    b->head.uidvalidity = row.uidvalidity;
-    b->head.uidnext = row.uidnext;
-    b->head.modseq = MAX(b->head.modseq, row.modseq);
-    return true;
-}
-
-static void write_row(struct box *b, struct entry *e)
-{
-    const struct box_msg *m = &b->msgs.p[e->index];
-    struct index *ix = store_index(b->store);
-    e->dirty = false;
-    if (m->gone) {
-        index_drop_row(ix, b->row.id, m->uid, m->modseq);
-        index_drop_blobs(ix, box_guid(b, e->index));
-        return;
-    }
-    index_put_row(ix, b->row.id, &(struct index_row){
-        .uid = m->uid, .flags = m->flags & FLAGS_STORED, .in_new = e->in_new, .keywords = m->keywords, .modseq = m->modseq,
-        .size = e->size, .vsize = e->vsize, .date = e->date, .name = str_from(e->name), .ext = str_from(e->ext),
-    });
-}
-
-static void drop_blobs(struct box *b)
-{
-    for (size_t i = 0; i < b->blobs.n; i++) {
-        free(b->blobs.p[i].guid);
-        free(b->blobs.p[i].value);
-    }
-    b->blobs.n = 0;
-}
-
-void box_write_index(struct box *b)
-{
-    struct index *ix = store_index(b->store);
-    if (!b->row_dirty && b->blobs.n == 0)
-        return;
-    b->row_dirty = false;
-    if (index_begin(ix)) {
-        if (b->row.id == 0)
-            b->row.tombstones_from = b->head.modseq;
-        b->row.uidvalidity = b->head.uidvalidity;
-        b->row.uidnext = b->head.uidnext;
-        b->row.modseq = MAX(b->head.modseq, b->log.modseq);
-        b->row.disk = b->disk;
-        if (b->head.uidvalidity != 0)
-            index_put_box(ix, str_from(b->subdir), &b->row);
-        for (size_t i = 0; i < b->ents.n && b->head.uidvalidity != 0; i++)
-            if (b->ents.p[i]->dirty)
-                write_row(b, b->ents.p[i]);
-        for (size_t i = 0; i < b->blobs.n; i++)
-            index_put_blob(ix, str_from(b->blobs.p[i].guid), b->blobs.p[i].kind, str_make(b->blobs.p[i].value, b->blobs.p[i].n));
-        index_commit(ix);
-    }
-    drop_blobs(b);
 }
 
 /* --- the log ------------------------------------------------------------------ */
@@ -220,8 +134,28 @@ static void apply_record(struct box *b, const struct flag_record *r)
     m->modseq = MAX(m->modseq, r->modseq);
 }
 
+/* Records read once more bring back what was between them; only what is different at their end is a change. */
+static void note_before(struct box *b)
+{
+    for (size_t i = 0; i < b->ents.n; i++) {
+        b->ents.p[i]->flags_before = b->msgs.p[i].flags;
+        b->ents.p[i]->keywords_before = b->msgs.p[i].keywords;
+        b->ents.p[i]->changed_before = b->ents.p[i]->changed;
+    }
+}
+
+static void drop_same(struct box *b)
+{
+    for (size_t i = 0; i < b->ents.n; i++) {
+        struct entry *e = b->ents.p[i];
+        if (!e->changed_before && e->flags_before == b->msgs.p[i].flags && e->keywords_before == b->msgs.p[i].keywords)
+            e->changed = false;
+    }
+}
+
 int box_read_log(struct box *b, struct err *err)
 {
+    bool again = b->log.at == 0;
     struct buf records = buf_make(0);
     bool restarted;
     int result = flaglog_read(&b->log, &records, &restarted, err);
@@ -232,8 +166,12 @@ int box_read_log(struct box *b, struct err *err)
             clear_pending(b);
         if (rest.n > 0 && keywords_read(b, err) < 0)    /* records may use letters that are new to us */
             result = -1;
+        if (again)
+            note_before(b);
         while (flag_record_next(&rest, b->log.generation, &r))
             apply_record(b, &r);
+        if (again)
+            drop_same(b);
         b->head.modseq = MAX(b->head.modseq, b->log.modseq);
     }
     buf_done(&records);
@@ -252,12 +190,12 @@ static int sync_locked(struct box *b, struct err *err)
     bool rest_same = now.cur.ino != 0 && b->disk.cur.ino == now.cur.ino && b->disk.cur.mtime_ns == now.cur.mtime_ns
         && b->disk.list.ino == now.list.ino && b->disk.list.mtime_ns == now.list.mtime_ns && b->disk.list.size == now.list.size
         && now.list.ino != 0 && b->list.version == 3;
-    if (flaglog_lock(&b->log, err) < 0)
+    if (!b->look_only && flaglog_lock(&b->log, err) < 0)
         return -1;
     int result = box_read_log(b, err);
     if (result == 0)
         result = rest_same ? scan_new(b, err) : scan_folder(b, err);
-    if (result == 0 && b->head.modseq > b->log.modseq)
+    if (result == 0 && !b->look_only && b->head.modseq > b->log.modseq)
         result = flaglog_note(&b->log, b->head.modseq, err);
     flaglog_unlock(&b->log);
     return result;
@@ -282,7 +220,7 @@ static int sync_disk(struct box *b, struct err *err)
     same.new = now.new;
     if (now.new.ino != 0 && scan_state_eq(&now, &same) && new_is_empty(b))
         return 0;
-    if (box_lock(b, err) < 0)
+    if (box_lock_to_look(b, err) < 0)
         return -1;
     size_t before = b->msgs.n;
     int result = sync_locked(b, err);
@@ -327,16 +265,34 @@ static bool load_list_head(struct box *b)
     return head.uidvalidity == b->head.uidvalidity;
 }
 
+/* Rows that do not belong to the state they come with would hide messages: they are read again from the folder. */
+static void check_rows(struct box *b)
+{
+    struct disk_state now, was = b->disk;
+    scan_state(b, &now);
+    was.new = now.new;      /* whatever is in there, cur/ and the list would not be read again */
+    if (b->msgs.n == b->row.messages || (now.new.ino != 0 && !scan_state_eq(&now, &was)))
+        return;
+    box_drop_entries(b);
+    b->rows_lost = true;
+    b->disk = (struct disk_state){ 0 };
+}
+
 static int open_maildir(struct box *b, struct err *err)
 {
     b->dir = fs_open_dir(b->store->dir, b->subdir[0] == '\0' ? "." : b->subdir);
     if (b->dir < 0)
         return err_sys(err, ERR_TEMP, "open %s/%s", b->store->root, b->subdir);
-    if (flaglog_open(&b->log, b->dir, true, err) < 0)
-        return -1;
+    if (flaglog_open(&b->log, b->dir, true, err) < 0) {
+        if (!fs_is_forbidden(err->sys) || flaglog_open_to_read(&b->log, b->dir, err) < 0)
+            return -1;
+        b->look_only = b->read_only = true;
+    }
     bool loaded = box_load_index(b);
     if (loaded && !load_list_head(b))
         b->disk = (struct disk_state){ 0 };
+    if (loaded)
+        check_rows(b);
     for (size_t i = 0; i < b->ents.n && !b->read_only; i++)
         if (b->ents.p[i]->in_new)       /* known from a look that moved nothing: take it up now */
             b->disk.cur.ino = 0;
@@ -410,6 +366,7 @@ enum store_result box_open(struct store *s, struct str name, unsigned flags, str
     drop_gone(b, false);
     b->shown = b->msgs.n;
     count_recent(b);
+    b->is_open = true;
     *ret = b;
     b = NULL;
     result = STORE_OK;
@@ -441,7 +398,7 @@ void box_close(struct box *b)
         entry_free(b, b->ents.p[i]);
     for (size_t i = 0; i < STORE_KEYWORDS_MAX; i++)
         free(b->keywords[i]);
-    drop_blobs(b);
+    box_drop_blobs(b);
     vec_done(&b->msgs);
     vec_done(&b->ents);
     vec_done(&b->blobs);
@@ -518,6 +475,7 @@ bool box_vanished(struct box *b, uint64_t since, struct arena *a, uint32_t **ret
 /* --- accessors -------------------------------------------------------------------- */
 
 const struct box_head *box_head(const struct box *b) { return &b->head; }
+bool box_is_read_only(const struct box *b) { return b->read_only && b->mbox == NULL; }
 size_t box_count(const struct box *b) { return b->shown; }
 const struct box_msg *box_msgs(const struct box *b) { return b->msgs.p; }
 bool box_needs_flush(const struct box *b) { return b->mbox != NULL ? mbox_needs_flush(b) : !flaglog_is_empty(&b->log); }

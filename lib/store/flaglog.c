@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "os/clock.h"
+#include "store/fs.h"
 
 static const char log_name[] = "postern-flags";
 enum { LOG_MAX = 256 << 20 };
@@ -133,6 +134,10 @@ static int ensure_head(struct flaglog *l, struct err *err)
     if (flaglog_lock(l, err) < 0)
         return -1;
     int result = read_head(l, &head) ? 0 : write_head(l, (uint32_t)clock_wall_ms() | 1, 0, err);
+    if (result < 0 && fs_is_full(err->sys)) {
+        flaglog_unlock(l);      /* flags cannot be stored, mail can be read and removed */
+        return 0;
+    }
     if (result == 0 && ftruncate(l->fd, FLAG_HEAD_SIZE) < 0)
         result = err_sys(err, ERR_TEMP, "truncate %s", log_name);
     flaglog_unlock(l);
@@ -153,6 +158,12 @@ int flaglog_open(struct flaglog *l, int dir, bool create, struct err *err)
     return 0;
 }
 
+int flaglog_open_to_read(struct flaglog *l, int dir, struct err *err)
+{
+    *l = (struct flaglog){ .fd = openat(dir, log_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) };
+    return l->fd >= 0 || errno == ENOENT || errno == EACCES ? 0 : err_sys(err, ERR_TEMP, "open %s", log_name);
+}
+
 int flaglog_empty(struct flaglog *l, uint64_t modseq, struct err *err)
 {
     if (write_head(l, l->generation + 1, modseq, err) < 0)
@@ -163,4 +174,7 @@ int flaglog_empty(struct flaglog *l, uint64_t modseq, struct err *err)
     return 0;
 }
 
-int flaglog_note(struct flaglog *l, uint64_t modseq, struct err *err) { return write_head(l, l->generation, modseq, err); }
+int flaglog_note(struct flaglog *l, uint64_t modseq, struct err *err)
+{
+    return write_head(l, l->generation, modseq, err) < 0 && !fs_is_full(err->sys) ? -1 : 0;
+}

@@ -20,6 +20,8 @@ struct flaglog {
 
 /* create: make the file if it is missing. Missing otherwise: fd = -1, returns 0. */
 int flaglog_open(struct flaglog *l, int dir, bool create, struct err *err);
+/* Where nothing can be written; fd = -1 when it is not there or not for us. */
+int flaglog_open_to_read(struct flaglog *l, int dir, struct err *err);
 void flaglog_close(struct flaglog *l);
 /* Would flaglog_read() find something? */
 bool flaglog_has_news(const struct flaglog *l);

@@ -175,7 +175,7 @@ enum store_result box_store(struct box *b, const uint32_t *index, size_t n, enum
 
 static bool is_pending(const struct entry *e) { return (e->add | e->remove) != 0 || (e->keywords_add | e->keywords_remove) != 0; }
 
-/* One message's name. A file that is not there any more needs none. */
+/* One message's name. 1: it is not there under the name that we know. */
 static int rename_entry(struct box *b, struct entry *e, struct err *err)
 {
     struct maildir_name n;
@@ -188,8 +188,8 @@ static int rename_entry(struct box *b, struct entry *e, struct err *err)
         if (strcmp(buf_cstr(&from), buf_cstr(&to)) != 0) {
             if (renameat(b->dir, buf_cstr(&from), b->dir, buf_cstr(&to)) == 0)
                 entry_set_name(b, e, str_skip(buf_str(&to), 4), false);
-            else if (errno != ENOENT)
-                result = err_sys(err, ERR_TEMP, "rename %s/%s/%s", b->store->root, b->subdir, buf_cstr(&from));
+            else
+                result = errno == ENOENT ? 1 : err_sys(err, ERR_TEMP, "rename %s/%s/%s", b->store->root, b->subdir, buf_cstr(&from));
         }
     }
     buf_done(&from);
@@ -197,19 +197,23 @@ static int rename_entry(struct box *b, struct entry *e, struct err *err)
     return result;
 }
 
+/* 1: some were not there under the names that we know. */
 static int apply_names(struct box *b, struct err *err)
 {
+    int result = 0;
     for (size_t i = 0; i < b->ents.n; i++) {
         struct entry *e = b->ents.p[i];
         if (!is_pending(e) || b->msgs.p[i].gone)
             continue;
         if (!dotlock_touch(&b->lock))
             return err_set(err, ERR_TEMP, "the lock of %s/%s was taken over", b->store->root, b->subdir);
-        if (rename_entry(b, e, err) < 0)
+        int rc = rename_entry(b, e, err);
+        if (rc < 0)
             return -1;
+        result |= rc;
         e->dirty = true;
     }
-    return fs_sync_dir(b->dir, "cur", err);
+    return fs_sync_dir(b->dir, "cur", err) < 0 ? -1 : result;
 }
 
 static void forget_pending(struct box *b)
@@ -221,6 +225,14 @@ static void forget_pending(struct box *b)
     }
 }
 
+static int scan_and_replay(struct box *b, struct err *err)
+{
+    if (scan_folder(b, err) < 0)
+        return -1;
+    b->log.at = 0;
+    return box_read_log(b, err);
+}
+
 /* Both locks are held. The names must be the current ones, so a folder that others changed is read first. */
 static int flush_locked(struct box *b, struct err *err)
 {
@@ -228,18 +240,17 @@ static int flush_locked(struct box *b, struct err *err)
     if (box_read_log(b, err) < 0)
         return -1;
     scan_state(b, &now);
-    if (!scan_state_eq(&now, &b->disk)) {
-        if (scan_folder(b, err) < 0)
-            return -1;
-        b->log.at = 0;
-        if (box_read_log(b, err) < 0)
-            return -1;
-    }
-    if (apply_names(b, err) < 0 || flaglog_empty(&b->log, b->head.modseq, err) < 0)
+    if (!scan_state_eq(&now, &b->disk) && scan_and_replay(b, err) < 0)
+        return -1;
+    int rc = apply_names(b, err);
+    if (rc > 0)         /* renamed by one that takes no lock; what is missing now, too, has gone */
+        rc = scan_and_replay(b, err) < 0 ? -1 : apply_names(b, err);
+    if (rc < 0 || flaglog_empty(&b->log, b->head.modseq, err) < 0)
         return -1;
     forget_pending(b);
     scan_state(b, &now);
-    b->disk.cur = now.cur;
+    if (b->disk.cur.ino != 0)       /* else there is more in it than we know */
+        b->disk.cur = now.cur;
     b->row_dirty = true;
     return 0;
 }
@@ -296,7 +307,8 @@ static int expunge_locked(struct box *b, const uint32_t *index, size_t n, struct
     if (fs_sync_dir(b->dir, "cur", err) < 0 || (in_new && fs_sync_dir(b->dir, "new", err) < 0))
         return -1;
     scan_state(b, &now);
-    b->disk.cur = now.cur;
+    if (b->disk.cur.ino != 0)       /* else there is more in it than we know */
+        b->disk.cur = now.cur;
     return flaglog_note(&b->log, modseq, err);
 }
 

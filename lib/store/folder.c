@@ -6,7 +6,7 @@
 
 enum store_result store_error(const struct err *err)
 {
-    return err->kind == ERR_LIMIT || err->sys == EDQUOT ? STORE_LIMIT : err->sys == EROFS ? STORE_READ_ONLY : STORE_FAILED;
+    return err->kind == ERR_LIMIT || fs_is_full(err->sys) ? STORE_LIMIT : err->sys == EROFS ? STORE_READ_ONLY : STORE_FAILED;
 }
 
 bool folder_exists(struct store *s, const char *subdir)

@@ -49,6 +49,9 @@ int fs_read(int dir, const char *name, size_t max, struct buf *out, struct stat 
     return result;
 }
 
+bool fs_is_full(int sys) { return sys == ENOSPC || sys == EDQUOT || sys == EFBIG; }
+bool fs_is_forbidden(int sys) { return sys == EROFS || sys == EACCES || sys == EPERM; }
+
 int fs_write_all(int fd, const void *p, size_t n)
 {
     const char *at = p;
@@ -181,6 +184,8 @@ static int write_claim(const struct dotlock *l, const char *claim)
     int n = snprintf(text, sizeof(text), "%d:%s", (int)getpid(), host);
     int rc = fs_write_all(fd, text, (size_t)n);
     int saved = errno;
+    if (rc < 0 && fs_is_full(saved))        /* a lock without a name: who wants to make room must be let in */
+        rc = ftruncate(fd, 0);
     close(fd);
     errno = saved;
     return rc;

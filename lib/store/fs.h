@@ -13,6 +13,10 @@
 /* 0, 1 when there is no such file, -1 and *err. At most max bytes are read; a larger file is an error. */
 int fs_read(int dir, const char *name, size_t max, struct buf *out, struct stat *ret_st, struct err *err);
 /* Write everything; -1 with errno. */
+/* Is that errno of a write for want of room: a full disk, a quota, a limit? */
+bool fs_is_full(int sys);
+/* Of one for want of leave: a file system that is mounted read-only, a directory of somebody else's? */
+bool fs_is_forbidden(int sys);
 int fs_write_all(int fd, const void *p, size_t n);
 /* name.tmp, fsync, rename over name, fsync of the directory. */
 int fs_replace(int dir, const char *name, struct str content, mode_t mode, struct err *err);

@@ -2,12 +2,13 @@
 #include "store/index.h"
 #include <errno.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/num.h"
 #include "base/vec.h"
 
-enum { INDEX_VERSION = 1, MAX_READERS = 1024, KEY_MAX_SIZE = 480, ROW_FIXED = 48, BOX_SIZE = 100 };
+enum { INDEX_VERSION = 2, MAX_READERS = 1024, KEY_MAX_SIZE = 480, ROW_FIXED = 48, BOX_SIZE = 104 };
 #define FIRST_MAP_SIZE ((size_t)1 << 30)
 
 enum table { T_META, T_BOX, T_MSG, T_GONE, T_BLOB, N_TABLES };
@@ -107,6 +108,50 @@ static void remove_dir(const char *dir)
     buf_done(&path);
 }
 
+/*
+ * LMDB trusts its pages: what damage nobody looked for can end the process, and would end each that follows. So the
+ * last act of a process that has the index open is to set it aside; then the signal takes its course.
+ */
+static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGABRT };
+static struct {
+    char dir[4200], bad[4200], bad_data[4250], bad_lock[4250];
+    struct sigaction before[N_ELEMS(fatal_signals)];
+    bool armed;
+} last_act;
+
+static void set_aside(int signo)
+{
+    int saved = errno;
+    (void)unlink(last_act.bad_data);
+    (void)unlink(last_act.bad_lock);
+    (void)rmdir(last_act.bad);
+    (void)rename(last_act.dir, last_act.bad);
+    for (size_t i = 0; i < N_ELEMS(fatal_signals); i++)
+        if (fatal_signals[i] == signo)
+            (void)sigaction(signo, &last_act.before[i], NULL);
+    errno = saved;
+    (void)raise(signo);     /* comes when this handler has returned */
+}
+
+static void arm(const char *dir, const char *bad)
+{
+    struct sigaction sa = { .sa_handler = set_aside };
+    snprintf(last_act.dir, sizeof(last_act.dir), "%s", dir);
+    snprintf(last_act.bad, sizeof(last_act.bad), "%s", bad);
+    snprintf(last_act.bad_data, sizeof(last_act.bad_data), "%s/data.mdb", last_act.bad);
+    snprintf(last_act.bad_lock, sizeof(last_act.bad_lock), "%s/lock.mdb", last_act.bad);
+    for (size_t i = 0; i < N_ELEMS(fatal_signals) && !last_act.armed; i++)
+        (void)sigaction(fatal_signals[i], &sa, &last_act.before[i]);
+    last_act.armed = true;
+}
+
+static void disarm(void)
+{
+    for (size_t i = 0; i < N_ELEMS(fatal_signals) && last_act.armed; i++)
+        (void)sigaction(fatal_signals[i], &last_act.before[i], NULL);
+    last_act.armed = false;
+}
+
 struct index *index_open(const char *root, bool hidden)
 {
     struct buf dir = buf_make(4200), bad = buf_make(4200);
@@ -114,6 +159,7 @@ struct index *index_open(const char *root, bool hidden)
     buf_printf(&bad, "%s/%spostern-index.bad", root, hidden ? "." : "");
     struct index *ix = NULL;
     if (mkdir(buf_cstr(&dir), 0700) == 0 || errno == EEXIST) {
+        arm(buf_cstr(&dir), buf_cstr(&bad));
         ix = try_open(buf_cstr(&dir));
         if (ix == NULL) {
             remove_dir(buf_cstr(&bad));
@@ -121,6 +167,8 @@ struct index *index_open(const char *root, bool hidden)
                 ix = try_open(buf_cstr(&dir));
         }
     }
+    if (ix == NULL)
+        disarm();
     buf_done(&dir);
     buf_done(&bad);
     return ix;
@@ -135,6 +183,7 @@ void index_close(struct index *ix)
         mdb_txn_abort(ix->write);
     mdb_env_close(ix->env);
     free(ix);
+    disarm();
 }
 
 /* --- reading ---------------------------------------------------------------- */
@@ -191,7 +240,8 @@ static void pack_box(uint8_t p[BOX_SIZE], const struct index_box *box)
     put_be64(p + 20, box->tombstones_from);
     p = put_state(p + 28, &box->disk.cur);
     p = put_state(p, &box->disk.new);
-    put_state(p, &box->disk.list);
+    p = put_state(p, &box->disk.list);
+    put_be32(p, box->messages);
 }
 
 static MDB_val box_key(struct str name, char buf[KEY_MAX_SIZE])
@@ -215,7 +265,8 @@ bool index_get_box(struct index *ix, struct str name, struct index_box *ret)
     };
     p = get_state(p + 28, &b.disk.cur);
     p = get_state(p, &b.disk.new);
-    get_state(p, &b.disk.list);
+    p = get_state(p, &b.disk.list);
+    b.messages = get_be32(p);
     *ret = b;
     return true;
 }
@@ -236,6 +287,15 @@ static bool unpack_row(const MDB_val *key, const MDB_val *value, struct index_ro
         .name = str_make(text, name_n), .ext = str_make(text + name_n, value->mv_size - ROW_FIXED - name_n),
     };
     return name_n > 0;
+}
+
+bool index_get_row(struct index *ix, uint32_t box_id, uint32_t uid, struct index_row *ret)
+{
+    uint8_t bytes[8];
+    put_be32(bytes, box_id);
+    put_be32(bytes + 4, uid);
+    MDB_val key = { sizeof(bytes), bytes }, value;
+    return get(ix, T_MSG, &key, &value) && unpack_row(&key, &value, ret);
 }
 
 bool index_each(struct index *ix, uint32_t box_id, bool (*fn)(void *arg, const struct index_row *row), void *arg)

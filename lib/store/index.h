@@ -4,7 +4,8 @@
  * mail root. It holds nothing that is not elsewhere: what a mailbox looked
  * like at the last scan, modseqs with tombstones, and ready-made texts by
  * message GUID. Damage, another version or a file shorter than its pages: the
- * directory is set aside as postern-index.bad and a new one is begun. Callers
+ * directory is set aside as postern-index.bad and a new one is begun; so it is
+ * when the process dies while it has the index open, of whatever cause. Callers
  * go on without it when even that fails (every call takes NULL).
  *
  * Read transactions are short: begun by the first read, ended by
@@ -24,6 +25,7 @@ struct disk_state { struct file_state cur, new, list; };
 struct index_box {
     uint32_t id;
     uint32_t uidvalidity, uidnext;
+    uint32_t messages;          /* how many rows belong to this state of the disk */
     uint64_t modseq;
     uint64_t tombstones_from;   /* all expunges after this modseq are known */
     struct disk_state disk;
@@ -46,6 +48,8 @@ void index_close(struct index *ix);
 bool index_get_box(struct index *ix, struct str box, struct index_box *ret);
 /* Calls fn for each row in order of UID. False when rows are damaged: then nothing may be believed. */
 bool index_each(struct index *ix, uint32_t box_id, bool (*fn)(void *arg, const struct index_row *row), void *arg);
+/* Its slices are the index's, valid until the next read or write of it. */
+bool index_get_row(struct index *ix, uint32_t box_id, uint32_t uid, struct index_row *ret);
 /* UIDs expunged after `since`, sorted; false if not all are known. */
 bool index_gone(struct index *ix, const struct index_box *box, uint64_t since, struct arena *a, uint32_t **ret, size_t *ret_n);
 bool index_get_blob(struct index *ix, struct str guid, unsigned kind, struct str *ret);

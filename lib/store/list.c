@@ -225,9 +225,25 @@ static void index_forget(struct store *s, struct str subdir)
     }
 }
 
+/* One rename decides, the rest is cleaning up. Of a folder that is a link (somebody else's, shared) only the link goes. */
+static int remove_mailbox(struct store *s, const char *subdir, struct err *err)
+{
+    struct buf trash = buf_make(0);
+    struct stat st;
+    bool is_link = fstatat(s->dir, subdir, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+    buf_puts(&trash, "..postern-deleted.");
+    unique_name(&trash, SIZE_UNKNOWN, SIZE_UNKNOWN);
+    int rc = is_link ? unlinkat(s->dir, subdir, 0) : renameat(s->dir, subdir, s->dir, buf_cstr(&trash));
+    rc = rc < 0 ? err_sys(err, ERR_TEMP, "remove %s/%s", s->root, subdir) : fs_sync_dir(s->dir, NULL, err);
+    if (rc == 0 && !is_link)
+        remove_folder(s, buf_cstr(&trash));
+    buf_done(&trash);
+    return rc;
+}
+
 enum store_result store_delete(struct store *s, struct str name, struct err *err)
 {
-    struct buf canonical = buf_make(0), subdir = buf_make(0), trash = buf_make(0);
+    struct buf canonical = buf_make(0), subdir = buf_make(0);
     enum store_result result = resolve(name, &canonical, &subdir, err);
     if (result == STORE_OK && subdir.n == 0) {
         err_set(err, ERR_PERM, "INBOX cannot be deleted");
@@ -236,23 +252,12 @@ enum store_result store_delete(struct store *s, struct str name, struct err *err
         err_set(err, ERR_PERM, "mailbox does not exist");
         result = STORE_NOT_FOUND;
     }
-    if (result == STORE_OK) {
-        buf_puts(&trash, "..postern-deleted.");     /* one rename decides; the rest is cleaning up */
-        unique_name(&trash, SIZE_UNKNOWN, SIZE_UNKNOWN);
-        if (renameat(s->dir, buf_cstr(&subdir), s->dir, buf_cstr(&trash)) < 0) {
-            err_sys(err, ERR_TEMP, "rename %s/%s", s->root, buf_cstr(&subdir));
-            result = STORE_FAILED;
-        } else if (fs_sync_dir(s->dir, NULL, err) < 0) {
-            result = STORE_FAILED;
-        }
-    }
-    if (result == STORE_OK) {
-        remove_folder(s, buf_cstr(&trash));
+    if (result == STORE_OK && remove_mailbox(s, buf_cstr(&subdir), err) < 0)
+        result = STORE_FAILED;
+    if (result == STORE_OK)
         index_forget(s, buf_str(&subdir));
-    }
     buf_done(&canonical);
     buf_done(&subdir);
-    buf_done(&trash);
     return result;
 }
 
@@ -294,7 +299,7 @@ static enum store_result rename_tree(struct store *s, struct str from, struct st
         buf_reset(&new);
         buf_printf(&old, ".%.*s", STR_FMT(name));
         buf_printf(&new, ".%.*s%.*s", STR_FMT(to), STR_FMT(str_skip(name, from.n)));
-        if (new.n > BOX_NAME_MAX || renameat(s->dir, buf_cstr(&old), s->dir, buf_cstr(&new)) < 0) {
+        if (new.n > BOX_NAME_MAX + 1 || renameat(s->dir, buf_cstr(&old), s->dir, buf_cstr(&new)) < 0) {
             err_sys(err, ERR_TEMP, "rename %s/%s", s->root, buf_cstr(&old));
             result = STORE_FAILED;
         } else if (index_begin(store_index(s))) {

@@ -4,21 +4,21 @@
  * is a new text of the whole file, written in place, since other programs may
  * wait for a lock on this very file. So that a crash in the middle loses
  * nothing, the new text is first saved, synced, as .postern-mbox-redo in the
- * mail root; the next open finishes what was begun.
+ * mail root; the next open finishes what was begun (mbox_redo.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include "base/enc.h"
 #include "base/num.h"
 #include "os/clock.h"
 #include "proto/mbox_scan.h"
 #include "store/mbox.h"
 #include "store/private.h"
 
-enum { MBOX_MAX = 1 << 30, REDO_HEAD = 40 };
+enum { MBOX_MAX = 1 << 30 };
+#define UID_LAST_MAX (UINT32_MAX - (1u << 24))
 static const char redo_name[] = ".postern-mbox-redo";
-static const char redo_magic[8] = "PMREDO1\n";
+static const char redo_aside[] = ".postern-mbox-redo.unused";
 
 struct mbox {
     struct mbox_file f;
@@ -85,55 +85,60 @@ static int write_in_place(struct mbox *m, struct str text, struct err *err)
     return 0;
 }
 
-/* magic 8, inode 8, old size 8, new size 8, CRC-32C of the text 4, CRC-32C of the head 4, text */
-static void put_redo(struct buf *out, uint64_t ino, uint64_t old_size, struct str text)
+/* Room for what is added, before anything is overwritten: a full disk is met here, and later deliveries go behind it. */
+static int make_longer(struct mbox *m, size_t n, struct err *err)
 {
-    uint8_t head[REDO_HEAD];
-    memcpy(head, redo_magic, 8);
-    put_be64(head + 8, ino);
-    put_be64(head + 16, old_size);
-    put_be64(head + 24, text.n);
-    put_be32(head + 32, crc32c(0, text.p, text.n));
-    put_be32(head + 36, crc32c(0, head, 36));
-    buf_put(out, head, sizeof(head));
-    buf_add(out, text);
+    int rc = fallocate(m->f.fd, 0, 0, (off_t)n);
+    if (rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+        rc = ftruncate(m->f.fd, (off_t)n);
+    return rc == 0 && fsync(m->f.fd) == 0 ? 0 : err_sys(err, ERR_TEMP, "write mailbox %s", m->path);
 }
 
-static int rewrite(struct box *b, struct str text, struct err *err)
+/* old: the file as it is. A mailbox that could not be made longer is cut to that again. */
+static int rewrite(struct box *b, struct str old, struct str text, struct err *err)
 {
     struct mbox *m = b->mbox;
     struct buf redo = buf_make(0);
-    put_redo(&redo, m->ino, m->size, text);
+    if (str_eq(old, text))
+        return 0;
+    mbox_redo_put(&redo, m->ino, old, text);
     int rc = fs_replace(b->store->dir, redo_name, buf_str(&redo), 0600, err);
     buf_done(&redo);
-    if (rc == 0)
+    if (rc < 0)
+        return -1;
+    bool untouched = false;
+    if (text.n > old.n && make_longer(m, text.n, err) < 0) {
+        untouched = ftruncate(m->f.fd, (off_t)old.n) == 0 && fsync(m->f.fd) == 0;
+        rc = -1;
+    } else {
         rc = write_in_place(m, text, err);
-    if (rc == 0)
+    }
+    if (rc == 0 || untouched)
         unlinkat(b->store->dir, redo_name, 0);
     note_state(m);
+    if (rc < 0)
+        m->mtime_ns = 0;    /* what the array says may not be so: read again */
     return rc;
 }
 
-/* Mail that was appended after the crash lies behind both sizes: it is kept. */
 static int redo(struct box *b, struct err *err)
 {
     struct mbox *m = b->mbox;
-    struct buf saved = buf_make(0), now = buf_make(0);
-    int rc = fs_read(b->store->dir, redo_name, (size_t)MBOX_MAX + REDO_HEAD, &saved, NULL, err);
-    const uint8_t *head = (const uint8_t *)saved.p;
-    bool valid = rc == 0 && saved.n >= REDO_HEAD && memcmp(head, redo_magic, 8) == 0 && get_be32(head + 36) == crc32c(0, head, 36)
-        && get_be64(head + 24) == saved.n - REDO_HEAD && get_be32(head + 32) == crc32c(0, head + REDO_HEAD, saved.n - REDO_HEAD);
-    if (valid && get_be64(head + 8) == m->ino) {
+    struct buf saved = buf_make(0), now = buf_make(0), text = buf_make(0);
+    int rc = fs_read(b->store->dir, redo_name, (size_t)MBOX_MAX + MBOX_MAX / 512, &saved, NULL, err);
+    bool there = rc == 0;
+    if (there)
         rc = read_text(m, &now, err);
-        size_t both = (size_t)MAX(get_be64(head + 16), get_be64(head + 24));
-        buf_add(&saved, str_skip(buf_str(&now), both));
-        if (rc == 0)
-            rc = write_in_place(m, str_skip(buf_str(&saved), REDO_HEAD), err);
+    if (there && rc == 0) {
+        switch (mbox_redo_check(buf_str(&saved), m->ino, buf_str(&now), &text)) {
+        case MBOX_REDO_NOTHING: unlinkat(b->store->dir, redo_name, 0); break;
+        case MBOX_REDO_WRITE: rc = rewrite(b, buf_str(&now), buf_str(&text), err); break;
+        case MBOX_REDO_FOREIGN: (void)renameat(b->store->dir, redo_name, b->store->dir, redo_aside); break;
+        }
     }
-    if (rc == 0)
-        unlinkat(b->store->dir, redo_name, 0);
     buf_done(&saved);
     buf_done(&now);
+    buf_done(&text);
     return rc < 0 ? -1 : 0;
 }
 
@@ -166,25 +171,47 @@ static void take_base(struct box *b, const struct mbox_message *p)
 {
     if (!p->has_base || b->head.uidvalidity != 0)
         return;
+    if (p->last_uid > UID_LAST_MAX)
+        return;     /* there would be none left */
     b->head.uidvalidity = p->uidvalidity;
-    b->head.uidnext = MAX(b->head.uidnext, p->last_uid == UINT32_MAX ? p->last_uid : p->last_uid + 1);
+    b->head.uidnext = MAX(b->head.uidnext, p->last_uid + 1);
     (void)keyword_bits(b, p->base_keywords);
 }
 
-/* A UID counts when it rises and was given out already: a sender cannot know both. */
+static size_t first_from(const struct box *b, uint32_t uid)
+{
+    size_t low = 0, high = b->msgs.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (b->msgs.p[mid].uid < uid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/*
+ * A UID counts when it rises and was given out already, and is that of a message which is there or can follow
+ * those which are: one that is gone, or was never seen among the others, would not be written back.
+ */
+static bool uid_fits(const struct box *b, const struct mbox_message *p, uint32_t last)
+{
+    if (b->head.uidvalidity == 0 || p->uid <= last || p->uid >= b->head.uidnext)
+        return false;
+    size_t i = first_from(b, p->uid);
+    return i == b->msgs.n || (b->msgs.p[i].uid == p->uid && !b->msgs.p[i].gone);
+}
+
 static bool take_message(struct box *b, const struct mbox_message *p, uint32_t *last, uint64_t modseq)
 {
-    bool fits = b->head.uidvalidity != 0 && p->uid > *last && p->uid < b->head.uidnext;
+    bool fits = uid_fits(b, p, *last);
     uint32_t uid = fits ? p->uid : b->head.uidnext++;
-    size_t i = 0;
+    size_t i = first_from(b, uid);
     *last = uid;
-    for (i = b->msgs.n; i > 0 && b->msgs.p[i - 1].uid > uid; i--)
-        continue;
-    struct entry *e = i > 0 && b->msgs.p[i - 1].uid == uid ? b->ents.p[i - 1] : NULL;
+    struct entry *e = i < b->msgs.n ? b->ents.p[i] : NULL;
     if (e == NULL) {
         char name[32];
-        if (b->msgs.n > 0 && b->msgs.p[b->msgs.n - 1].uid > uid)
-            return fits;        /* came back from nowhere: shown at the next open */
         int n = snprintf(name, sizeof(name), "%u", uid);
         e = box_add_entry(b, uid, str_make(name, (size_t)n), false, STR(""));
         b->msgs.p[e->index].modseq = modseq;
@@ -252,15 +279,24 @@ static void put_fields(struct buf *out, const struct box *b, size_t i, bool firs
         put_keywords(out, b, UINT32_MAX);
         buf_putc(out, '\n');
     }
-    buf_printf(out, "X-UID: %u\nStatus: %sO\n", m->uid, (m->flags & FLAG_SEEN) != 0 ? "R" : "");
-    if ((m->flags & (FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED)) != 0)
-        buf_printf(out, "X-Status: %s%s%s%s\n", (m->flags & FLAG_ANSWERED) != 0 ? "A" : "", (m->flags & FLAG_FLAGGED) != 0 ? "F" : "",
-                   (m->flags & FLAG_DRAFT) != 0 ? "T" : "", (m->flags & FLAG_DELETED) != 0 ? "D" : "");
-    if (m->keywords != 0) {
-        buf_puts(out, "X-Keywords:");
-        put_keywords(out, b, m->keywords);
-        buf_putc(out, '\n');
+    buf_printf(out, "X-UID: %u\n", m->uid);
+    struct buf keywords = buf_make(0);
+    put_keywords(&keywords, b, m->keywords);
+    mbox_put_flags(out, m->flags, true, buf_str(&keywords));
+    buf_done(&keywords);
+}
+
+/* Its length: what separates a header from the body. 0 when the message ends with the header. */
+static size_t empty_line_at_end(struct str header)
+{
+    struct str line;
+    size_t n = 0;
+    while (header.n > 0) {
+        size_t before = header.n;
+        (void)str_cut(header, '\n', &line, &header);
+        n = line.n == 0 || str_eqz(line, "\r") ? before - header.n : 0;
     }
+    return n;
 }
 
 /* One message of the old text with today's fields; notes where it now is. */
@@ -272,15 +308,19 @@ static void put_message(struct buf *out, struct box *b, size_t i, struct str tex
     if (!mbox_next(text, &pos, &p))
         return;
     struct buf visible = buf_make(0);
+    struct mbox_message head = p;
+    head.end = head.body;
+    mbox_put_visible(&visible, text, &head);
+    size_t head_n = visible.n, empty = empty_line_at_end(buf_str(&visible));
+    buf_reset(&visible);
     mbox_put_visible(&visible, text, &p);
-    struct str head_end = buf_str(&visible);
-    ptrdiff_t empty = str_starts(head_end, STR("\n")) ? 0 : str_find(head_end, STR("\n\n"));
-    size_t head_n = empty < 0 ? visible.n : empty == 0 && head_end.n > 0 && head_end.p[0] == '\n' ? 0 : (size_t)empty + 1;
     buf_add(out, p.from);
     buf_putc(out, '\n');
-    buf_add(out, str_head(buf_str(&visible), head_n));
+    buf_add(out, str_head(buf_str(&visible), head_n - empty));
+    if (out->p[out->n - 1] != '\n')
+        buf_putc(out, '\n');
     put_fields(out, b, i, first);
-    buf_add(out, empty < 0 ? STR("\n") : str_skip(buf_str(&visible), head_n));
+    buf_add(out, empty == 0 ? STR("\n") : str_skip(buf_str(&visible), head_n - empty));
     if (out->n > 0 && out->p[out->n - 1] != '\n')
         buf_putc(out, '\n');
     buf_putc(out, '\n');
@@ -309,7 +349,7 @@ static int write_all(struct box *b, struct str text, struct err *err)
                          "This text is part of the format of the mail folder, not a message.\n\n", b->head.uidvalidity, b->head.uidnext - 1);
         buf_done(&from);
     }
-    rc = rewrite(b, buf_str(&out), err);
+    rc = rewrite(b, text, buf_str(&out), err);
     buf_done(&out);
     return rc;
 }
@@ -390,7 +430,7 @@ static int change(struct box *b, void (*fn)(struct box *b, void *arg), void *arg
         fn(b, arg);
         rc = write_all(b, buf_str(&text), err);
         if (rc < 0)
-            b->mbox->mtime_ns = 0;      /* what the array says may not be so: read again */
+            b->mbox->mtime_ns = 0;      /* the array says what the file does not */
     }
     mbox_file_unlock(&b->mbox->f);
     buf_done(&text);

@@ -23,11 +23,22 @@ int64_t mbox_date(const struct box *b, size_t i);
 
 /* "From sender date\n"; sender empty: MAILER-DAEMON; when 0: now. */
 void mbox_from_line(struct buf *out, struct str sender, int64_t when);
+/* Status, X-Status and X-Keywords as header fields. old: some session has seen it. keywords: names, a space before each. */
+void mbox_put_flags(struct buf *out, uint8_t flags, bool old, struct str keywords);
 /*
  * Append one message (LF line ends) for delivery and APPEND, synced. Lines that begin with "From " get a '>'.
+ * from_line may be followed by fields of ours; those that the message brings along are left out.
  * limit: largest size of the file, 0 = none. A failed write is taken back.
  */
 int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, uint64_t limit, struct err *err);
+
+/*
+ * The text that the file shall have, with what tells the old text's blocks (mbox_redo.c); and what to do
+ * about such bytes when the file reads `now`. WRITE: the text to be written, with what was delivered behind it meanwhile.
+ */
+enum mbox_redo { MBOX_REDO_NOTHING, MBOX_REDO_WRITE, MBOX_REDO_FOREIGN };
+void mbox_redo_put(struct buf *out, uint64_t ino, struct str old, struct str text);
+enum mbox_redo mbox_redo_check(struct str bytes, uint64_t ino, struct str now, struct buf *ret_text);
 
 /* The file, locked: fcntl, then dotlock (left out where the directory may not be written to). */
 struct mbox_file { int fd, dir; char *name; struct dotlock dot; bool created; };

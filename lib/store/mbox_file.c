@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "os/clock.h"
 #include "proto/date.h"
+#include "proto/mbox_scan.h"
 #include "store/mbox.h"
 #include "store/private.h"
 
@@ -125,11 +126,29 @@ void mbox_from_line(struct buf *out, struct str sender, int64_t when)
     buf_printf(out, " %s %s %2u %02u:%02u:%02u %lld\n", days[c.weekday], months[c.month - 1], c.day, c.hour, c.minute, c.second, (long long)c.year);
 }
 
+void mbox_put_flags(struct buf *out, uint8_t flags, bool old, struct str keywords)
+{
+    if (old || (flags & FLAG_SEEN) != 0)
+        buf_printf(out, "Status: %s%s\n", (flags & FLAG_SEEN) != 0 ? "R" : "", old ? "O" : "");
+    if ((flags & (FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED)) != 0)
+        buf_printf(out, "X-Status: %s%s%s%s\n", (flags & FLAG_ANSWERED) != 0 ? "A" : "", (flags & FLAG_FLAGGED) != 0 ? "F" : "",
+                   (flags & FLAG_DRAFT) != 0 ? "T" : "", (flags & FLAG_DELETED) != 0 ? "D" : "");
+    if (keywords.n > 0)
+        buf_printf(out, "X-Keywords:%.*s\n", STR_FMT(keywords));
+}
+
+/* The fields in which mail readers keep UIDs and flags are not the sender's to write. */
 static void put_escaped(struct buf *out, struct str message)
 {
     struct str line;
+    bool in_header = true, hidden = false;
     while (message.n > 0) {
         bool ended = str_cut(message, '\n', &line, &message);
+        in_header = in_header && line.n > 0 && !str_eqz(line, "\r");
+        bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+        hidden = in_header && (folded ? hidden : mbox_is_hidden(line));
+        if (hidden)
+            continue;
         if (str_starts(line, STR("From ")))
             buf_putc(out, '>');
         buf_add(out, line);
@@ -138,6 +157,16 @@ static void put_escaped(struct buf *out, struct str message)
             break;
     }
     buf_putc(out, '\n');
+}
+
+/* What a crash left half-written must not swallow the next message: it begins behind an empty line. */
+static const char *gap_before(int fd, off_t size)
+{
+    char end[2] = { '\n', '\n' };
+    off_t n = size < 2 ? size : 2;
+    if (n > 0 && pread(fd, end + 2 - n, (size_t)n, size - n) != (ssize_t)n)
+        return "\n\n";
+    return end[1] != '\n' ? "\n\n" : end[0] != '\n' ? "\n" : "";
 }
 
 static int append_locked(struct mbox_file *f, struct str text, uint64_t limit, struct err *err)
@@ -150,10 +179,14 @@ static int append_locked(struct mbox_file *f, struct str text, uint64_t limit, s
         return err_sys(err, ERR_LIMIT, "mailbox %s", f->name);
     }
     int rc = 0;
-    if (lseek(f->fd, 0, SEEK_END) < 0 || fs_write_all(f->fd, text.p, text.n) < 0 || fsync(f->fd) < 0) {
+    struct buf all = buf_make(0);
+    buf_puts(&all, gap_before(f->fd, st.st_size));
+    buf_add(&all, text);
+    if (lseek(f->fd, 0, SEEK_END) < 0 || fs_write_all(f->fd, all.p, all.n) < 0 || fsync(f->fd) < 0) {
         rc = err_sys(err, ERR_TEMP, "write mailbox %s", f->name);
         (void)!ftruncate(f->fd, st.st_size);
     }
+    buf_done(&all);
     if (rc == 0 && f->created)
         rc = fs_sync_dir(f->dir, NULL, err);
     return rc;

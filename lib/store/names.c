@@ -2,7 +2,7 @@
 #include "store/private.h"
 
 /* Control characters, '/', DEL and 8-bit are not part of a modified UTF-7 name. */
-static bool is_name_char(char c) { return c >= ' ' && c < 127 && c != '/' && c != '*' && c != '%'; }
+static bool is_name_char(char c) { return c >= ' ' && c < 127 && c != '/'; }
 
 bool name_check(struct str name, struct buf *ret_canonical)
 {

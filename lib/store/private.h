@@ -13,7 +13,7 @@
 #include "store/index.h"
 #include "store/store.h"
 
-enum { UIDLIST_MAX = 256 << 20, SMALL_FILE_MAX = 4 << 20, BOX_NAME_MAX = 200 };
+enum { UIDLIST_MAX = 256 << 20, SMALL_FILE_MAX = 4 << 20, BOX_NAME_MAX = 254 /* a file name, with its '.' */ };
 #define SIZE_UNKNOWN UINT64_MAX
 #define DATE_UNKNOWN INT64_MIN
 
@@ -38,8 +38,11 @@ struct entry {
     bool in_new;
     bool changed;           /* flags changed by others since the last box_sync */
     bool dirty;             /* its index row is stale */
+    bool indexed;           /* there was a row of it: when there is none, another session removed it */
     uint8_t add, remove;    /* pending in postern-flags */
-    uint32_t keywords_add, keywords_remove;
+    uint8_t flags_before;   /* while the log is read again: what the array said */
+    bool changed_before;
+    uint32_t keywords_add, keywords_remove, keywords_before;
     uint64_t size, vsize;
     int64_t date;
     uint64_t at, end;       /* in an mbox: offsets of the From_ line and behind the message */
@@ -53,6 +56,8 @@ struct box {
     char *name, *subdir;    /* subdir: "" or ".A.B", below the root */
     int dir;
     bool read_only;
+    bool look_only;         /* nothing here can be written, not even a lock: what has a UID is shown as it is found */
+    bool is_open;           /* its user was told the UIDVALIDITY */
     struct box_head head;
     struct uidlist_head list;
     char *list_other;
@@ -67,6 +72,7 @@ struct box {
     struct dotlock lock;
     uint32_t scan;          /* number of the last scan */
     bool row_dirty;         /* rows, blobs or the box have to be written */
+    bool rows_lost;         /* the last write of them failed */
     VEC(struct blob) blobs;
     VEC(uint32_t) gone_index;
     VEC(uint32_t) gone_uid;
@@ -105,12 +111,11 @@ int scan_folder(struct box *b, struct err *err);
 /* The same when only new/ has changed: cur/ and the UID list are as in b->disk. */
 int scan_new(struct box *b, struct err *err);
 int box_lock(struct box *b, struct err *err);
+/* For a sync, which can do without where nothing can be written: the box is read-only and look_only then. */
+int box_lock_to_look(struct box *b, struct err *err);
 void box_unlock(struct box *b);
 /* Read what is new in postern-flags and apply it to the array. own: the changes are this session's. */
 int box_read_log(struct box *b, struct err *err);
-/* Write stale rows, tombstones and blobs. */
-void box_write_index(struct box *b);
-bool box_load_index(struct box *b);
 /* The current file of a message, open; looks for a new name once. */
 int box_open_file(struct box *b, size_t i, struct err *err);
 
@@ -136,8 +141,15 @@ int uidlist_replace(int dir, const struct uidlist_file *f, struct err *err);
 /* Under the lock: load; begin a new file when it is missing. */
 int uidlist_load_or_make(struct store *s, int dir, struct uidlist_file *ret, struct err *err);
 
+/* --- rows.c: the array from and to the index */
+bool box_load_index(struct box *b);
+/* Write stale rows, tombstones and blobs. */
+void box_write_index(struct box *b);
+void box_drop_blobs(struct box *b);
+
 /* --- entries of the array (box.c) */
-void box_forget(struct box *b);      /* all entries */
+void box_forget(struct box *b);      /* all entries, here and in the index */
+void box_drop_entries(struct box *b);
 struct entry *box_add_entry(struct box *b, uint32_t uid, struct str name, bool in_new, struct str ext);
 void entry_set_name(struct box *b, struct entry *e, struct str name, bool in_new);
 void entry_set_ext(struct entry *e, struct str ext);

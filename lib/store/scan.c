@@ -67,6 +67,16 @@ int box_lock(struct box *b, struct err *err)
     return dotlock_take(&b->lock, b->dir, "dovecot-uidlist.lock", b->store->lock_seconds, err);
 }
 
+int box_lock_to_look(struct box *b, struct err *err)
+{
+    if (b->look_only || box_lock(b, err) == 0)
+        return 0;
+    if (!fs_is_forbidden(err->sys))
+        return -1;
+    b->look_only = b->read_only = true;
+    return 0;
+}
+
 void box_unlock(struct box *b) { dotlock_drop(&b->lock); }
 
 /* --- names in new/ and cur/ -------------------------------------------------- */
@@ -74,6 +84,7 @@ void box_unlock(struct box *b) { dotlock_drop(&b->lock); }
 struct found {
     struct maildir_name name;
     char *text;
+    uint32_t listed;    /* UID of its last line in the list */
     bool in_new, taken;
     bool recent;        /* was in new/ before this scan */
 };
@@ -211,20 +222,35 @@ static int by_time(const void *a, const void *b)
     return str_cmp(x->name.base, y->name.base);
 }
 
-/* Known by UID list: update or add. Names that the list has are taken. */
+/* The entry of that name that is still there. One that has gone may have come back, as a new message. */
+static struct entry *live_entry(const struct box *b, struct str base)
+{
+    struct entry *e = htab_get(&b->by_base, base);
+    return e != NULL && !b->msgs.p[e->index].gone ? e : NULL;
+}
+
+/*
+ * Known by UID list: update or add. Names that the list has are taken. Of two lines for one name
+ * the later counts, and the list's UID more than ours: then what we know under that name goes.
+ */
 static void merge_listed(struct box *b, struct names *names, struct uidlist_file *list, uint64_t *modseq)
 {
     for (size_t i = 0; i < list->lines.n; i++) {
+        struct found *f = htab_get(&names->by_base, list->lines.p[i].base);
+        if (f != NULL)
+            f->listed = list->lines.p[i].uid;
+    }
+    for (size_t i = 0; i < list->lines.n; i++) {
         const struct uidlist_entry *l = &list->lines.p[i];
         struct found *f = htab_get(&names->by_base, l->base);
-        struct entry *e = htab_get(&b->by_base, l->base);
-        if (f == NULL || f->taken)
+        if (f == NULL || f->taken || f->listed != l->uid)
             continue;
-        if (e != NULL && b->msgs.p[e->index].uid == l->uid && !b->msgs.p[e->index].gone) {
+        struct entry *e = live_entry(b, l->base);
+        if (e != NULL && b->msgs.p[e->index].uid == l->uid) {
             f->taken = true;
             entry_set_ext(e, l->ext);
             merge_known(b, e, f, modseq);
-        } else if (e == NULL && (b->msgs.n == 0 || b->msgs.p[b->msgs.n - 1].uid < l->uid)) {
+        } else if (b->msgs.n == 0 || b->msgs.p[b->msgs.n - 1].uid < l->uid) {
             f->taken = true;
             if (*modseq == 0)
                 *modseq = box_next_modseq(b);
@@ -239,7 +265,7 @@ static int assign_uids(struct box *b, struct names *names, struct uidlist_file *
     VEC(struct found *) fresh = { 0 };
     struct buf lines = buf_make(0);
     for (size_t i = 0; i < names->all.n; i++)
-        if (!names->all.p[i]->taken && htab_get(&b->by_base, names->all.p[i]->name.base) == NULL)
+        if (!names->all.p[i]->taken && live_entry(b, names->all.p[i]->name.base) == NULL)
             vec_push(&fresh, names->all.p[i]);
     if (fresh.n > 0)
         qsort(fresh.p, fresh.n, sizeof(fresh.p[0]), by_time);
@@ -336,14 +362,27 @@ static int maybe_rewrite(struct box *b, struct uidlist_file *list, struct err *e
             list->lines.p[live++] = list->lines.p[i];
     }
     bool worth = list->lines.n > live + 16 && live * 4 < list->lines.n * 3;
-    if (!worth && !list->damaged && list->head.version == 3)
+    if (b->look_only || (!worth && !list->damaged && list->head.version == 3))
         return 0;
     list->lines.n = live;
     list->head.version = 3;
-    return uidlist_replace(b->dir, list, err);
+    int rc = uidlist_replace(b->dir, list, err);
+    return rc < 0 && fs_is_full(err->sys) && !list->damaged ? 0 : rc;
 }
 
-static int merge_all(struct box *b, struct names *names, struct uidlist_file *list, struct err *err)
+/*
+ * Without room or leave for their UIDs new messages have to wait, unseen; but the others can be read and
+ * removed. Nothing that is known of the folder's state is believed then: the next sync tries again.
+ */
+static int wait_for_room(const struct box *b, struct disk_state *state, const struct err *err)
+{
+    if (!fs_is_full(err->sys) && !(b->look_only && fs_is_forbidden(err->sys)))
+        return -1;
+    state->cur.ino = state->new.ino = 0;
+    return 0;
+}
+
+static int merge_all(struct box *b, struct names *names, struct uidlist_file *list, struct disk_state *state, struct err *err)
 {
     uint64_t modseq = 0;
     b->scan++;
@@ -353,7 +392,7 @@ static int merge_all(struct box *b, struct names *names, struct uidlist_file *li
     /* The list must hold its lines in memory until here; new ones are appended to the file only. */
     size_t before = b->msgs.n;
     if (assign_uids(b, names, list, &modseq, err) < 0)
-        return -1;
+        return wait_for_room(b, state, err);
     bool appended = b->msgs.n > before;
     return appended ? 0 : maybe_rewrite(b, list, err);
 }
@@ -363,7 +402,7 @@ static int check_validity(struct box *b, const struct uidlist_file *list, struct
 {
     if (b->head.uidvalidity == 0 || b->head.uidvalidity == list->head.uidvalidity)
         return 0;
-    if (b->shown > 0)
+    if (b->is_open)
         return err_set(err, ERR_TEMP, "%s/%s: UIDVALIDITY has changed", b->store->root, b->subdir);
     box_forget(b);
     return 0;
@@ -377,18 +416,30 @@ static void scan_done(struct box *b, const struct disk_state *before)
     b->row_dirty = true;
 }
 
+static int load_list(struct box *b, struct uidlist_file *ret, struct err *err)
+{
+    if (!b->look_only)
+        return uidlist_load_or_make(b->store, b->dir, ret, err);
+    if (uidlist_load(b->dir, ret, err) < 0)
+        return -1;
+    if (!ret->missing)
+        return 0;
+    uidlist_done(ret);
+    return err_set(err, ERR_TEMP, "%s/%s has no UID list, and none can be written", b->store->root, b->subdir);
+}
+
 int scan_folder(struct box *b, struct err *err)
 {
     struct uidlist_file list;
     struct names names = { 0 };
     struct disk_state before;
-    if (keywords_read(b, err) < 0 || uidlist_load_or_make(b->store, b->dir, &list, err) < 0)
+    if (keywords_read(b, err) < 0 || load_list(b, &list, err) < 0)
         return -1;
     int result = check_validity(b, &list, err);
     if (result == 0)
         result = read_names(b, &names, &before, err);
     if (result == 0)
-        result = merge_all(b, &names, &list, err);
+        result = merge_all(b, &names, &list, &before, err);
     if (result == 0) {
         take_head(b, &list);
         scan_done(b, &before);
@@ -409,7 +460,11 @@ int scan_new(struct box *b, struct err *err)
     int result = each_file(b, "new", take_new, &names, err);
     if (result == 0 && names.all.n > 0)
         result = assign_uids(b, &names, &list, &modseq, err);
-    if (result == 0 && names.all.n > 0) {
+    bool full = result < 0 && wait_for_room(b, &before, err) == 0;
+    if (full) {
+        b->disk.cur.ino = 0;
+        result = 0;
+    } else if (result == 0 && names.all.n > 0) {
         b->list.uidnext = b->head.uidnext = list.head.uidnext;
         scan_state(b, &b->disk);
         before.new.ino = 0;

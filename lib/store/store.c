@@ -57,6 +57,33 @@ static int set_path(const struct store_conf *conf, struct str text, char **ret, 
     return ok ? 0 : -1;
 }
 
+/*
+ * What Dovecot's location may say of its own index is nothing to us. An option that puts mail or UIDs
+ * elsewhere is refused: passed over, it would make folders vanish or clients download everything again.
+ */
+static int check_option(struct store *s, const struct store_conf *conf, bool mbox, struct str option, struct err *err)
+{
+    static const char *const harmless[] = { "INDEX=", "INDEXPVT=", "INDEXCACHE=", "LISTINDEX=", "VOLATILEDIR=", "ITERINDEX", "NO-NOSELECT" };
+    for (size_t i = 0; i < N_ELEMS(harmless); i++)
+        if (str_starts(option, str_from(harmless[i])))
+            return 0;
+    if (str_ieqz(option, mbox ? "LAYOUT=fs" : "LAYOUT=maildir++"))
+        return 0;
+    if (!str_starts(option, STR("INBOX=")))
+        return err_set(err, ERR_CONFIG, "mail location: option %.*s is not known", STR_FMT(option));
+    char *inbox = NULL;
+    if (set_path(conf, str_skip(option, 6), &inbox, err) < 0)
+        return -1;
+    if (mbox) {
+        free(s->inbox_mbox);
+        s->inbox_mbox = inbox;
+        return 0;
+    }
+    bool same = strcmp(inbox, s->root) == 0;
+    free(inbox);
+    return same ? 0 : err_set(err, ERR_CONFIG, "mail location: the INBOX of a Maildir is the Maildir itself, not %.*s", STR_FMT(option));
+}
+
 /* "mbox:~/mail:INBOX=/var/mail/u": options follow the path. */
 static int parse_location(struct store *s, const struct store_conf *conf, struct err *err)
 {
@@ -72,7 +99,7 @@ static int parse_location(struct store *s, const struct store_conf *conf, struct
     if (set_path(conf, path, &s->root, err) < 0)
         return -1;
     while (str_token(&options, ":", &option))
-        if (mbox && str_starts(option, STR("INBOX=")) && set_path(conf, str_skip(option, 6), &s->inbox_mbox, err) < 0)
+        if (check_option(s, conf, mbox, option, err) < 0)
             return -1;
     if (mbox && s->inbox_mbox == NULL) {
         struct buf inbox = buf_make(4096);

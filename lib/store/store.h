@@ -43,7 +43,7 @@ enum store_flag {
 enum { FLAGS_STORED = 31 };
 
 struct store_conf {
-    const char *location;       /* "maildir:~/Maildir", "mbox:~/mail:INBOX=/var/mail/u", or a plain path of a Maildir */
+    const char *location;       /* "maildir:~/Maildir", "mbox:~/mail:INBOX=/var/mail/u", or a plain path of a Maildir; options that would hide mail are refused */
     const char *user;           /* login name, for %u %n %d */
     const char *home;           /* for ~ and %h */
     const char *special_use;    /* "Sent=\\Sent, Junk=\\Junk": names that carry an attribute; NULL = the usual five */
@@ -95,11 +95,16 @@ struct box_head {
 };
 
 enum box_open_flags { BOX_READ_ONLY = 1 };
-/* Takes up new mail (new/ -> cur/, unless read only) and assigns UIDs. */
+/*
+ * Takes up new mail (new/ -> cur/, unless read only) and assigns UIDs. A mailbox that cannot be written to is opened
+ * read only; of what is new there only mail with a UID is shown.
+ */
 enum store_result box_open(struct store *s, struct str name, unsigned flags, struct box **ret, struct err *err);
 /* Applies pending flag changes to the file names first. NULL is fine. */
 void box_close(struct box *b);
 const struct box_head *box_head(const struct box *b);
+/* Of a Maildir: it cannot be changed, asked for or not. */
+bool box_is_read_only(const struct box *b);
 size_t box_count(const struct box *b);
 /* Sorted by UID; valid until the next box_sync(). */
 const struct box_msg *box_msgs(const struct box *b);

@@ -54,11 +54,19 @@ int uidlist_append(int dir, struct str lines, struct err *err)
     int fd = openat(dir, file_name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_sys(err, ERR_TEMP, "open %s", file_name);
+    struct stat st;
     int result = 0;
+    if (fstat(fd, &st) < 0) {
+        close(fd);
+        return err_sys(err, ERR_TEMP, "fstat %s", file_name);
+    }
     if (fs_write_all(fd, lines.p, lines.n) < 0)
         result = err_sys(err, ERR_TEMP, "write %s", file_name);
     else if (fdatasync(fd) < 0)
         result = err_sys(err, ERR_TEMP, "fdatasync %s", file_name);
+    /* Half a line must not become the beginning of what another program appends. */
+    if (result < 0 && ftruncate(fd, st.st_size) < 0)
+        (void)err_prefix(err, "%s could not be cut again", file_name);
     close(fd);
     return result;
 }

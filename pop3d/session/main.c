@@ -27,7 +27,8 @@
 
 enum { LINE_MAX_POP3 = 512, IN_MAX = 8192, BYE_MS = 5000 };
 
-struct message { uint32_t index; bool deleted, seen, has_size; uint64_t size; };
+/* gone: removed by another session before its size was known; it is neither counted nor listed. */
+struct message { uint32_t index; bool deleted, gone, seen, has_size; uint64_t size; };
 
 struct session {
     const struct session_login *login;
@@ -72,6 +73,8 @@ static void failed(struct session *s, const char *reply, const struct err *err)
     say(s, reply);
 }
 
+static const char removed[] = "-ERR [SYS/TEMP] Message has been removed by another session.";
+
 /* The message of a command; NULL after the refusal was said. */
 static struct message *pick(struct session *s, const struct pop3_cmd *cmd)
 {
@@ -82,19 +85,24 @@ static struct message *pick(struct session *s, const struct pop3_cmd *cmd)
         return NULL;
     }
     struct message *m = &s->msgs[cmd->number - 1];
-    if (!m->deleted)
-        return m;
-    bad(s, "-ERR Message is deleted.");
-    return NULL;
+    if (m->deleted)
+        bad(s, "-ERR Message is deleted.");
+    else if (m->gone)
+        say(s, removed);
+    return m->deleted || m->gone ? NULL : m;
 }
 
-/* Exactly what RETR sends, without the stuffed dots and the end. */
+/* Exactly what RETR sends, without the stuffed dots and the end; nothing of one that has gone. */
 static bool size_of(struct session *s, struct message *m, uint64_t *ret)
 {
     struct err err;
-    if (!m->has_size && box_vsize(s->box, m->index, &m->size, &err) != STORE_OK) {
-        failed(s, "-ERR [SYS/TEMP] A message can't be read.", &err);
-        return false;
+    if (!m->has_size) {
+        enum store_result r = box_vsize(s->box, m->index, &m->size, &err);
+        if (r != STORE_OK && r != STORE_NOT_FOUND) {
+            failed(s, "-ERR [SYS/TEMP] A message can't be read.", &err);
+            return false;
+        }
+        m->gone = r == STORE_NOT_FOUND;
     }
     m->has_size = true;
     *ret = m->size;
@@ -110,6 +118,8 @@ static bool total(struct session *s, uint32_t *ret_n, uint64_t *ret_size)
             continue;
         if (!size_of(s, m, &one))
             return false;
+        if (m->gone)
+            continue;
         n++;
         sum += one;
     }
@@ -133,7 +143,11 @@ static void cmd_list(struct session *s, const struct pop3_cmd *cmd)
     uint64_t size;
     if (cmd->has_number) {
         struct message *m = pick(s, cmd);
-        if (m != NULL && size_of(s, m, &size))
+        if (m == NULL || !size_of(s, m, &size))
+            return;
+        if (m->gone)
+            say(s, removed);
+        else
             conn_printf(s->conn, "+OK %u %llu\r\n", cmd->number, (unsigned long long)size);
         return;
     }
@@ -142,7 +156,7 @@ static void cmd_list(struct session *s, const struct pop3_cmd *cmd)
         return;
     conn_printf(s->conn, "+OK %u messages:\r\n", n);
     for (uint32_t i = 0; i < s->n; i++)
-        if (!s->msgs[i].deleted)
+        if (!s->msgs[i].deleted && !s->msgs[i].gone)
             conn_printf(s->conn, "%u %llu\r\n", i + 1, (unsigned long long)s->msgs[i].size);
     say(s, ".");
 }
@@ -164,7 +178,7 @@ static void cmd_uidl(struct session *s, const struct pop3_cmd *cmd)
     }
     say(s, "+OK");
     for (uint32_t i = 0; i < s->n; i++)
-        if (!s->msgs[i].deleted)
+        if (!s->msgs[i].deleted && !s->msgs[i].gone)
             put_uidl(s, "", i + 1);
     say(s, ".");
 }
@@ -178,7 +192,7 @@ static bool read_message(struct session *s, const struct message *m)
     buf_reset(&s->text);
     switch (box_read(s->box, m->index, &s->text, &err)) {
     case STORE_OK: return true;
-    case STORE_NOT_FOUND: say(s, "-ERR [SYS/TEMP] Message has been removed by another session."); return false;
+    case STORE_NOT_FOUND: say(s, removed); return false;
     case STORE_EXISTS:
     case STORE_BAD_NAME:
     case STORE_LIMIT:
@@ -298,7 +312,9 @@ static void dispatch(struct session *s, struct str line)
     }
     for (size_t i = 0; r == POP3_PARSE_OK && i < N_ELEMS(commands); i++)
         if (commands[i].verb == cmd.verb) {
+            unsigned before = s->errors;
             commands[i].run(s, &cmd);
+            s->errors = s->errors == before ? 0 : s->errors;
             return;
         }
     bad(s, "-ERR Unknown command.");

@@ -195,7 +195,8 @@ MODEL = {
     'CHECK': (SELECTED, 'OK', None), 'UID FETCH 1:* FLAGS': (SELECTED, 'OK', None), 'FETCH 99999 FLAGS': (SELECTED, 'BAD', None),
     'SEARCH ALL': (SELECTED, 'OK', None), 'UID STORE 1:* +FLAGS (\\Seen)': (('selected',), 'OK', None),
     'EXPUNGE': (('selected',), 'OK', None), 'LOGIN a b': (BOTH, 'BAD', None), 'FOO': (BOTH, 'BAD', None), 'UID NOOP': (BOTH, 'BAD', None),
-    'IDLE x': (BOTH, 'BAD', None), 'SEARCH (': (SELECTED, 'BAD', None), 'UID COPY 99999 INBOX': (SELECTED, 'OK', None),
+    'IDLE x': (BOTH, 'BAD', None), 'SEARCH (': (SELECTED, 'BAD', None), 'SEARCH 99999': (SELECTED, 'OK', None), 'SEARCH 1:*': (SELECTED, 'OK', None),
+    'UID COPY 99999 INBOX': (SELECTED, 'OK', None),
     'APPEND INBOX': (BOTH, 'BAD', None), 'ENABLE X': (BOTH, 'OK', None), 'COPY 99999 INBOX': (SELECTED, 'BAD', None),
 }
 

@@ -146,11 +146,24 @@ def two_sessions(i):
         ok('SYS/TEMP' in str(e), 'a message that another session removed is said to be gone', e)
     ok(b.stat()[0] == n, 'the numbers of a session do not move')
     b.quit()
+    with open(i.maildir('alice') + '/new/1700000000.M1P1.host', 'w') as f:      # a name that tells no size
+        f.write('Subject: other\n\nx\n')
+    a, b = i.pop3('alice'), i.pop3('alice')
+    last = a.stat()[0]
+    a.dele(last)
+    a.quit()
+    try:
+        ok(b.stat()[0] == last - 1 and len(b.list()[1]) == last - 1, 'one that was removed before it was measured is not counted')
+    except poplib.error_proto as e:
+        ok(False, 'one that was removed before it was measured is not counted', e)
+    b.quit()
 
 
 def limits(i):
     out = raw(i, b'USER alice\r\nPASS %s\r\n' % PASSWORD['alice'].encode() + b'JUNK\r\n' * 60)
     ok(out.endswith(b'<EOF>') and out.count(b'-ERR') <= 21, 'too many bad commands end the session', out[-200:])
+    out = raw(i, b'USER alice\r\nPASS %s\r\n' % PASSWORD['alice'].encode() + b'DELE 9999\r\nNOOP\r\n' * 40 + b'QUIT\r\n')
+    ok(out.count(b"-ERR There's no message") == 40 and b'+OK Logging out' in out, 'those that are no habit do not', out[-200:])
     out = raw(i, b'USER alice\r\nPASS %s\r\n' % PASSWORD['alice'].encode() + b'x' * 600 + b'\r\nQUIT\r\n')
     ok(b'-ERR Command line is too long.' in out and b'+OK Logging out' in out, 'a line over the limit is refused', out)
     many = []

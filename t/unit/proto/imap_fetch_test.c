@@ -119,6 +119,12 @@ static void test_texts(void)
           "(NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
           "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 5 0 NIL NIL NIL NIL) 2 NIL NIL NIL NIL)"
           " \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)" },
+        { "names that are none, a name with quotes, an encoding with a comment",
+          "From: Foo Bar\nTo: \"A \\\"B\\\"\" <c@d>\nSubject: a \\ b\nContent-Transfer-Encoding: base64; x (y)\n\nx\n",
+          "(NIL {5}\r\na \\ b ((\"Foo Bar\" NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) "
+          "((\"Foo Bar\" NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) ((\"Foo Bar\" NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) "
+          "(({5}\r\nA \"B\" NIL \"c\" \"d\")) NIL NIL NIL NIL)",
+          "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"base64\" 3 1 NIL NIL NIL NIL)" },
         { "nothing at all", "", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)",
           "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)" },
         { "a multipart without parts shows one", "Content-Type: multipart/mixed; boundary=b\n\nx\n",

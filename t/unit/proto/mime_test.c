@@ -147,6 +147,12 @@ static void test_values(void)
            str_eqz(s, "a b.txt"), "unquoted values may hold spaces, as people write them");
     OK(mime_value_parse(&v, STR("a/b; =x; y; z=\"1;2\\\"\""), true) && v.n_params == 1 &&
            mime_value_param(&v, "z", &s) && str_eqz(s, "1;2\""), "broken parameters are skipped");
+    OK(mime_value_parse(&v, STR("a/b; name*0=\"aa a\"; x=y; NAME*1=bb"), true) && v.n_params == 2 && mime_value_param(&v, "name", &s)
+           && str_eqz(s, "aa abb") && mime_value_param(&v, "x", &s) && str_eqz(s, "y"), "pieces of a parameter are put together");
+    OK(mime_value_parse(&v, STR("a/b; f*1=\"b %\"; f*0*=utf-8''a%20; f*3=no; g*0=1"), true) && v.n_params == 3 && mime_value_param(&v, "f*", &s)
+           && str_eqz(s, "utf-8''a%20b%20%25") && mime_value_param(&v, "f*3", &s) && mime_value_param(&v, "g", &s) && str_eqz(s, "1"),
+       "encoded when one of them is; what lacks a piece stays");
+    OK(str_eqz(mime_token(STR(" base64; x")), "base64") && str_eqz(mime_token(STR("7bit (c)")), "7bit") && mime_token(STR("(c)")).n == 0, "the token of a field");
     mime_value_done(&v);
 }
 

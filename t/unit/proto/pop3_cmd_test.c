@@ -20,6 +20,7 @@ static const struct { const char *name; struct str in; enum pop3_parse result; e
     { "a number that is too large is refused", S("RETR 2147483648"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },
     { "two numbers are refused", S("RETR 1 2"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },
     { "RETR without a number is refused", S("RETR"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },
+    { "TOP with more lines than there can be", S("TOP 3 99999999999"), POP3_PARSE_OK, POP3_TOP, "", 3, UINT32_MAX },
     { "TOP with one number is refused", S("TOP 3"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },
     { "USER without a name is refused", S("USER"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },
     { "STAT with an argument is refused", S("STAT 1"), POP3_PARSE_BAD_ARG, 0, NULL, 0, 0 },

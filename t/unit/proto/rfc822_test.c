@@ -95,6 +95,7 @@ static const struct { const char *name, *text, *want; } addr_cases[] = {
     { "folded lists", "a@b,\r\n\tc@d", "[||a|b][||c|d]" },
     { "junk behind the angle", "<a@b> junk, c@d", "![||a|b][||c|d]" },
     { "a semicolon outside a group is a comma", "a@b; c@d", "[||a|b][||c|d]" },
+    { "an address as the name of another", "e@f.g <h@i>, a b@c <d@e>, <x@y>", "[e@f.g||h|i][a b@c||d|e][||x|y]" },
     { "nothing", "", "" },
     { "only a comment", "(x)", "" },
 };

@@ -139,6 +139,96 @@ static void test_crash(void)
     store_close(s);
 }
 
+static void add_raw(const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof(path), "%s/inbox", root);
+    FILE *f = fopen(path, "a");
+    if (f != NULL) {
+        fputs(text, f);
+        fclose(f);
+    }
+}
+
+/* What a sender writes into his message must neither hide it nor have it dropped when the file is written. */
+static void test_forged(void)
+{
+    put_file("inbox", two);
+    struct store *s = open_store();
+    struct box *b = NULL;
+    struct box_changes c;
+    uint32_t first = 0, second = 1;
+    OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_expunge(b, &second, 1, &err) == STORE_OK, "the last of two messages is removed");
+    add_raw("From e@f Wed Jan  4 15:04:05 2006\nSubject: forged\nX-UID: 2\n\nx\n\n");
+    OK(box_store(b, &first, 1, BOX_FLAGS_ADD, FLAG_FLAGGED, 0, &err) == STORE_OK && file_has("inbox", "Subject: forged"),
+       "a new one that claims its UID is written back");
+    OK(box_sync(b, true, &c, &err) == STORE_OK && box_count(b) == 2 && box_msgs(b)[1].uid == 3, "and has a UID of its own");
+    add_raw("From e@f Wed Jan  4 15:04:05 2006\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAPbase: 7 7\n\nmail\n\n");
+    OK(box_store(b, &first, 1, BOX_FLAGS_REMOVE, FLAG_FLAGGED, 0, &err) == STORE_OK && box_sync(b, true, &c, &err) == STORE_OK && box_count(b) == 3
+       && file_has("inbox", "\nmail\n"), "so is one with the subject of folder data");
+    box_close(b);
+    put_file("inbox", "From e@f Wed Jan  4 15:04:05 2006\nX-IMAPbase: 7 4294967295\nX-UID: 4294967294\n\nx\n\n");
+    OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == 1 && box_msgs(b)[0].uid == 1 && box_head(b)->uidnext == 2,
+       "UIDs are not used up by a header");
+    box_close(b);
+    store_close(s);
+    char path[200];
+    snprintf(path, sizeof(path), "%s/inbox", root);
+    put_file("inbox", "");
+    OK(mbox_append(path, STR("From x@y Mon Jan  2 15:04:05 2006\n"), STR("A: b\nStatus: RO\nX-UID: 5\n 6\nC: d\n\nStatus: text\n"), 1, 0, &err) == 0
+       && file_has("inbox", "2006\nA: b\nC: d\n\nStatus: text\n\n"), "delivery leaves out the fields of mail readers");
+}
+
+static void test_torn_end(void)
+{
+    char path[200];
+    snprintf(path, sizeof(path), "%s/inbox", root);
+    static const char *const ends[] = { "half a li", "whole line\n", "\n" };
+    for (size_t i = 0; i < N_ELEMS(ends); i++) {
+        struct store *s = open_store();
+        struct box *b = NULL;
+        put_file("inbox", "From a@b Mon Jan  2 15:04:05 2006\nSubject: torn\n\n");
+        add_raw(ends[i]);
+        OK(mbox_append(path, STR("From x@y Mon Jan  2 15:04:05 2006\n"), STR("Subject: next\n\nx\n"), 1, 0, &err) == 0
+           && box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == 2, "a message appended behind half a line, a line or none stands for itself");
+        box_close(b);
+        store_close(s);
+    }
+}
+
+static void test_line_ends(void)
+{
+    put_file("inbox", "From a@b Mon Jan  2 15:04:05 2006\r\nSubject: one\r\n\r\nbody\n\nmore\r\n\r\n");
+    struct store *s = open_store();
+    struct box *b = NULL;
+    struct buf text = buf_make(0);
+    for (int i = 0; i < 2; i++) {
+        OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == 1, "a file with CRLF is opened");
+        buf_reset(&text);
+        OK(box_read(b, 0, &text, &err) == STORE_OK && str_find(buf_str(&text), STR("X-UID")) < 0, "our fields are in its header, not in its text");
+        box_close(b);
+    }
+    store_close(s);
+    buf_done(&text);
+}
+
+static void test_append_flags(void)
+{
+    put_file("inbox", "");
+    struct store *s = open_store();
+    struct box *b = NULL;
+    struct append *a;
+    struct append_result r;
+    struct str word = STR("$Label1");
+    OK(append_open(s, STR("INBOX"), &a, &err) == STORE_OK && append_begin(a, FLAG_SEEN | FLAG_FLAGGED, &word, 1, 0, &err) == STORE_OK
+       && append_write(a, STR("Subject: x\r\n\r\nx\r\n"), &err) == STORE_OK && append_commit(a, &r, &err) == STORE_OK, "a message with flags is appended");
+    append_free(a);
+    OK(box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == 1 && (box_msgs(b)[0].flags & FLAGS_STORED) == (FLAG_SEEN | FLAG_FLAGGED)
+       && box_msgs(b)[0].keywords == 1, "and has them");
+    box_close(b);
+    store_close(s);
+}
+
 int main(void)
 {
     if (mkdtemp(root) == NULL)
@@ -146,6 +236,10 @@ int main(void)
     test_scan();
     test_reading();
     test_crash();
+    test_forged();
+    test_torn_end();
+    test_line_ends();
+    test_append_flags();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
     if (system(command) != 0)

@@ -129,6 +129,38 @@ static void test_flags(void)
     store_close(s);
 }
 
+/* A delivery makes the log be read again from its beginning. */
+static void test_no_change_twice(void)
+{
+    struct store *s = open_store("twice");
+    struct box_changes c;
+    uint32_t zero = 0;
+    put_file("twice/new/1700000001.M1P1.h", "a: b\n\n1\n");
+    struct box *b = must_open(s, "INBOX");
+    OK(box_store(b, &zero, 1, BOX_FLAGS_ADD, FLAG_SEEN, 0, &err) == STORE_OK && box_store(b, &zero, 1, BOX_FLAGS_REMOVE, FLAG_SEEN, 0, &err) == STORE_OK,
+       "a flag is set and taken away");
+    put_file("twice/new/1700000002.M1P1.h", "a: b\n\n2\n");
+    OK(box_sync(b, true, &c, &err) == STORE_OK && c.n_new == 1 && c.n_changed == 0, "which is no news when a message comes");
+    box_close(b);
+    store_close(s);
+}
+
+static bool opens(const char *options)
+{
+    char location[300];
+    snprintf(location, sizeof(location), "maildir:%s/loc%s", root, options);
+    struct store *s = store_open(&(struct store_conf){ .location = location, .user = "u", .home = root }, &err);
+    store_close(s);
+    return s != NULL;
+}
+
+static void test_location(void)
+{
+    OK(opens("") && opens(":INDEX=/var/x:LAYOUT=maildir++") && opens(":INBOX=%h/loc"), "options that change nothing");
+    OK(!opens(":LAYOUT=fs") && err.kind == ERR_CONFIG && strstr(err.text, "LAYOUT=fs") != NULL, "a layout that is not read is refused, not passed over");
+    OK(!opens(":CONTROL=/var/x") && !opens(":INBOX=/elsewhere"), "so are UIDs or an INBOX that lie elsewhere");
+}
+
 static void test_expunge(void)
 {
     struct store *s = open_store("a");
@@ -346,6 +378,8 @@ int main(void)
         return 1;
     test_delivery_and_uids();
     test_flags();
+    test_no_change_twice();
+    test_location();
     test_expunge();
     test_append_and_copy();
     test_list();
