@@ -8,12 +8,13 @@
 
 enum { SERVICE_MAX = 64 };
 
-/* Text that is no address is as if it had not been said. */
+/* Text that is no address is as if it had not been said; the zone of a link-local one (RFC 4007 section 11) is nobody's business. */
 static void need_address(struct str *text)
 {
-    struct address_key key = address_key_host(*text);
-    if (key.n == 0)
-        *text = STR("");
+    struct str address, zone;
+    (void)str_cut(*text, '%', &address, &zone);
+    struct address_key key = address_key_host(address);
+    *text = key.n == 0 ? STR("") : address;
 }
 
 bool about_make_fit(struct auth_cmd *c)

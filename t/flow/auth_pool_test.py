@@ -230,6 +230,8 @@ def too_long(i):
     before, a = i.pids_of('authd'), Auth(i)
     ok(a.ask(1, 'quick', 'right', '192.0.2.61') == 'OK\t1\tuser=quick', 'a name with the domain of username_format')
     ok(a.ask(2, 'quick', 'right', '1' * 100) == 'OK\t2\tuser=quick', 'text that is no address is as if nothing had been said')
+    a.send(20, 'quick', 'wrong', 'fe80::7%eth0')
+    ok(a.line() == 'FAIL\t20\tuser=quick' and 'address  fe80::/64' in i.run('postern', 'auth', '-c', i.etc).stdout, 'an address with its zone counts as one')
     long = 'q' * 250
     ok(a.ask(3, long, 'right', '192.0.2.62') == 'FAIL\t3\tuser=' + long, 'a name that username_format makes too long is refused')
     ok(a.ask(4, 'huge', 'right', '192.0.2.63') == 'FAIL\t4\tuser=huge', 'so is a stored password that is too long')
