@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "hash.h"
-#include "auth/scheme.h"
+#include "auth/scheme_rows.h"
 #include "base/enc.h"
 
 enum { TEXT_MAX = 400 };
@@ -45,13 +45,12 @@ void hash_make(const struct ipc_verify *ask, struct arena *arena, struct ipc_ver
 
 void hash_scram(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
 {
-    struct scheme clear = scheme_of(STR("PLAIN"), ask->password);
-    const char *mech = str_eqz(ask->scheme, "SCRAM-SHA-1") ? "SCRAM-SHA-1" : "SCRAM-SHA-256";
+    bool is_sha1 = str_eqz(ask->scheme, "SCRAM-SHA-1");
     struct scheme_scram k;
     struct buf made = buf_make(TEXT_MAX);
     ret->text = STR("no keys can be made of this password");
-    if (scheme_scram_keys(&clear, mech, ask->verifier, ask->rounds, arena, &k)) {
-        buf_printf(&made, "{%s}%u,", mech, k.iterations);
+    if (scheme_scram_derive(is_sha1 ? "SHA1" : "SHA256", ask->password, ask->verifier, ask->rounds, &k)) {
+        buf_printf(&made, "{%s}%u,", is_sha1 ? "SCRAM-SHA-1" : "SCRAM-SHA-256", k.iterations);
         enc_base64(&made, k.salt);
         buf_putc(&made, ',');
         enc_base64(&made, str_make(k.stored_key, k.size));

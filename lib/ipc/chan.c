@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "ipc/chan.h"
+#include "base/enc.h"
 #include "base/vec.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,7 @@ struct chan {
     char service[65];
     bool closed;                /* nothing more is sent or received */
     bool broken;                /* nothing more can be sent; the reading side will tell */
+    bool wipes;                 /* passwords and keys pass here: nothing of a frame stays in memory */
     bool flush_queued;          /* the loop holds `flush`: the struct must stay */
     bool told;                  /* on_closed has been called */
     unsigned busy;              /* depth of callbacks: freeing waits for 0 */
@@ -62,6 +64,9 @@ struct chan {
     struct list calls[CALL_BUCKETS];
 };
 
+/* With whom one speaks of passwords or keys. */
+static const uint32_t secretive = ROLE_BIT(AUTHD) | ROLE_BIT(WORKER) | ROLE_BIT(HASH) | ROLE_BIT(AUTHDB) | ROLE_BIT(KEYS);
+
 static void on_ready(struct watch *w, uint32_t events);
 static void on_turn_end(struct deferred *d);
 
@@ -71,6 +76,7 @@ struct chan *chan_new(int fd, enum role self, enum role peer, const struct chan_
     c->fd = fd;
     c->self = self;
     c->peer = peer;
+    c->wipes = ((secretive >> self | secretive >> peer) & 1) != 0;
     c->ops = ops;
     c->user = user;
     list_init(&c->room);
@@ -135,8 +141,19 @@ static void wake_all(struct chan *c)
     }
 }
 
+/* What moved to the front is still there, behind it. */
+static void drop(const struct chan *c, struct buf *b, size_t n)
+{
+    size_t before = b->n;
+    buf_drop(b, n);
+    if (c->wipes && before > b->n)
+        secret_wipe(b->p + b->n, before - b->n);
+}
+
 static void free_now(struct chan *c)
 {
+    drop(c, &c->in, c->in.n);
+    drop(c, &c->out, c->out.n);
     vec_done(&c->in_fds);
     vec_done(&c->out_fds);
     buf_done(&c->in);
@@ -319,7 +336,7 @@ static bool take_frames(struct chan *c, size_t *ret_need)
         f = next_frame(c, ret_need);
     if (c->closed)
         return false;
-    buf_drop(&c->in, c->in_at);
+    drop(c, &c->in, c->in_at);
     c->in_at = 0;
     /*
      * A descriptor comes with the first byte of its frame, and a read ends
@@ -461,7 +478,7 @@ void chan_flush(struct chan *c)
         return;
     bool all = chan_queued(c) == 0;
     if (all || c->out_at > c->out.n / 2) {
-        buf_drop(&c->out, c->out_at);
+        drop(c, &c->out, c->out_at);
         c->out_at = 0;
     }
     if (all && c->out.cap > KEEP_ROOM)

@@ -12,9 +12,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import DEV, Instance, wait_until  # noqa: E402
+from memory import memory_holds                 # noqa: E402
 from tap import case, done, ok                  # noqa: E402
 
 CROWD, COST = 200, 10
+LONG = 'a-Password-of-some-length-9911'
 
 
 def b64(text):
@@ -135,6 +137,8 @@ def scram(i):
     ok(not pids(i), 'no process hashes as long as there is nothing to hash', pids(i))
     ok(Scram(a, 1, 'cheap', 'right', '192.0.2.51').ask() == 'OK\t1\tuser=cheap', 'SCRAM over a password stored in clear')
     ok(pids(i), 'its keys come from a process that hashes')
+    ok(Scram(a, 8, 'long', LONG, '192.0.2.51').ask() == 'OK\t8\tuser=long' and not [p for p in pids(i) if memory_holds(p, {'': [LONG.encode()]})],
+       'and keep no password in their memory')
     ok(Scram(a, 2, 'cheap', 'wrong', '192.0.2.52').ask() == 'FAIL\t2\tuser=cheap', 'a wrong password is refused')
     ok(Scram(a, 3, 'nobody', 'right', '192.0.2.52').ask() == 'FAIL\t3\tuser=nobody', 'so is an unknown user')
     stopped = pids(i)
@@ -248,7 +252,7 @@ def long_users(i):
 
 def cheap_users(i):
     with open(i.etc + '/passwd', 'w') as f:
-        f.write('cheap:{PLAIN}right:::::\n')
+        f.write('cheap:{PLAIN}right:::::\nlong:{PLAIN}%s:::::\n' % LONG)
 
 
 with Instance(main=MAIN + 'postern_auth_mechanisms = plain scram-sha-256', edit=cheap_users) as instance:

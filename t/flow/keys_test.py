@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import Instance, PORT, tls, wait_until     # noqa: E402
+from memory import memory_holds                          # noqa: E402
 from tap import case, done, ok                           # noqa: E402
 
 TLS_PROGRAMS = ('smtpd', 'submitd', 'tls-proxy', 'deliver-out')
@@ -40,34 +41,6 @@ def secret_of(key_file):
     number = bytes.fromhex(re.sub(r'[\s:]', '', field)).lstrip(b'\0')
     lines = [line.encode() for line in open(key_file).read().split('\n') if line and '-----' not in line]
     return [number, number[::-1], *[line for line in lines if len(line) == 64][1:3]]
-
-
-def pages_of(pid):
-    """The memory of a process that is really there, run by run."""
-    page = 4096
-    with open('/proc/%d/maps' % pid) as maps, open('/proc/%d/mem' % pid, 'rb', 0) as mem, open('/proc/%d/pagemap' % pid, 'rb', 0) as table:
-        for line in maps:
-            start, end = (int(x, 16) // page for x in line.split()[0].split('-'))
-            if 'rw' not in line or end - start > 1 << 17:
-                continue
-            table.seek(start * 8)
-            entries = memoryview(table.read((end - start) * 8)).cast('Q')
-            at = 0
-            while at < len(entries):
-                run = at
-                while run < len(entries) and entries[run] >> 63:
-                    run += 1
-                if run > at:
-                    try:
-                        mem.seek((start + at) * page)
-                        yield mem.read((run - at) * page)
-                    except (OSError, ValueError, OverflowError):
-                        pass
-                at = run + 1
-
-
-def memory_holds(pid, needles):
-    return {name for data in pages_of(pid) for name, wanted in needles.items() if any(n in data for n in wanted)}
 
 
 def connect(i, port, session=None, context=None):
