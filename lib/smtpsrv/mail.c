@@ -90,6 +90,16 @@ void cmd_mail(struct session *s, struct str args)
 
 /* ---- RCPT ---- */
 
+/* local_header_rewrite_clients, for the words that can be answered without a table. */
+static bool rewrites_headers(const struct session *s)
+{
+    struct str rest = str_from(s->conf->local_rewrite_clients), word;
+    bool yes = session_is_submission(s) || s->sasl_user.n > 0;
+    while (!yes && str_token(&rest, ", \t\r\n", &word))
+        yes = str_ieqz(word, "permit_inet_interfaces") ? s->loopback : str_ieqz(word, "permit_mynetworks") && s->trusted;
+    return yes;
+}
+
 static void put_attrs(struct session *s)
 {
     struct intake_msg *m = &s->msg;
@@ -120,7 +130,7 @@ static void put_attrs(struct session *s)
     if (s->mail.has_body)
         intake_attr(m, "encoding", s->mail.body_8bit ? STR("8bit") : STR("7bit"));
     m->flags = (s->mail.smtputf8 ? MSG_SMTPUTF8 : 0u) | (s->mail.body_8bit ? MSG_8BIT : 0u);
-    m->fix_headers = session_is_submission(s) || s->sasl_user.n > 0 || s->loopback;
+    m->fix_headers = rewrites_headers(s);
 }
 
 static void log_client(struct session *s)
@@ -201,7 +211,6 @@ void cmd_rcpt(struct session *s, struct str args)
         return;
     s->rcpt = STR("");
     if (!smtp_rcpt_parse(args, flags, &s->txn, &r, &fault)) {
-        s->n_refused++;
         reply_fault(s, &fault, args);
         return;
     }
@@ -209,7 +218,6 @@ void cmd_rcpt(struct session *s, struct str args)
     s->rcpt = resolve_rewrite(s->srv->intake.resolve, r.to.address, &s->txn);
     switch (rules_for_rcpt(s)) {
     case V_REJECT:
-        s->n_refused++;
         reply_reject(s, "RCPT", &s->reject);
         break;
     case V_DISCARD:
