@@ -6,6 +6,7 @@
 #include "authd.h"
 #include "base/enc.h"
 #include "base/htab.h"
+#include "base/vec.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -371,8 +372,39 @@ static size_t clear_address(struct str what)
     return n - penalty_count(self.penalty);
 }
 
+/* The addresses of a network, and the networks in it, as they are listed: the table is changed when it has been walked. */
+struct inside { struct str net; struct arena arena; VEC(struct str) found; };
+
+static bool find_inside(void *arg, struct str key, uint64_t sum)
+{
+    struct inside *w = arg;
+    struct buf text = buf_make(0);
+    struct str address, bits;
+    (void)sum;
+    address_key_put(key, &text);
+    (void)str_cut(buf_str(&text), '/', &address, &bits);
+    if (allow_nets_match(w->net, address))
+        vec_push(&w->found, str_dup(&w->arena, address));
+    buf_done(&text);
+    return true;
+}
+
+static size_t clear_network(struct str net)
+{
+    struct inside w = { .net = net, .arena = arena_make(64 * TABLE_MAX) };
+    size_t n = 0;
+    throttle_each(self.guesses, loop_now(), find_inside, &w);
+    for (size_t i = 0; i < w.found.n; i++)
+        n += clear_address(w.found.p[i]);
+    vec_done(&w.found);
+    arena_done(&w.arena);
+    return n;
+}
+
 size_t abuse_clear(struct str what)
 {
+    if (str_chr(what, '/') >= 0)
+        return clear_network(what) + throttle_forget(self.accounts, what);
     if (!str_eqz(what, "all"))
         return clear_address(what) + throttle_forget(self.accounts, what);
     size_t n = throttle_keys(self.guesses) + throttle_keys(self.accounts) + throttle_keys(self.reserve) + penalty_count(self.penalty);

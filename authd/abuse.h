@@ -70,7 +70,7 @@ void abuse_abandoned(struct abuse *a, const struct abuse_who *who);
 
 /* For postern auth: lines "address\tADDRESS\tGUESSES\tWAIT_MS", "network\t...", "account\tUSER\tFAILURES\tWAIT_MS", at most max of each. */
 void abuse_list(struct buf *out, size_t max);
-/* An address, a user, or "all": how many entries went. */
+/* An address, a network (ADDRESS/BITS), a user, or "all": how many entries went. */
 size_t abuse_clear(struct str what);
 size_t abuse_known_count(void);
 /* The networks of one user, or ("") of all: how many. */

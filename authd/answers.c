@@ -11,7 +11,7 @@ static bool is_internal(struct str name)
 {
     static const char *const names[] = {
         "user", "username", "domain", "password", "password_noscheme", "nopassword", "nopasswd", "allow_nets", "allow_real_nets", "nodelay", "delay_until",
-        "noauthenticate", "login_user", "master", "passdb_import", "check_client_fp", "mechanisms", "user_disabled", "pass_expired", "fail",
+        "noauthenticate", "login_user", "master", "passdb_import", "check_client_fp", "check_client_cert_fp", "check_client_pubkey_fp", "mechanisms", "user_disabled", "pass_expired", "fail",
         "code", "token", "cookie", "resp", "original_user", "auth_user",
     };
     for (size_t i = 0; i < N_ELEMS(names); i++)

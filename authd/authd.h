@@ -6,6 +6,7 @@
  *   socks.h    the sockets for others: clients, userdb and master (master.c, kept.c)
  *   mechs.c    the mechanisms that are offered, and to whom
  *   oauth.c    whose a token is
+ *   about.c    what is said of a user's connection
  *   request.c  one AUTH from its first line to its answer
  *   abuse.c    how long it waits, and whether its password is looked at
  *   control.c  what an administrator asks
@@ -72,6 +73,9 @@ uint64_t stream_peer(const struct stream *s);
 /* The client's minor protocol version. */
 uint32_t stream_minor(const struct stream *s);
 void stream_answer(struct stream *s, const struct auth_answer *answer);
+
+/* about.c: what a client says of the user's connection. False: more than it may be. */
+bool about_make_fit(struct auth_cmd *c);
 
 /* request.c: requests belong to a stream's list until they are answered */
 struct request;

@@ -15,6 +15,8 @@
 
 static void next_passdb(struct db_query *q, enum auth_verdict last);
 
+static const char unknown_user[] = "unknown user";
+
 /* ---- one step ---- */
 
 static bool in_list(struct str list, struct str word)
@@ -44,8 +46,27 @@ bool chain_is_skipped(enum db_skip skip, bool so_far)
 
 static bool is_inside(const struct db_step *s)
 {
-    const struct field *nets = fields_find(&s->found, "allow_nets");
-    return nets == NULL || allow_nets_match(nets->value, s->vars.remote);
+    const struct field *nets = fields_find(&s->found, "allow_nets"), *real = fields_find(&s->found, "allow_real_nets");
+    return (nets == NULL || allow_nets_match(nets->value, s->vars.remote)) && (real == NULL || allow_nets_match(real->value, s->vars.real_remote));
+}
+
+/* The name as this entry's username_format wants it. One that gets too long by it is nobody's. */
+static enum auth_verdict format_name(struct db_step *s)
+{
+    struct str format = s->db->conf->username_format;
+    struct buf out = buf_make(VAR_RESULT_MAX);
+    const char *why = NULL;
+    if (format.n == 0)
+        return VERDICT_MATCH;
+    bool ok = var_expand(format, &s->query->vars, NULL, NULL, &out, &why), fits = out.n > 0 && out.n <= DB_NAME_MAX;
+    if (ok && fits)
+        s->vars.user = str_dup(s->query->arena, buf_str(&out));
+    else if (ok)
+        s->text = unknown_user;
+    else
+        db_step_say(s, "username_format: %s", why);
+    buf_done(&out);
+    return !ok ? VERDICT_TEMPFAIL : fits ? VERDICT_MATCH : VERDICT_UNKNOWN;
 }
 
 void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_step *, enum auth_verdict))
@@ -53,15 +74,9 @@ void chain_start_step(struct db_query *q, struct db *db, void (*done)(struct db_
     struct db_step *s = ARENA_NEW(q->arena, struct db_step);
     *s = (struct db_step){ .db = db, .query = q, .vars = q->vars, .found = fields_make(q->arena), .stored = STR(""), .verified = q->chain->verified, .done = done };
     q->chain->step = s;
-    if (db->conf->username_format.n > 0) {
-        struct buf out = buf_make(1024);
-        const char *why;
-        if (var_expand(db->conf->username_format, &q->vars, NULL, NULL, &out, &why))
-            s->vars.user = str_dup(q->arena, buf_str(&out));
-        buf_done(&out);
-    }
-    if (!db_set_templates(s, &db->conf->defaults)) {
-        done(s, VERDICT_TEMPFAIL);
+    enum auth_verdict verdict = format_name(s);
+    if (verdict != VERDICT_MATCH || !db_set_templates(s, &db->conf->defaults)) {
+        done(s, verdict != VERDICT_MATCH ? verdict : VERDICT_TEMPFAIL);
         return;
     }
     s->is_outside = !is_inside(s);
@@ -75,8 +90,6 @@ static void wipe(struct str s)
     if (s.n > 0)
         secret_wipe(p, s.n);
 }
-
-static const char unknown_user[] = "unknown user";
 
 /*
  * The login process and the mail server write a line for each wrong password:
@@ -180,7 +193,8 @@ static void passdbs_over(struct db_query *q, enum auth_verdict verdict)
 /* What was found is kept: "userdb_home" as the userdbs' home. */
 static bool keep_found(struct db_query *q, struct db_step *s)
 {
-    static const char *const private[] = { "nopassword", "noauthenticate", "password", "nodelay", "allow_nets" };
+    static const char *const private[] = { "nopassword", "noauthenticate", "password", "nodelay", "allow_nets", "allow_real_nets",
+                                           "check_client_fp", "check_client_cert_fp", "check_client_pubkey_fp" };
     chain_take_names(q, s);
     for (size_t i = 0; i < N_ELEMS(private); i++)
         fields_remove(&s->found, private[i]);
@@ -193,6 +207,21 @@ static bool keep_found(struct db_query *q, struct db_step *s)
     return ok && !s->found.full;
 }
 
+/* Dovecot 2.4: who must show a certificate, and which. Who shows none shows another one. */
+static bool has_certificate(const struct db_query *q, const struct db_step *s)
+{
+    const struct { const char *name; bool cert, key; } rows[] = { { "check_client_fp", true, true }, { "check_client_cert_fp", true, false },
+                                                                  { "check_client_pubkey_fp", false, true } };
+    bool ok = true;
+    for (size_t i = 0; i < N_ELEMS(rows); i++) {
+        const struct field *f = fields_find(&s->found, rows[i].name);
+        bool is_cert = f != NULL && f->value.n > 0 && rows[i].cert && str_ieq(f->value, q->cert_fp);
+        bool is_key = f != NULL && f->value.n > 0 && rows[i].key && str_ieq(f->value, q->cert_pubkey_fp);
+        ok = ok && (f == NULL || is_cert || is_key);
+    }
+    return ok;
+}
+
 /* Fields that say no although the password is right. */
 static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
 {
@@ -203,6 +232,10 @@ static enum auth_verdict conditions(struct db_query *q, struct db_step *s)
     }
     if (fields_is_true(&s->found, "fail")) {
         s->text = "the database says fail";
+        return VERDICT_MISMATCH;
+    }
+    if (!has_certificate(q, s)) {
+        s->text = "the client's certificate is not the one that the database names";
         return VERDICT_MISMATCH;
     }
     bool expired = fields_is_true(&s->found, "pass_expired");
@@ -363,7 +396,8 @@ static enum auth_verdict nobody_asked(const struct db_query *q)
                STR_FMT(q->vars.user), STR_FMT(q->vars.remote), STR_FMT(q->vars.login_user));
         return VERDICT_UNKNOWN;
     }
-    log_as("dovecot", LOG_ERROR_LEVEL, "auth: login(%.*s,%.*s): All password databases were skipped", STR_FMT(q->vars.user), STR_FMT(q->vars.remote));
+    log_as("dovecot", LOG_ERROR_LEVEL, "auth: login(%.*s,%.*s): All password databases were skipped: services, mechanisms, "
+           "username_filter or skip of each entry leaves this login out", STR_FMT(q->vars.user), STR_FMT(q->vars.remote));
     return VERDICT_TEMPFAIL;
 }
 

@@ -8,7 +8,7 @@
  * the last of which is OK or FAIL with a text.
  *
  *   LIST max                 abuse_list(), then cache and known lines
- *   CLEAR address|user|all   budgets, penalties, throttles
+ *   CLEAR address|network|user|all   budgets, penalties, throttles
  *   FLUSH [user]             the cache of right passwords
  *   FORGET user|all          networks that users are known from
  *   TEST user service address password

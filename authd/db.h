@@ -21,6 +21,8 @@
 #include "auth/var.h"
 #include "ipc/schema.h"
 
+enum { DB_NAME_MAX = 255 };     /* bytes of a user's name, as in SASL and in questions to other processes */
+
 enum db_kind {
     DB_VERIFY,      /* is vars->password this user's password (passdbs) */
     DB_SECRET,      /* the stored password, for a mechanism that proves it otherwise (passdbs that hold one) */
@@ -38,6 +40,7 @@ struct db_query {
     enum db_kind kind;
     bool want_account;              /* after a success of the passdbs: ask the userdbs, too, and fill account */
     void (*done)(struct db_query *q, enum auth_verdict verdict);
+    struct str cert_fp, cert_pubkey_fp; /* of the client's verified certificate, if the asker knows them; zeroed: he does not */
 
     /* the answer */
     struct fields passdb, userdb;   /* what was said; never a password */

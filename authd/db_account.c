@@ -75,8 +75,8 @@ bool db_account(struct db_query *q, const char **ret_why)
     if (!expand_path(q, mail_pattern(q), &a.mail, ret_why))
         return false;
     a.extra = rest_of(q);
-    *ret_why = "home, mail or groups are too long";
-    if (a.home.n > PATH_TEXT_MAX || a.groups.n > 2048)
+    *ret_why = "name, home, mail or groups are too long";
+    if (a.user.n > DB_NAME_MAX || a.home.n > PATH_TEXT_MAX || a.groups.n > 2048)
         return false;
     if (authd()->private_instance) {
         a.has_ids = true;

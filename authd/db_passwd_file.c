@@ -10,6 +10,7 @@
 #include "event/offload.h"
 #include "os/sandbox.h"
 #include "rehash.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -93,9 +94,17 @@ static void refresh(struct files *f, struct open_file *o)
     buf_done(&path);
 }
 
-/* NULL: no such file. */
-static struct open_file *file_for(struct db_step *s)
+static bool is_missing(const struct files *f, struct str name)
 {
+    char z[4096];
+    struct stat st;
+    return str_to_fixed(name, z, sizeof z) && fstatat(f->dir_fd, z, &st, 0) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
+/* NULL: there is no such file, or (*ret_verdict) one that cannot be read: who stands in it, nobody knows. */
+static struct open_file *file_for(struct db_step *s, enum auth_verdict *ret_verdict)
+{
+    *ret_verdict = VERDICT_UNKNOWN;
     struct files *f = s->db->state;
     struct buf expanded = buf_make(1024);
     struct err err;
@@ -105,8 +114,10 @@ static struct open_file *file_for(struct db_step *s)
     struct str name = f->is_pattern ? buf_str(&expanded) : f->pattern;
     if (ok && (o = htab_get(&f->by_name, name)) != NULL)
         refresh(f, o);
-    else if (ok)
-        o = open_one(f, name, &err);
+    else if (ok && (o = open_one(f, name, &err)) == NULL && !is_missing(f, name)) {
+        db_step_say(s, "%s: let the user of authd read it", err.text);
+        *ret_verdict = VERDICT_TEMPFAIL;
+    }
     buf_done(&expanded);
     return o;
 }
@@ -210,13 +221,14 @@ static void step(struct db_step *s)
     /* username_format says under which name the user stands in the file; paths and fields are of the whole name. */
     struct str key = s->vars.user;
     s->vars.user = s->query->vars.user;
-    struct open_file *o = file_for(s);
+    enum auth_verdict verdict;
+    struct open_file *o = file_for(s, &verdict);
     const struct passwd_entry *e = o == NULL ? NULL : passwd_file_find(o->file, key);
     struct str sample = o == NULL ? STR("") : passwd_file_sample(o->file);
     if (sample.n > 0 && !s->db->is_userdb)
         verify_keep_sample(s->db, sample);
     if (e == NULL) {
-        s->done(s, VERDICT_UNKNOWN);
+        s->done(s, o == NULL ? verdict : VERDICT_UNKNOWN);
         return;
     }
     if (s->db->is_userdb) {
@@ -266,6 +278,83 @@ static int split_path(struct db *db, struct files *f, struct err *err)
     return f->dir_fd < 0 ? -1 : 0;
 }
 
+/*
+ * A directory of domains may be one of links (to /home/USER/conf/mail/DOMAIN): where they lead is allowed, too, each
+ * directory that the targets lie in. Of many, their common one, so that links of later do not need a reload either.
+ */
+enum { LINK_DIRS_MAX = 32 };
+struct link_dirs { size_t n; char *rows[LINK_DIRS_MAX]; char *common; };
+
+/* Cut to what both have, at a '/'. */
+static void cut_common(char *common, const char *dir)
+{
+    size_t n = 0, at = 0;
+    for (; common[n] != '\0' && common[n] == dir[n]; n++)
+        if (common[n] == '/')
+            at = n;
+    bool is_whole = common[n] == '\0' && (dir[n] == '\0' || dir[n] == '/');
+    if (!is_whole)
+        common[dir[n] == '\0' && common[n] == '/' ? n : at] = '\0';
+}
+
+static void note_link(struct link_dirs *l, const char *path)
+{
+    char *target = realpath(path, NULL), *slash = target == NULL ? NULL : strrchr(target, '/');
+    if (slash == NULL || slash == target) {
+        free(target);
+        return;
+    }
+    *slash = '\0';
+    if (l->common == NULL)
+        l->common = xstrdup(target);
+    else
+        cut_common(l->common, target);
+    for (size_t i = 0; i < MIN(l->n, (size_t)LINK_DIRS_MAX); i++)
+        if (strcmp(l->rows[i], target) == 0) {
+            free(target);
+            return;
+        }
+    if (l->n < LINK_DIRS_MAX)
+        l->rows[l->n] = target;
+    else
+        free(target);
+    l->n++;
+}
+
+static void find_links(const struct files *f, struct link_dirs *l)
+{
+    int fd = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct stat st;
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        struct buf path = buf_make(0);
+        buf_printf(&path, "%.*s/%s", STR_FMT(f->dir), e->d_name);
+        bool is_ours = f->is_pattern || str_eqz(f->pattern, e->d_name);
+        if (is_ours && fstatat(f->dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+            note_link(l, buf_cstr(&path));
+        buf_done(&path);
+    }
+    if (d != NULL)
+        closedir(d);
+    else if (fd >= 0)
+        close(fd);
+}
+
+static void allow_links(const struct files *f)
+{
+    struct link_dirs l = { .n = 0 };
+    find_links(f, &l);
+    for (size_t i = 0; i < l.n && l.n <= LINK_DIRS_MAX; i++)
+        daemon_allow_path(l.rows[i], SANDBOX_READ);
+    if (l.n > LINK_DIRS_MAX && l.common[0] != '\0')
+        daemon_allow_path(l.common, SANDBOX_READ);
+    else if (l.n > LINK_DIRS_MAX)
+        log_warning("%.*s: its links lead to more directories than can be allowed: passwd-files there cannot be read", STR_FMT(f->dir));
+    for (size_t i = 0; i < MIN(l.n, (size_t)LINK_DIRS_MAX); i++)
+        free(l.rows[i]);
+    free(l.common);
+}
+
 static int open_db(struct db *db, bool private_instance, struct err *err)
 {
     struct err why;
@@ -278,6 +367,7 @@ static int open_db(struct db *db, bool private_instance, struct err *err)
     struct files *f = xcalloc(1, sizeof *f);
     if (split_path(db, f, err) < 0 || (db->conf->rehash.n > 0 && allow_writing(db, f, err) < 0))
         return -1;
+    allow_links(f);
     if (!f->is_pattern) {
         struct open_file *o = open_one(f, f->pattern, &why);
         if (o == NULL)

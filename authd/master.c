@@ -5,6 +5,7 @@
  */
 #include "authd.h"
 #include "base/num.h"
+#include "db.h"
 #include "lines.h"
 #include "socks.h"
 #include <sys/socket.h>
@@ -181,6 +182,23 @@ static void answer_pass(struct ask *a)
     end(m);
 }
 
+/* PAM knows who a user is when it sees the password: that it does not know him is no answer. */
+static bool passdbs_can_tell(void)
+{
+    const struct db_set *all = db_passdbs();
+    for (size_t i = 0; i < all->n; i++)
+        if (all->rows[i].index != SIZE_MAX && !all->rows[i].conf->deny && !all->rows[i].conf->master && all->rows[i].driver != db_pam())
+            return true;
+    return false;
+}
+
+static void say_why(struct master *m, uint32_t id, const char *reason)
+{
+    put(m, "FAIL", id);
+    auth_line_field(&m->lines.out, "reason", str_from(reason));
+    end(m);
+}
+
 static void on_answer(struct db_query *q, enum auth_verdict verdict)
 {
     struct ask *a = container_of(q, struct ask, query);
@@ -193,6 +211,11 @@ static void on_answer(struct db_query *q, enum auth_verdict verdict)
             answer_pass(a);
         break;
     case VERDICT_UNKNOWN:
+        if (q->kind == DB_LOOKUP && !passdbs_can_tell())
+            say_why(a->master, a->id, "no password database here can be asked without a password");
+        else
+            say(a->master, "NOTFOUND", a->id);
+        break;
     case VERDICT_MISMATCH: say(a->master, "NOTFOUND", a->id); break;
     case VERDICT_DISABLED:
         /* Whether it may log in is for the asker to see. */
@@ -226,6 +249,9 @@ static bool take_question(struct master *m, const struct auth_ask *q)
         say(m, "FAIL", q->id);
         return true;
     }
+    struct auth_ask fit = *q;
+    if (!about_make_fit(&fit.about))
+        return protocol_error(m, "the service's name is too long");
     struct ask *a = xcalloc(1, sizeof *a);
     a->master = m;
     a->id = q->id;
@@ -235,7 +261,7 @@ static bool take_question(struct master *m, const struct auth_ask *q)
     m->n_asks++;
     authd()->n_requests++;
     a->query = (struct db_query){ .arena = &a->arena, .kind = is_pass ? DB_LOOKUP : DB_USER, .done = on_answer };
-    a->query.vars = vars_of(&a->arena, q);
+    a->query.vars = vars_of(&a->arena, &fit);
     a->with_mail = q->about.with_mail;
     db_ask(&a->query);
     return true;

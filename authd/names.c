@@ -5,8 +5,6 @@
  */
 #include "chain.h"
 
-enum { USER_MAX = 255 };
-
 static struct str translate(struct arena *a, struct str user)
 {
     struct str table = str_from(authd()->conf.username_translation);
@@ -36,7 +34,7 @@ static bool make_canonical(struct db_query *q, struct str user, struct str *ret,
     struct buf out = buf_make(1024);
     struct auth_vars vars = q->vars;
     *why = "Username is empty or too long";
-    if (user.n == 0 || user.n > USER_MAX)
+    if (user.n == 0 || user.n > DB_NAME_MAX)
         return false;
     if (realm.n > 0 && str_chr(user, '@') < 0)
         user = str_printf(q->arena, "%.*s@%.*s", STR_FMT(user), STR_FMT(realm));
@@ -49,7 +47,7 @@ static bool make_canonical(struct db_query *q, struct str user, struct str *ret,
     if (ok && format.n > 0)
         vars.user = str_dup(q->arena, buf_str(&out));
     buf_done(&out);
-    if (ok && (vars.user.n == 0 || vars.user.n > USER_MAX)) {
+    if (ok && (vars.user.n == 0 || vars.user.n > DB_NAME_MAX)) {
         *why = "Username is empty or too long";
         return false;
     }
@@ -113,7 +111,7 @@ void chain_take_names(struct db_query *q, struct db_step *s)
         local = name.n > 0 ? name : local;
         user = str_printf(q->arena, "%.*s%s%.*s", STR_FMT(local), rest.n > 0 ? "@" : "", STR_FMT(rest));
     }
-    if (user.n <= USER_MAX && str_chr(user, '\0') < 0)
+    if (user.n <= DB_NAME_MAX && str_chr(user, '\0') < 0)
         q->vars.user = user;
     fields_remove(&s->found, "user");
     fields_remove(&s->found, "username");

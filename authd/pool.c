@@ -290,6 +290,9 @@ size_t pool_waiting(enum pool_kind kind) { return pool_of(kind)->n_waiting; }
 bool pool_start(struct pool_task *t)
 {
     struct pool *p = pool_of(t->kind);
+    /* What is too long for a question must not cost a process. */
+    if (!ipc_fits(t->type, t->ask))
+        return false;
     struct pool_lane *l = lane_for(p, t->client);
     list_append(&l->tasks, &t->node);
     t->lane = l;
@@ -325,7 +328,7 @@ static void on_job_end(struct pool_task *t, enum ipc_type type, const void *msg)
 
 bool pool_submit(struct pool_job *job)
 {
-    bool is_hash = str_eqz(job->ask.backend, "hash") || str_eqz(job->ask.backend, "make");
+    bool is_hash = str_eqz(job->ask.backend, "hash") || str_eqz(job->ask.backend, "make") || str_eqz(job->ask.backend, "scram");
     job->task = (struct pool_task){ .kind = is_hash ? POOL_HASH : POOL_PAM, .type = IPC_VERIFY, .ask = &job->ask,
                                     .client = job->ask.remote, .on_end = on_job_end };
     return pool_start(&job->task);

@@ -41,7 +41,7 @@ struct pool_task {
     struct pool_slot *slot;     /* while it is in work */
 };
 
-/* False: the queue is full; on_end will not be called. */
+/* False: the queue is full, or the question holds more than fits one; on_end will not be called. */
 bool pool_start(struct pool_task *task);
 /* on_end will not be called any more. */
 void pool_stop(struct pool_task *task);
@@ -52,7 +52,7 @@ void pool_warm(enum pool_kind kind);
 /* Tasks without a process. */
 size_t pool_waiting(enum pool_kind kind);
 
-/* A VERIFY question, to the pool of its back end ("hash" and "make"; "pam", "passwd"). The strings of ask stay valid until done() or cancel. */
+/* A VERIFY question, to the pool of its back end ("hash", "make" and "scram"; "pam", "passwd"). The strings of ask stay valid until done() or cancel. */
 struct pool_job {
     struct ipc_verify ask;
     void (*done)(struct pool_job *job, const struct ipc_verdict *answer);     /* NULL: nobody could say */

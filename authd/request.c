@@ -4,9 +4,9 @@
  *
  *   DIALOGUE  --a name is known-->  PENALTY  --timer-->  CHECKING  --verdict-->  answered
  *    | ^                                                   |   |
- *    | +------ SCRAM's proof (PAUSED before), the --------+   |
- *    |         client's word to a refused token, to the        |
- *    |         server's last words                             |
+ *    | +------ SCRAM's proof (PAUSED before, DERIVING ----+   |
+ *    |         after), the client's word to a refused token,   |
+ *    |         to the server's last words                      |
  *    +--malformed--> HELD <-------------- refused -------------+     HELD --timer--> answered
  *
  * What is checked is the mechanism's to say (auth/mech.h): a password, a proof
@@ -16,46 +16,17 @@
  * has come: the same bytes at the same time, whatever was wrong.
  */
 #include "authd.h"
-#include "abuse.h"
 #include "base/enc.h"
-#include "db.h"
-#include "event/tls.h"
 #include "mechs.h"
-#include "oauth.h"
+#include "request.h"
 #include "socks.h"
 #include <sys/random.h>
 
 /* Postfix waits 10 s for an answer; 3.5 s of penalty and 2 s of delay leave room for the check itself. */
-enum { REQUEST_ARENA_MAX = 128 << 10, DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500, GUESS_TIMEOUT_MS = 30000 };
+enum { DELAY_CAP_SMTP_MS = 2200, PATIENCE_SMTP_MS = 5500, GUESS_TIMEOUT_MS = 30000 };
 
 /* Whether a user is there shows in some microseconds of work: an answer that depends on it waits for some milliseconds, how many is chance. */
 enum { PAUSE_MS = 3 };
-
-enum state { DIALOGUE, PENALTY, VOUCHING, CHECKING, PAUSED, HELD };
-
-struct request {
-    struct list node;
-    struct stream *stream;
-    struct request_list *all;
-    uint32_t id;
-    enum state state;
-    bool challenged;            /* a CONT was sent */
-    struct arena arena;
-    struct timer timer;
-    int64_t arrived;            /* when the message was complete */
-    int64_t started;            /* when its penalty was over */
-    struct mech_run run;
-    struct token_ask token;
-    bool has_secret;            /* the stored password was asked for; only the proof is missing */
-    enum auth_verdict barred;   /* VERDICT_DISABLED, VERDICT_EXPIRED: what a right proof leads to; 0 = in */
-    bool has_proof;             /* proven; the client confirms the server's last words */
-    bool is_guess;              /* taken from the budget (abuse.h), not settled */
-    struct auth_cmd cmd;        /* strings in the arena */
-    struct db_query query;
-    struct abuse abuse;
-    struct str code;            /* HELD: what FAIL will say */
-    struct str said;            /* PAUSED: the challenge */
-};
 
 static struct request *find(const struct request_list *all, uint32_t id)
 {
@@ -87,12 +58,18 @@ static struct abuse_who who_is(const struct request *r)
                                .is_smtp = is_smtp(r), .exempt = r->cmd.no_penalty && stream_kind(r->stream) == STREAM_PUBLIC };
 }
 
+static void cancel_work(struct request *r)
+{
+    token_cancel(&r->token);
+    derive_cancel(&r->derive);
+    if (r->state == CHECKING)
+        db_cancel(&r->query);
+}
+
 static void request_free(struct request *r)
 {
     timer_cancel(&r->timer);
-    token_cancel(&r->token);
-    if (r->state == CHECKING)
-        db_cancel(&r->query);
+    cancel_work(r);
     db_tell(&r->query);
     if (r->is_guess) {
         struct abuse_who who = who_is(r);
@@ -157,6 +134,24 @@ static void refused(struct request *r, struct str code)
     hold(r, code);
 }
 
+static void temp_fail(struct request *r)
+{
+    struct abuse_who who = who_is(r);
+    r->is_guess = false;
+    abuse_undecided(&r->abuse, &who);
+    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
+}
+
+/* A proxy would send him on to another host; a session here is none of his. */
+static bool belongs_elsewhere(const struct request *r)
+{
+    if (stream_kind(r->stream) != STREAM_LOGIN || !fields_is_true(&r->query.passdb, "proxy"))
+        return false;
+    log_as("dovecot", LOG_ERROR_LEVEL, "auth: %.*s: a database says proxy, to host %.*s: IMAP and POP3 are served here only; let that host serve this user, "
+           "or take the field away", STR_FMT(r->query.vars.user), STR_FMT(fields_get(&r->query.passdb, "host")));
+    return true;
+}
+
 /* last_words: of the mechanism, for a client that can take them together with the success. */
 static void granted(struct request *r, struct str last_words)
 {
@@ -164,6 +159,10 @@ static void granted(struct request *r, struct str last_words)
     const struct account *who = &r->query.account;
     struct auth_answer ok = { .verb = AUTH_ANSWER_OK };
     struct abuse_who asker = who_is(r);
+    if (belongs_elsewhere(r)) {
+        temp_fail(r);
+        return;
+    }
     answer_fill(&ok, &r->query);
     r->is_guess = false;
     abuse_passed(&r->abuse, &asker);
@@ -220,14 +219,6 @@ static void log_refused(const struct request *r, const char *why)
 
 /* ---- what the databases say ---- */
 
-static void temp_fail(struct request *r)
-{
-    struct abuse_who who = who_is(r);
-    r->is_guess = false;
-    abuse_undecided(&r->abuse, &who);
-    answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .user = r->query.vars.user, .code = STR("temp_fail") });
-}
-
 static void conclude(struct request *r, enum auth_verdict verdict)
 {
     /* The master was right, the user is not to be had. */
@@ -247,9 +238,7 @@ static void conclude(struct request *r, enum auth_verdict verdict)
 static void on_too_late(struct timer *t)
 {
     struct request *r = container_of(t, struct request, timer);
-    token_cancel(&r->token);
-    if (r->state == CHECKING)
-        db_cancel(&r->query);
+    cancel_work(r);
     r->state = DIALOGUE;
     log_warning("auth: %.*s: no database answered within %d ms", STR_FMT(r->query.vars.user), PATIENCE_SMTP_MS);
     temp_fail(r);
@@ -409,7 +398,11 @@ static bool make_query(struct request *r, const char **why)
                                   .stored = STR("") };
     r->query.vars = (struct auth_vars){ .user = r->run.user, .login_user = r->run.authzid, .password = r->run.password, .service = r->cmd.service,
                                         .remote = r->cmd.remote, .local = r->cmd.local, .session = r->cmd.session, .secured = r->cmd.secured,
+                                        .remote_port = r->cmd.remote_port, .local_port = r->cmd.local_port, .real_remote = r->cmd.real_remote,
+                                        .real_local = r->cmd.real_local, .local_name = r->cmd.local_name, .client_id = r->cmd.client_id,
                                         .cert = r->cmd.cert_username, .mech = str_from(r->run.row->name) };
+    r->query.cert_fp = r->cmd.cert_fp;
+    r->query.cert_pubkey_fp = r->cmd.cert_pubkey_fp;
     /* Whose a token is, it says itself. */
     return r->run.row->need == NEED_TOKEN || db_canonical(&r->query, why);
 }
@@ -462,10 +455,32 @@ static void proceed(struct request *r, enum mech_step got, struct str out)
     UNREACHABLE();
 }
 
-static void step(struct request *r, const struct str *message)
+static void on_derived(struct derive *d, bool answered)
+{
+    struct request *r = container_of(d, struct request, derive);
+    struct str out;
+    timer_cancel(&r->timer);
+    r->state = DIALOGUE;
+    if (answered) {
+        proceed(r, mech_step(&r->run, &r->proof, &out), out);
+        return;
+    }
+    log_warning("auth: %.*s: too many hashes are waiting", STR_FMT(r->query.vars.user));
+    temp_fail(r);
+}
+
+void request_step(struct request *r, const struct str *message)
 {
     struct str out;
     timer_cancel(&r->timer);
+    if (derive_needed(&r->run) && message != NULL) {
+        r->state = DERIVING;
+        r->proof = str_dup(&r->arena, *message);
+        r->arrived = loop_now();
+        start_patience(r);
+        derive_start(&r->derive, &r->run, r->cmd.remote, on_derived);
+        return;
+    }
     if (r->has_proof && message != NULL && message->n == 0)
         granted(r, STR(""));
     else if (r->has_proof)
@@ -475,7 +490,7 @@ static void step(struct request *r, const struct str *message)
 }
 
 /* A single "=" is an empty message. One bad text ends this exchange, not the connection. */
-static void step_base64(struct request *r, struct str text)
+void request_step_base64(struct request *r, struct str text)
 {
     struct buf raw = buf_make(AUTH_LINE_MAX);
     if (text.n > 0 && !str_eqz(text, "=") && !enc_unbase64(&raw, text)) {
@@ -483,91 +498,10 @@ static void step_base64(struct request *r, struct str text)
                                         .reason = r->challenged ? STR("Invalid base64 data in continued response") : STR("Invalid base64 data in initial response") });
     } else {
         struct str message = buf_str(&raw);
-        step(r, &message);
+        request_step(r, &message);
     }
     secret_wipe(raw.p, raw.n);
     buf_done(&raw);
-}
-
-static void copy_cmd(struct request *r, const struct auth_cmd *cmd)
-{
-    r->cmd = auth_cmd_dup(&r->arena, cmd);
-    r->cmd.resp = r->cmd.mech = STR("");
-}
-
-/* Random text for nonces, of mechanisms that show one: 18 bytes in base64, which has neither ',' nor blanks. */
-static struct str make_nonce(const struct mech_row *row, struct arena *arena)
-{
-    if (row->need != NEED_SECRET)
-        return STR("");
-    uint8_t raw[18];
-    struct buf text = buf_make(0);
-    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
-        log_fatal("no randomness for a nonce");
-    enc_base64(&text, str_make(raw, sizeof raw));
-    struct str s = str_dup(arena, buf_str(&text));
-    buf_done(&text);
-    return s;
-}
-
-/* What our own processes say of the TLS session; of others it is not believed. */
-static struct str channel_binding(struct request *r)
-{
-    struct buf raw = buf_make(128);
-    struct str s = STR("");
-    bool own = stream_kind(r->stream) != STREAM_PUBLIC;
-    if (own && r->cmd.channel_binding.n > 0 && enc_unbase64(&raw, r->cmd.channel_binding) && !raw.full)
-        s = str_dup(&r->arena, buf_str(&raw));
-    buf_done(&raw);
-    return s;
-}
-
-static void prepare(struct request *r, const struct mech_row *row)
-{
-    const struct authd *a = authd();
-    bool certified = a->conf.username_from_cert && r->cmd.valid_client_cert;
-    r->run = (struct mech_run){ .row = row, .arena = &r->arena, .usual = mechs_usual(row), .host = str_from(a->hostname), .key = a->mech_key,
-                                .cert_user = certified ? r->cmd.cert_username : STR(""), .scope = str_from(a->oauth.scope),
-                                .discovery = str_from(a->oauth.discovery), .nonce = make_nonce(row, &r->arena) };
-    struct str binding = channel_binding(r);
-    r->run.binding = str_head(binding, TLS_EXPORTER_SIZE);
-    r->run.end_point = str_skip(binding, TLS_EXPORTER_SIZE);
-    r->run.plus_offered = r->run.binding.n > 0 && mechs_has_plus(row);
-    r->query.vars.user = r->query.stored = STR("");
-}
-
-static void refuse_at_once(struct stream *s, uint32_t id, struct str code)
-{
-    stream_answer(s, &(struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .id = id, .code = code });
-}
-
-void request_start(struct stream *s, struct request_list *all, const struct auth_cmd *cmd)
-{
-    const struct mech_row *row = mechs_find(s, cmd->mech);
-    if (row == NULL) {
-        refuse_at_once(s, cmd->id, STR("auth_mech_invalid"));
-        return;
-    }
-    if (all->n >= REQUESTS_PER_STREAM_MAX) {
-        refuse_at_once(s, cmd->id, STR("temp_fail"));
-        return;
-    }
-    struct request *r = xcalloc(1, sizeof *r);
-    r->stream = s;
-    r->all = all;
-    r->id = cmd->id;
-    r->arena = arena_make(REQUEST_ARENA_MAX);
-    r->arena.block_size = 1024;
-    copy_cmd(r, cmd);
-    prepare(r, row);
-    list_append(&all->requests, &r->node);
-    all->n++;
-    authd()->n_requests++;
-    /* Before 1.2 an empty resp= means that there is none: Exim always sends one. */
-    if (cmd->has_resp && (cmd->resp.n > 0 || stream_minor(s) >= 2))
-        step_base64(r, cmd->resp);
-    else
-        step(r, NULL);
 }
 
 bool request_continue(struct request_list *all, uint32_t id, struct str data)
@@ -577,7 +511,7 @@ bool request_continue(struct request_list *all, uint32_t id, struct str data)
     if (r == NULL || r->state == HELD)
         return false;
     if (r->state == DIALOGUE)
-        step_base64(r, data);
+        request_step_base64(r, data);
     else
         answer(r, (struct auth_answer){ .verb = AUTH_ANSWER_FAIL, .reason = STR("Unexpected continuation") });
     return true;

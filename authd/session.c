@@ -14,13 +14,13 @@ static const struct ipc_auth_user nobody = { .user = { "", 0 }, .groups = { "", 
 static const char *unfit(const struct account *a)
 {
     if (!a->has_ids)
-        return "no uid and gid are known";
+        return "no uid and gid are known: a database of postern_userdb must name them, or postern_mail_uid and postern_mail_gid";
     if (a->mail.n == 0)
-        return "no mail location: the user has no home";
+        return "no mail location: a database of postern_userdb must name the home, or postern_mail_home";
     if (authd()->private_instance)
         return NULL;
     if (a->uid == 0 || a->gid == 0)
-        return "uid or gid 0";
+        return "uid or gid 0: no mailbox is opened as root";
     return a->uid < authd()->conf.first_valid_uid ? "uid below postern_first_valid_uid" : NULL;
 }
 

@@ -107,6 +107,8 @@ static bool take_auth(struct stream *s, struct auth_cmd *c)
     /* A neighbour read the list; our own processes pass on what a stranger asked for, and keep their other exchanges. */
     if (s->kind == STREAM_PUBLIC && mechs_find(s, c->mech) == NULL)
         return protocol_error(s, "a mechanism that is not offered");
+    if (!about_make_fit(c))
+        return protocol_error(s, "the service's name is too long");
     kept_forget(&s->kept, c->id);
     distrust(s, c);
     request_start(s, &s->requests, c);

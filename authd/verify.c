@@ -104,6 +104,10 @@ void verify_start(struct verify *v)
         settle(v, VERDICT_MISMATCH, "a weak password scheme is refused (postern_auth_allow_weak_schemes = yes lets it in)");
         return;
     }
+    if (scheme.data.n > SCHEME_DATA_MAX) {
+        settle(v, VERDICT_MISMATCH, "Invalid password in passdb: it is longer than 2048 bytes");
+        return;
+    }
     switch (scheme_kind(&scheme)) {
     case SCHEME_CHEAP:
         /* A slow sample is worth more: it hides more. */
@@ -120,7 +124,8 @@ void verify_start(struct verify *v)
         verify_slow(v, &scheme);
         return;
     case SCHEME_UNKNOWN:
-        settle(v, VERDICT_TEMPFAIL, "Unknown password scheme");
+        db_step_say(v->step, "Unknown password scheme %.*s: \"postern pw -l\" names those that there are", STR_FMT(str_head(scheme.name, 64)));
+        settle(v, VERDICT_TEMPFAIL, NULL);
         return;
     }
     UNREACHABLE();

@@ -9,9 +9,14 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-enum { LAZY_SYNC_MS = 50, SPILLS_MAX = 8, SECOND_MS = 1000, FRAME_CONTENT_MAX = 131072 };
+enum { LAZY_SYNC_MS = 50, SPILLS_MAX = 8, SECOND_MS = 1000, FRAME_CONTENT_MAX = 131072, RETRY_MS = 1000, SAY_MS = 60000 };
 
-static struct { struct job job; struct journal_batch *batch; } running;
+static struct {
+    struct job job;
+    struct journal_batch *batch;
+    int64_t not_before;             /* the journal failed again: when to try next */
+    int64_t say_after;
+} running;
 
 static void send_acks(struct ack_list *list)
 {
@@ -31,6 +36,22 @@ static void send_refusals(void)
     qm.refusals.n = 0;
 }
 
+/* One failure is answered by another segment at once; while they go on, the disk gets time, and the log one line a minute. */
+static void write_failed(const struct err *err)
+{
+    int64_t now = clock_mono_ms();
+    if (!journal_is_failed(qm.q.j)) {
+        log_error("%s; the mail of this batch is refused, the segment is given up", err->text);
+        return;
+    }
+    running.not_before = now + RETRY_MS;
+    send_refusals();
+    if (now < running.say_after)
+        return;
+    running.say_after = now + SAY_MS;
+    log_error("%s; queue journal cannot be written; no mail is taken until it can", err->text);
+}
+
 static void finish(void)
 {
     struct err err;
@@ -39,18 +60,16 @@ static void finish(void)
     running.batch = NULL;
     qm.committing = false;
     if (queue_commit_done(&qm.q, b, &err) < 0) {
-        log_error("%s; the mail of this batch is refused, the segment is given up", err.text);
-        if (journal_is_failed(qm.q.j)) {
-            log_error("queue journal cannot be written; no mail is taken until it can");
-            send_refusals();
-        }
+        write_failed(&err);
         check_space();
         commit_soon();
         return;
     }
     send_acks(&qm.acks_writing);
-    if (synced)
+    if (synced) {
+        running.say_after = 0;
         send_refusals();
+    }
 }
 
 static void batch_thread(struct job *job) { (void)job; journal_batch_run(running.batch); }
@@ -60,7 +79,7 @@ static void sync_lazy(struct timer *t);
 
 static void commit_now(bool sync)
 {
-    if (qm.committing)
+    if (qm.committing || clock_mono_ms() < running.not_before)
         return;
     struct journal_batch *b = queue_commit_begin(&qm.q, sync);
     if (b == NULL) {
@@ -271,8 +290,7 @@ static void every_second(struct timer *t)
         if (a->m->durable && a->m->n_left == 0 && a->working == 0)
             msg_check(a);
     }
-    if (journal_is_dirty(qm.q.j))
-        commit_now(true);
+    commit_now(journal_is_dirty(qm.q.j));
     sched_soon();
     timer_set(t, clock_mono_ms() + (qm.draining ? 20 : SECOND_MS), every_second);
 }

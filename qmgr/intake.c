@@ -12,7 +12,7 @@
 
 enum { LEASES_MAX = 4096, IDS_PER_CALL = 256, BIGS_MAX = 256 };
 
-struct big { struct job job; struct qbig b; struct active *a; struct intake *in; struct list node; bool running; };
+struct big { struct job job; struct qbig b; struct active *a; struct intake *in; struct list node, all_node; bool running; };
 
 /* Ids */
 
@@ -192,9 +192,21 @@ static struct big *big_find(struct intake *in, struct str id)
     return NULL;
 }
 
+static struct list writing = { &writing, &writing };
+
+/* Its file may have its name already, while nobody but the thread knows. */
+bool intake_is_writing(const char *id)
+{
+    LIST_EACH(it, &writing)
+        if (strcmp(container_of(it, struct big, all_node)->a->m->id, id) == 0)
+            return true;
+    return false;
+}
+
 static void big_free(struct big *b)
 {
     list_remove(&b->node);
+    list_remove(&b->all_node);
     free(b);
     qm.bigs--;
 }
@@ -233,6 +245,7 @@ static void on_open(struct intake *in, uint32_t req, const struct ipc_msg_open *
     b->in = in;
     qm.bigs++;
     list_append(&in->bigs, &b->node);
+    list_append(&writing, &b->all_node);
     struct ipc_msg_file reply = { .queue_id = o->queue_id, .file = fd };
     (void)chan_send(in->chan, IPC_MSG_FILE, req, &reply);
     chan_flush(in->chan);

@@ -79,8 +79,8 @@ static bool is_expired(const struct qmsg *m)
 void msg_activate(struct qmsg *m)
 {
     struct active *a = active_of(m);
-    if (m->n_left == 0 || (m->flags & MSG_HOLD) != 0 || a->hold_it) {
-        a->hold_it = m->n_left > 0;
+    if (m->n_left == 0 || (m->flags & MSG_HOLD) != 0 || a->hold_it || a->delete_it) {
+        a->hold_it = m->n_left > 0 && !a->delete_it;
         msg_check(a);
         return;
     }
@@ -190,14 +190,13 @@ static void warn_of_delay(struct active *a)
     }
 }
 
-/* Delivered recipients whose sender asked to be told. */
-static void tell_success(struct active *a)
+/* Delivered recipients whose sender asked to be told. False: cannot be done now. */
+static bool tell_success(struct active *a)
 {
     bool any = false;
     for (uint32_t i = 0; i < a->m->n_rcpt; i++)
         any |= a->m->rcpts[i].state == RCPT_SETTLED && a->m->rcpts[i].outcome == OUTCOME_SENT;
-    if (any && a->m->sender.n > 0)
-        (void)notice_compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
+    return !any || a->m->sender.n == 0 || notice_compose(a, BOUNCE_SUCCESS, RCPT_SETTLED, a->m->sender);
 }
 
 enum { PARK_AGAIN_MS = 10000, UNLOADED_SECONDS = 60 };
@@ -247,6 +246,11 @@ static void park(struct active *a, enum qplace place, int64_t when)
         return;                         /* msg_check comes back */
     if (a->m->place != QPLACE_RING) {
         if (queue_move(&qm.q, a->m, place, when, place == QPLACE_HOLD, &err) < 0) {
+            if (err.sys == ENOENT) {
+                log_error("%s: its queue file is gone, and the message with it", a->m->id);
+                msg_drop(a);
+                return;
+            }
             log_warning("%s", err.text);
             a->not_before = clock_mono_ms() + PARK_AGAIN_MS;
             return;
@@ -318,8 +322,7 @@ void msg_check(struct active *a)
         for (uint32_t i = 0; i < m->n_rcpt; i++)
             queue_settle(&qm.q, m, i, OUTCOME_BOUNCED, STR(""), STR("deleted"));
     if (!qm.draining && !a->delete_it) {
-        tell_success(a);
-        if (a->composing > 0)
+        if (!tell_success(a) || a->composing > 0)
             return;
     }
     if (m->n_left == 0) {

@@ -44,11 +44,13 @@ static void send_compose(struct jobs *job, struct str sender)
     }
 }
 
-enum { COMPOSE_RCPTS_MAX = 500, COMPOSE_QUEUED_MAX = 1 << 20 };
+enum { COMPOSE_RCPTS_MAX = 500, COMPOSE_QUEUED_MAX = 1 << 20, COMPOSE_AGAIN_MS = 10000 };
 
 bool notice_compose(struct active *a, unsigned kind, enum rcpt_state state, struct str sender)
 {
     struct worker *w = worker_pick(&qm.bouncers, NULL);
+    if (a->not_before > clock_mono_ms())
+        return false;
     if (w == NULL)
         daemon_need(ROLE_BOUNCE);
     if (w == NULL || chan_queued(w->chan) > COMPOSE_QUEUED_MAX)
@@ -104,6 +106,8 @@ void notice_failed(struct jobs *job)
         struct qrcpt *r = &a->m->rcpts[job->rcpts.p[i]];
         if (r->state == RCPT_COMPOSING)
             r->state = RCPT_BOUNCED;
+        if (job->kind == BOUNCE_SUCCESS)
+            r->outcome = OUTCOME_SENT;
     }
     job_free(job);
     sched_soon();
@@ -114,6 +118,7 @@ void notice_composed(struct jobs *job, const struct ipc_composed *c)
     struct active *a = job->a;
     struct qmsg *n = c->failed ? NULL : notice_message(job, c);
     if (n == NULL) {
+        a->not_before = clock_mono_ms() + COMPOSE_AGAIN_MS;
         notice_failed(job);
         return;
     }

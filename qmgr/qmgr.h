@@ -9,7 +9,7 @@
  *   intake.c  MSG_SUBMIT -> queue_submit      MSG_COMMIT -> file in incoming/
  *   commit.c  end of turn: one batch -> durable -> MSG_DONE -> msg_activate
  *   sched.c   recipients -> routes -> destinations (dest.c) -> jobs
- *   results.c results of deliveries -> recipients
+ *   results.c results of deliveries -> recipients; forward.c forwards
  *   msg.c     no recipient in work any more: bounce (notice.c), defer, or remove
  *   wait.c    deferred messages and when their time comes
  *   tool.c    showq and orders from the command line
@@ -50,7 +50,7 @@ struct active {
     struct list node;           /* qm.active, by age */
     struct list ring_node;      /* qm.in_ring: not a file yet, by age */
     uint32_t next_rcpt;         /* 1: recipients wait for a router */
-    int64_t not_before;         /* a file could not be written: when to try again */
+    int64_t not_before;         /* a file could not be written, or a notice composed: when to try again */
     struct qmsg *notice_of;     /* a notice: for the log line */
     unsigned notice_kind;
 };
@@ -143,6 +143,7 @@ extern const struct chan_ops intake_ops;
 bool lease_take(struct intake *in, struct str id);
 void make_id(char ret[QID_MAX + 1]);
 void refuse(struct intake *in, uint32_t req, struct str id, uint32_t code, const char *dsn, const char *text);
+bool intake_is_writing(const char *id);         /* a large message that is not committed yet */
 void intake_key(const struct ipc_token_key *key);
 
 /* msg.c */
@@ -168,6 +169,13 @@ void notice_durable(struct active *a);
 /* results.c */
 void worker_peer(struct chan *c);
 extern const struct chan_ops worker_ops;
+void result_ack(struct chan *c, uint64_t job, uint32_t n);         /* with the next write */
+bool result_is_awaited(const struct jobs *job, uint32_t n);
+void result_ended(struct jobs *job, uint32_t n);
+
+/* forward.c */
+/* A message that a router puts in a recipient's place. */
+void forward_take(struct chan *c, const struct ipc_replace *rep);
 
 /* dest.c */
 /* NULL: neither master.cf nor the built-in rows have it. */
@@ -184,6 +192,7 @@ void dest_flush_dead(void);
 void sched_message(struct active *a);
 void sched_soon(void);
 void sched_forget(struct active *a);            /* out of every queue */
+void sched_unqueue(struct active *a);           /* recipients that are not with a delivery yet are idle again */
 void sched_resolved(uint32_t id, const struct ipc_resolved *res);
 void sched_forget_resolving(const struct chan *c, const struct active *a);
 void job_finish(struct jobs *job);

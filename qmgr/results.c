@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * results.c - what the delivering processes say: results, forwards, notices,
- * what they still have in flight; and what their death means.
+ * results.c - what the delivering processes say: results, notices, what they
+ * still have in flight; and what their death means. Forwards: forward.c.
  */
 #include "qmgr.h"
 #include "base/enc.h"
@@ -9,19 +9,19 @@
 
 enum { ASK_MS = 1500, SUSPECT_STRIKES = 3 };
 
-static void push_ack(struct chan *c, uint64_t job, uint32_t n)
+void result_ack(struct chan *c, uint64_t job, uint32_t n)
 {
     struct ack ack = { .chan = c, .job = job, .n = n };
     vec_push(&qm.acks, ack);
     commit_soon();
 }
 
-static bool rcpt_is_in(const struct jobs *job, uint32_t n)
+bool result_is_awaited(const struct jobs *job, uint32_t n)
 {
     return n < job->a->m->n_rcpt && job->a->m->rcpts[n].job == job && job->a->m->rcpts[n].state == RCPT_BUSY;
 }
 
-static void rcpt_ended(struct jobs *job, uint32_t n)
+void result_ended(struct jobs *job, uint32_t n)
 {
     struct active *a = job->a;
     if (a->m->rcpts[n].strikes > 0)
@@ -37,8 +37,8 @@ static void rcpt_ended(struct jobs *job, uint32_t n)
 static void on_result(struct chan *c, const struct ipc_result *res)
 {
     struct jobs *job = htab_get(&qm.jobs, str_make(&res->job, sizeof res->job));
-    push_ack(c, res->job, res->n);
-    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, res->n))
+    result_ack(c, res->job, res->n);
+    if (job == NULL || job->w->chan != c || job->notice || !result_is_awaited(job, res->n))
         return;                 /* of a job that an earlier queue manager gave: the message is known, so is its state */
     struct active *a = job->a;
     struct qrcpt *r = &a->m->rcpts[res->n];
@@ -59,59 +59,7 @@ static void on_result(struct chan *c, const struct ipc_result *res)
     }
     if (d != NULL)
         dest_feedback(d, res->next_hop_failed && res->outcome == OUTCOME_DEFERRED, res->dsn, res->text);
-    rcpt_ended(job, res->n);
-}
-
-/* A forward: the new message and the recipient it stands for are one record. */
-static void on_replace(struct chan *c, const struct ipc_replace *rep)
-{
-    struct jobs *job = htab_get(&qm.jobs, str_make(&rep->job, sizeof rep->job));
-    struct err err;
-    char id[QID_MAX + 1];
-    if (job == NULL || job->w->chan != c || job->notice || !rcpt_is_in(job, rep->n) || !qid_is_valid(rep->queue_id) ||
-        !str_to_fixed(rep->queue_id, id, sizeof id) || queue_find(&qm.q, rep->queue_id) != NULL || wait_knows(id)) {
-        push_ack(c, rep->job, rep->n);
-        return;
-    }
-    struct active *a = job->a;
-    struct qmsg *n = qmsg_new(id);
-    n->arrival_us = (uint64_t)clock_wall_us();
-    n->flags = a->m->flags & (uint32_t)(MSG_SMTPUTF8 | MSG_8BIT);
-    buf_add(&n->envelope, rep->envelope);
-    uint64_t prepended = 0;
-    const char *why = NULL;
-    if (!qrec_content_size(rep->prepend, &prepended) || qmsg_parse_envelope(n, QMSG_CHANNEL_RECORDS, rep->n_rcpt, &err) < 0)
-        why = "mail system error: malformed forward";
-    else if (!a->m->in_memory && (a->m->place == QPLACE_RING || qmsg_load_content(&qm.io, a->m, &err) < 0))
-        why = "mail system error: content cannot be read";
-    if (why == NULL) {
-        buf_add(&n->content, rep->prepend);
-        buf_add(&n->content, buf_str(&a->m->content));
-        n->content_size = a->m->content_size + prepended;
-        if (a->m->place != QPLACE_RING && a->m->content.n > qm.conf.inline_limit) {
-            buf_done(&a->m->content);
-            a->m->in_memory = false;
-        }
-        n->settles = xcalloc(1, sizeof *n->settles);
-        n->settles[n->n_settles++] = (struct qsettle){ a->m, rep->n };
-        if (!queue_has_room(&qm.q, n->content.n + n->envelope.n + 4096) || queue_submit(&qm.q, n) < 0)
-            why = "insufficient queue space to forward the message";
-    }
-    if (why != NULL) {
-        n->n_settles = 0;
-        qmsg_free(n);
-        msg_set_reason(&a->m->rcpts[rep->n], RCPT_DEFERRED, STR("4.3.0"), str_from(why), STR(""), STR(""));
-        log_warning("%s: %s", a->m->id, why);
-    } else {
-        struct active *na = msg_new_active(n);
-        na->forwarded = true;
-        na->notice_of = a->m;
-        a->m->rcpts[rep->n].state = RCPT_COMPOSING;
-        a->composing++;
-    }
-    push_ack(c, rep->job, rep->n);
-    commit_soon();
-    rcpt_ended(job, rep->n);
+    result_ended(job, res->n);
 }
 
 static void on_composed(struct chan *c, const struct ipc_composed *composed)
@@ -152,7 +100,7 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
     if (type == IPC_RESULT)
         on_result(c, msg);
     else if (type == IPC_REPLACE)
-        on_replace(c, msg);
+        forward_take(c, msg);
     else if (type == IPC_RESOLVED)
         sched_resolved(id, msg);
     else if (type == IPC_COMPOSED)
@@ -180,7 +128,7 @@ static void to_corrupt(struct active *a, const char *address)
 {
     struct err err;
     log_error("%s: delivery to <%s> ended its process %d times; the message is saved in corrupt/", a->m->id, address, SUSPECT_STRIKES);
-    if (a->m->place == QPLACE_RING && !a->spilling) {
+    if (a->m->place == QPLACE_RING) {
         struct qspill s;
         queue_spill_begin(&qm.q, a->m, QPLACE_CORRUPT, 0, &s);
         queue_spill_run(&s);
@@ -201,7 +149,7 @@ static void strike(struct jobs *job)
     for (size_t i = 0; i < job->rcpts.n; i++) {
         uint32_t n = job->rcpts.p[i];
         struct qrcpt *r = &a->m->rcpts[n];
-        if (!rcpt_is_in(job, n))
+        if (!result_is_awaited(job, n))
             continue;
         if (r->strikes > 0)
             qm.suspect_busy = false;
@@ -210,7 +158,7 @@ static void strike(struct jobs *job)
         r->maybe_done = 1;
         r->strikes++;
         a->working--;
-        if (r->strikes >= SUSPECT_STRIKES && a->working == 0) {
+        if (r->strikes >= SUSPECT_STRIKES && a->working == 0 && !a->spilling) {
             struct buf address = { 0 };
             enc_printable(&address, r->address);
             job->rcpts.n = 0;

@@ -9,6 +9,7 @@
 #include "qmgr.h"
 #include "base/enc.h"
 #include "ipc/schema.h"
+#include <errno.h>
 #include <unistd.h>
 
 enum { JOBS_PER_WORKER = 500, RESOLVES_MAX = 2000, RCPTS_PER_JOB = 1000 };
@@ -192,6 +193,11 @@ void sched_message(struct active *a)
 {
     struct qmsg *m = a->m;
     uint32_t stuck = 0;
+    if (a->hold_it || a->delete_it) {
+        a->next_rcpt = 0;
+        msg_check(a);
+        return;
+    }
     for (uint32_t i = 0; i < m->n_rcpt && !qm.draining; i++) {
         struct qrcpt *r = &m->rcpts[i];
         if (r->done || r->state != RCPT_IDLE)
@@ -254,11 +260,11 @@ void job_free(struct jobs *job)
     free(job);
 }
 
-static void send_deliver(const struct jobs *job, bool maybe_done)
+/* fd: the queue file, when the content is not in memory. */
+static void send_deliver(const struct jobs *job, bool maybe_done, int fd)
 {
     struct active *a = job->a;
     const struct qmsg *m = a->m;
-    int fd = m->in_memory ? -1 : queue_open_file(&qm.q, m);
     struct ipc_deliver d = { .job = job->number, .queue_id = str_from(m->id), .flags = m->flags, .maybe_done = maybe_done,
         .transport = str_from(job->d->t->name), .nexthop = str_from(job->d->nexthop), .sender = m->sender, .envid = m->envid, .ret = m->ret,
         .attrs = m->attrs, .arrival_us = m->arrival_us, .active_us = a->active_us, .content_size = m->content_size,
@@ -271,15 +277,29 @@ static void send_deliver(const struct jobs *job, bool maybe_done)
                                          .notify = r->notify };
         (void)chan_send(job->w->chan, IPC_DELIVER_RCPT, 0, &rcpt);
     }
-    if (fd >= 0) {
+    if (fd >= 0)
         chan_flush(job->w->chan);
-        (void)close(fd);
-    }
+}
+
+/* Without its file a message must not go out: it would be an empty one. */
+static bool open_content(struct entry *e, int *ret_fd)
+{
+    *ret_fd = -1;
+    if (e->a->m->in_memory || (*ret_fd = queue_open_file(&qm.q, e->a->m)) >= 0)
+        return true;
+    char why[200];
+    (void)snprintf(why, sizeof why, "queue file cannot be opened: %s", strerror(errno));
+    log_warning("%s: %s", e->a->m->id, why);
+    defer_entry(e, "4.3.0", why);
+    return false;
 }
 
 /* The first recipients of an entry become a job. */
 static void start_job(struct entry *e, struct worker *w)
 {
+    int fd;
+    if (!open_content(e, &fd))
+        return;
     struct jobs *job = job_new(e->a, w);
     struct dest *d = e->d;
     size_t limit = d->t->recipient_limit == 0 ? RCPTS_PER_JOB : MIN(d->t->recipient_limit, (uint32_t)RCPTS_PER_JOB);
@@ -300,7 +320,9 @@ static void start_job(struct entry *e, struct worker *w)
         qm.suspect_busy = true;
     memmove(e->rcpts.p, e->rcpts.p + n, (e->rcpts.n - n) * sizeof *e->rcpts.p);
     e->rcpts.n -= n;
-    send_deliver(job, maybe_done);
+    send_deliver(job, maybe_done, fd);
+    if (fd >= 0)
+        (void)close(fd);
     if (e->rcpts.n == 0)
         entry_free(e);
 }
@@ -442,25 +464,37 @@ void sched_forget_resolving(const struct chan *c, const struct active *a)
     vec_done(&gone);
 }
 
+static void unqueue_from(struct list *entries, struct active *a)
+{
+    LIST_EACH(it, entries) {
+        struct entry *e = container_of(it, struct entry, node);
+        if (e->a != a)
+            continue;
+        for (size_t i = 0; i < e->rcpts.n; i++)
+            a->m->rcpts[e->rcpts.p[i]].state = RCPT_IDLE;
+        a->working -= (unsigned)e->rcpts.n;
+        entry_free(e);
+    }
+}
+
+void sched_unqueue(struct active *a)
+{
+    struct transport *t;
+    sched_forget_resolving(NULL, a);
+    if (a->working == 0)
+        return;
+    for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
+        LIST_EACH(it, &t->dests)
+            unqueue_from(&container_of(it, struct dest, node)->entries, a);
+    unqueue_from(&qm.suspects, a);
+}
+
 /* Out of every queue; its jobs, if any, find nobody. */
 void sched_forget(struct active *a)
 {
-    struct transport *t;
     struct jobs *job;
     VEC(struct jobs *) mine = { 0 };
-    sched_forget_resolving(NULL, a);
-    if (a->working > 0) {
-        for (size_t pos = 0; (t = htab_each(&qm.transports, &pos)) != NULL;)
-            LIST_EACH(dit, &t->dests) {
-                struct dest *d = container_of(dit, struct dest, node);
-                LIST_EACH(eit, &d->entries)
-                    if (container_of(eit, struct entry, node)->a == a)
-                        entry_free(container_of(eit, struct entry, node));
-            }
-        LIST_EACH(eit, &qm.suspects)
-            if (container_of(eit, struct entry, node)->a == a)
-                entry_free(container_of(eit, struct entry, node));
-    }
+    sched_unqueue(a);
     for (size_t pos = 0; (a->working > 0 || a->composing > 0) && (job = htab_each(&qm.jobs, &pos)) != NULL;)
         if (job->a == a)
             vec_push(&mine, job);

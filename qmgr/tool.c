@@ -70,6 +70,7 @@ static bool do_delete(const char *id, const char *queue)
     struct waiting *w = htab_get(&qm.waiting, str_from(id));
     if (m != NULL && in_queue(queue, "active")) {
         log_order(id, "removed");
+        sched_unqueue(active_of(m));
         return msg_delete(active_of(m));
     }
     if (w == NULL || !in_queue(queue, qplace_name(w->place)) || queue_remove_file(&qm.io, w->place, id) < 0)
@@ -86,6 +87,7 @@ static bool do_hold(const char *id, const char *queue)
     struct waiting *w = htab_get(&qm.waiting, str_from(id));
     if (m != NULL && in_queue(queue, "active")) {
         active_of(m)->hold_it = true;
+        sched_unqueue(active_of(m));
         log_order(id, "placed on hold");
         msg_check(active_of(m));
         return true;
@@ -150,6 +152,7 @@ static bool do_expire(const char *id, const char *queue)
     if (a == NULL)
         return false;
     a->expired = true;
+    a->active_us = (uint64_t)clock_wall_us();
     log_order(id, "expired");
     for (uint32_t i = 0; i < a->m->n_rcpt; i++)
         if (!a->m->rcpts[i].done)

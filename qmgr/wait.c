@@ -101,7 +101,7 @@ static void note_incoming(void *arg, const char *id, const struct qio_stat *st)
 
 static bool is_known(const char *id)
 {
-    return wait_knows(id) || queue_find(&qm.q, str_from(id)) != NULL || htab_get(&qm.leases, str_from(id)) != NULL;
+    return wait_knows(id) || intake_is_writing(id) || queue_find(&qm.q, str_from(id)) != NULL || htab_get(&qm.leases, str_from(id)) != NULL;
 }
 
 void wait_scan(void)
@@ -112,11 +112,23 @@ void wait_scan(void)
     (void)queue_scan(&qm.q, QPLACE_INCOMING, note_incoming, NULL);
 }
 
+/* A time further away than any that is ever set comes from a clock that was wrong. */
+static void correct_times(void)
+{
+    struct waiting *w;
+    int64_t latest = clock_wall_ms() + (int64_t)MAX(qm.conf.maximal_backoff, qm.conf.minimal_backoff) * 1000;
+    for (size_t pos = 0; (w = htab_each(&qm.waiting, &pos)) != NULL;)
+        if (w->place == QPLACE_DEFERRED && heap_has(&w->when) && w->when.key > latest)
+            heap_set(&qm.due, &w->when, latest);
+}
+
 static struct timer scan_timer;
 static void on_scan(struct timer *t)
 {
-    if (!qm.draining)
+    if (!qm.draining) {
         wait_scan();
+        correct_times();
+    }
     timer_set(t, clock_mono_ms() + (int64_t)qm.conf.queue_run_delay * 1000, on_scan);
 }
 

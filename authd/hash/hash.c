@@ -42,3 +42,27 @@ void hash_make(const struct ipc_verify *ask, struct arena *arena, struct ipc_ver
     secret_wipe(made.p, made.n);
     buf_done(&made);
 }
+
+void hash_scram(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret)
+{
+    struct scheme clear = scheme_of(STR("PLAIN"), ask->password);
+    const char *mech = str_eqz(ask->scheme, "SCRAM-SHA-1") ? "SCRAM-SHA-1" : "SCRAM-SHA-256";
+    struct scheme_scram k;
+    struct buf made = buf_make(TEXT_MAX);
+    ret->text = STR("no keys can be made of this password");
+    if (scheme_scram_keys(&clear, mech, ask->verifier, ask->rounds, arena, &k)) {
+        buf_printf(&made, "{%s}%u,", mech, k.iterations);
+        enc_base64(&made, k.salt);
+        buf_putc(&made, ',');
+        enc_base64(&made, str_make(k.stored_key, k.size));
+        buf_putc(&made, ',');
+        enc_base64(&made, str_make(k.server_key, k.size));
+        secret_wipe(&k, sizeof k);
+    }
+    bool ok = made.n > 0 && !made.full;
+    ret->verdict = ok ? VERDICT_MATCH : VERDICT_MISMATCH;
+    if (ok)
+        ret->text = str_dup(arena, buf_str(&made));
+    secret_wipe(made.p, made.n);
+    buf_done(&made);
+}

@@ -11,4 +11,6 @@
 void hash_verify(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 /* A new stored password of the scheme, as the verdict's text. */
 void hash_make(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
+/* The same of SCRAM for a clear password, with the salt (verifier) and iterations that the client was shown. */
+void hash_scram(const struct ipc_verify *ask, struct arena *arena, struct ipc_verdict *ret);
 #endif

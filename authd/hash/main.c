@@ -6,7 +6,8 @@
  * DESCRIPTION
  *     Answers authd's VERIFY questions, one at a time: is this the password
  *     that is stored as this text (crypt(3) of libcrypt, PBKDF2, Argon2,
- *     SCRAM), or what is a new stored text of it. authd has one such process
+ *     SCRAM), or what is a new stored text of it, or which are the keys that
+ *     SCRAM proves it by. authd has one such process
  *     per processor, unless postern_auth_hash_limit says otherwise, and none
  *     as long as there is nothing to compute.
  *
@@ -32,6 +33,8 @@ static void answer(struct chan *c, uint32_t id, const struct ipc_verify *ask)
         hash_verify(ask, &arena, &v);
     } else if (str_eqz(ask->backend, "make")) {
         hash_make(ask, &arena, &v);
+    } else if (str_eqz(ask->backend, "scram")) {
+        hash_scram(ask, &arena, &v);
     }
     (void)chan_send(c, IPC_VERDICT, id, &v);
     arena_done(&arena);

@@ -2,6 +2,7 @@
 #include "store.h"
 #include "base/vec.h"
 #include "conf/service.h"
+#include "conf/sni.h"
 #include "event/tls_sign.h"
 #include "ipc/schema.h"
 #include <openssl/err.h>
@@ -16,9 +17,12 @@ static const struct { const char *name; uint32_t roles; bool needs_key; } params
     { "smtpd_tls_key_file", ROLES_TLS_SERVER, true }, { "smtpd_tls_cert_file", ROLES_TLS_SERVER, false },
     { "smtpd_tls_eckey_file", ROLES_TLS_SERVER, true }, { "smtpd_tls_eccert_file", ROLES_TLS_SERVER, false },
     { "smtpd_tls_chain_files", ROLES_TLS_SERVER, false },
+    { "postern_tls_eckey_file", ROLES_TLS_SERVER, true }, { "postern_tls_eccert_file", ROLES_TLS_SERVER, false },
     { "postern_tls_key_file", ROLES_TLS_SERVER, true }, { "postern_tls_cert_file", ROLES_TLS_SERVER, false },
     { "postern_tls_chain_files", ROLES_TLS_SERVER, false },
     { "smtp_tls_key_file", ROLE_BIT(OUT), true }, { "smtp_tls_cert_file", ROLE_BIT(OUT), false }, { "smtp_tls_chain_files", ROLE_BIT(OUT), false },
+    { "smtp_tls_eckey_file", ROLE_BIT(OUT), true }, { "smtp_tls_eccert_file", ROLE_BIT(OUT), false },
+    { "lmtp_tls_eckey_file", ROLE_BIT(OUT), true }, { "lmtp_tls_eccert_file", ROLE_BIT(OUT), false },
     { "lmtp_tls_key_file", ROLE_BIT(OUT), true }, { "lmtp_tls_cert_file", ROLE_BIT(OUT), false }, { "lmtp_tls_chain_files", ROLE_BIT(OUT), false },
 };
 
@@ -96,6 +100,35 @@ static void add_param(struct config *c, size_t i, struct buf *warnings)
     }
 }
 
+/* A name's files: at least one holds its key. */
+static void add_name(const char *param, const char *name, const char *files, struct buf *warnings)
+{
+    struct err err = { .text = "" };
+    char path[4096];
+    struct str rest = str_from(files), word;
+    int keys = 0;
+    while (str_token(&rest, " ", &word)) {
+        int n = str_to_fixed(word, path, sizeof path) ? store_add_file(path, ROLES_TLS_SERVER, &err) : err_set(&err, ERR_CONFIG, "%s: a path is too long", name);
+        if (n < 0)
+            buf_printf(warnings, "%s: %s: %s\n", param, name, err.text);
+        keys += n > 0 ? n : 0;
+    }
+    if (keys == 0)
+        buf_printf(warnings, "%s: %s: no private key in %s\n", param, name, files);
+}
+
+static void add_names(struct config *c, const char *param, struct buf *warnings)
+{
+    struct err err = { .text = "" };
+    const char *value = config_get(c, param, &err), *name, *files;
+    struct sni *s = sni_load(value == NULL ? "" : value, &err);
+    if (s == NULL)
+        buf_printf(warnings, "%s: %s\n", param, err.text);
+    for (size_t i = 0; s != NULL && (name = sni_at(s, i, &files)) != NULL; i++)
+        add_name(param, name, files, warnings);
+    sni_free(s);
+}
+
 /* main.cf, and with the -o of one service. */
 static int add_config(const char *dir, const struct service *s, struct buf *warnings, struct err *err)
 {
@@ -105,6 +138,10 @@ static int add_config(const char *dir, const struct service *s, struct buf *warn
         ok = config_override(c, str_from(s->overrides[i]), err) == 0;
     for (size_t i = 0; ok && i < N_ELEMS(params); i++)
         add_param(c, i, warnings);
+    if (ok) {
+        add_names(c, "tls_server_sni_maps", warnings);
+        add_names(c, "postern_tls_sni_maps", warnings);
+    }
     config_free(c);
     return ok ? 0 : -1;
 }
@@ -112,7 +149,7 @@ static int add_config(const char *dir, const struct service *s, struct buf *warn
 static bool touches_tls(const struct service *s)
 {
     for (size_t i = 0; i < s->n_overrides; i++)
-        if (strstr(s->overrides[i], "_tls_") != NULL)
+        if (strstr(s->overrides[i], "_tls_") != NULL || strstr(s->overrides[i], "tls_server_sni_maps") != NULL)
             return true;
     return false;
 }

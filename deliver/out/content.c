@@ -89,7 +89,7 @@ static bool send_file(const struct order *o, struct conn *c, uint32_t limit)
 {
     struct stat st;
     struct cleanup cleanup;
-    if (fstat(o->file, &st) < 0 || st.st_size <= 0 || o->content_at > (uint64_t)st.st_size)
+    if (fstat(o->file, &st) < 0 || st.st_size <= 0 || o->content_at > (uint64_t)st.st_size || o->content_end > (uint64_t)st.st_size)
         return false;
     struct mapping m = { .n = (size_t)st.st_size };
     m.p = mmap(NULL, m.n, PROT_READ, MAP_PRIVATE, o->file, 0);
@@ -107,6 +107,8 @@ bool content_send(const struct order *o, struct conn *c, uint32_t line_limit)
 {
     if (o->file >= 0)
         return send_file(o, c, line_limit);
+    if (o->content.n == 0 && o->content_size > 0)
+        return false;           /* its file is missing: not an empty message */
     struct qrec_iter it = qrec_iter(o->content);
     return send_records(&it, c, line_limit);
 }

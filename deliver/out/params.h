@@ -57,6 +57,9 @@
     P(STR, tls_ca_path, X "tls_CApath", "", 0, 0, "Directory of the same.")                                                    \
     P(STR, tls_cert_file, X "tls_cert_file", "", 0, 0, "Own certificate for servers that ask.")                                \
     P(STR, tls_key_file, X "tls_key_file", "$" X "tls_cert_file", 0, 0, "Its key.")                                            \
+    P(STR, tls_eccert_file, X "tls_eccert_file", "", 0, 0, "A second certificate, for another kind of key.")                   \
+    P(STR, tls_eckey_file, X "tls_eckey_file", "$" X "tls_eccert_file", 0, 0, "Its key.")                                      \
+    P(STR, tls_chain_files, X "tls_chain_files", "", 0, 0, "PEM files with keys, each before its certificate chain, instead of these.") \
     P(STR, tls_policy_maps, X "tls_policy_maps", "", 0, 0, "Tables: destination to TLS level.")                                \
     P(UINT, tls_loglevel, X "tls_loglevel", "0", 0, 4, "1 or more: log what TLS was negotiated.")                              \
     P(BOOL, tls_note_offer, X "tls_note_starttls_offer", "no", 0, 0, "Log servers that offer STARTTLS when it is not used.")

@@ -56,7 +56,8 @@ static int open_tls(struct transport *t, struct err *err)
         t->tls_level = c->enforce_tls ? TLS_ENCRYPT : c->use_tls ? TLS_MAY : TLS_NONE;
     if (t->tls_level == TLS_NONE && *c->tls_policy_maps == '\0' && !c->tls_wrappermode)
         return 0;
-    struct tls_client_conf conf = { .ca_file = c->tls_ca_file, .ca_path = c->tls_ca_path, .cert_file = c->tls_cert_file, .key_file = c->tls_key_file };
+    struct tls_client_conf conf = { .ca_file = c->tls_ca_file, .ca_path = c->tls_ca_path, .cert_file = c->tls_cert_file, .key_file = c->tls_key_file,
+                                    .eccert_file = c->tls_eccert_file, .eckey_file = c->tls_eckey_file, .chain_files = c->tls_chain_files };
     t->tls = tls_client_ctx(&conf, err);
     conf.verify = true;
     t->tls_verifying = t->tls == NULL ? NULL : tls_client_ctx(&conf, err);

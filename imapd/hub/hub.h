@@ -45,10 +45,13 @@ void members_news(struct str mail);
 void members_orphan(const struct zygote *z);
 /* The live ones of this service that another zygote named. */
 void members_tell(struct zygote *z);
+/* Those of this service that nobody else could name to the next hub: they get the line, too. */
+void members_entrust(const struct zygote *z);
 
 uint32_t members_live(void);
 /* Lines for HUB_LIST, until about max bytes; the value for its `after`. */
 uint64_t members_list(struct str user, uint64_t after, struct buf *out, size_t max);
+/* remote: an address, a network, or "" = from anywhere. */
 uint32_t members_kick(struct str user, struct str remote);
 
 /* zygotes.c: a member's session began or ended: all other zygotes of its service hear of it. */

@@ -15,7 +15,8 @@
  *     reload or were killed, so that mail_max_userip_connections holds for all
  *     of them. A session is there until its line ends; that of a process that
  *     was killed ends, too. When the hub itself is restarted, the zygotes name
- *     their sessions again, and give it the same lines.
+ *     their sessions again, and give it the same lines; for those whose zygote
+ *     was killed, another one of their service does, which the hub asked to.
  *
  *     authd asks it for the list (postern auth who), and has sessions ended
  *     (postern auth kick): a byte on their line, upon which they say good-bye.
@@ -72,6 +73,7 @@ static void take_told(struct zygote *z, const struct ipc_hub_told *m)
     if (z->service[0] != '\0' || m->service.n == 0 || !str_to_fixed(m->service, z->service, sizeof z->service))
         return;
     members_tell(z);
+    members_entrust(z);
     tell_known();
 }
 
@@ -94,6 +96,10 @@ static void on_zygote_closed(struct chan *c)
     list_remove(&z->node);
     free(z);
     chan_free(c);
+    LIST_EACH(it, &hub.zygotes) {
+        if (zygote_of(it)->service[0] != '\0')
+            members_entrust(zygote_of(it));
+    }
     tell_known();
 }
 

@@ -2,6 +2,7 @@
 #include "hub.h"
 #include "base/htab.h"
 #include "login/line.h"
+#include "map/net.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -179,6 +180,18 @@ void members_tell(struct zygote *z)
     }
 }
 
+void members_entrust(const struct zygote *z)
+{
+    LIST_EACH(it, &self.all) {
+        const struct member *m = container_of(it, struct member, node);
+        struct ipc_hub_orphan o = { .mail = m->group == NULL ? STR("") : m->group->mail, .pid = m->pid, .service = str_from(m->service), .user = str_from(m->user),
+                                    .remote = str_from(m->remote), .session_id = str_from(m->session_id), .since = m->since, .live = m->live,
+                                    .line = m->watch.fd };
+        if (m->zygote == NULL && strcmp(m->service, z->service) == 0)
+            (void)chan_send(z->chan, IPC_HUB_ORPHAN, 0, &o);
+    }
+}
+
 uint32_t members_live(void)
 {
     uint32_t n = 0;
@@ -231,12 +244,25 @@ uint64_t members_list(struct str user, uint64_t after, struct buf *out, size_t m
     return 0;
 }
 
+/* Who cannot be placed is outside of every network. */
+static bool is_from(const struct member *m, struct str remote, const struct net *net)
+{
+    struct net own;
+    if (remote.n == 0 || str_eqz(remote, m->remote))
+        return true;
+    return net->family != 0 && net_parse_addr(str_from(m->remote), &own) && net_contains(net, &own);
+}
+
 uint32_t members_kick(struct str user, struct str remote)
 {
     uint32_t n = 0;
+    struct net net = { .family = 0 };
+    struct err err;
+    if (net_parse(remote, &net, &err) != 0)
+        net.family = 0;
     LIST_EACH(it, &self.all) {
         const struct member *m = container_of(it, struct member, node);
-        if (m->live && user.n > 0 && user_fits(user, m) && (remote.n == 0 || str_eqz(remote, m->remote)))
+        if (m->live && user.n > 0 && user_fits(user, m) && is_from(m, remote, &net))
             n += put_byte(m, LINE_KICK);
     }
     return n;

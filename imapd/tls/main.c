@@ -20,6 +20,7 @@
  */
 #include "base/enc.h"
 #include "base/log.h"
+#include "conf/sni.h"
 #include "daemon/daemon.h"
 #include "event/pump.h"
 #include "os/net.h"
@@ -320,24 +321,24 @@ static int make_contexts(struct err *err)
 {
     if (self.conf.ask_cert && self.conf.ca_file[0] == '\0')
         return err_set(err, ERR_CONFIG, "postern_tls_ask_client_cert needs postern_tls_ca_file: the CA of the clients' certificates");
-    struct str first = STR(""), rest = str_from(self.conf.chain_files);
-    static char chain[4096];
-    const char *cert = self.conf.cert_file, *key = self.conf.key_file;
-    if (cert[0] == '\0') {
-        if (!str_token(&rest, ", \t", &first) || !str_to_fixed(first, chain, sizeof chain))
-            return err_set(err, ERR_CONFIG, "no certificate for IMAP and POP3: set smtpd_tls_cert_file, smtpd_tls_chain_files or postern_tls_cert_file");
-        cert = chain;
-        key = "";
-    }
+    const struct tls_proxy_conf *c = &self.conf;
+    bool single = c->cert_file[0] != '\0';
+    if (!single && c->chain_files[0] == '\0')
+        return err_set(err, ERR_CONFIG, "no certificate for IMAP and POP3: set smtpd_tls_cert_file, smtpd_tls_chain_files or postern_tls_cert_file");
+    struct sni *names = sni_load(c->sni_maps, err);
+    if (names == NULL)
+        return err_prefix(err, "postern_tls_sni_maps");
     for (int i = 0; i < PROTOS; i++) {
-        struct tls_server_conf conf = { .cert_file = cert, .key_file = key[0] == '\0' ? NULL : key, .alpn = proto_names[i], .service = proto_names[i],
+        struct tls_server_conf conf = { .cert_file = c->cert_file, .key_file = c->key_file, .eccert_file = c->eccert_file, .eckey_file = c->eckey_file,
+                                        .chain_files = single ? NULL : c->chain_files, .name_at = sni_at, .names = names, .alpn = proto_names[i], .service = proto_names[i],
                                         .min_protocol = self.conf.min_protocol,
                                         .ask_client_cert = self.conf.ask_cert, .ca_file = self.conf.ca_file };
         self.ctx[i] = tls_server_ctx(&conf, err);
         if (self.ctx[i] == NULL)
-            return -1;
+            break;
     }
-    return 0;
+    sni_free(names);
+    return self.ctx[PROTOS - 1] == NULL ? -1 : 0;
 }
 
 static int before_drop(const struct daemon_ctx *d, struct err *err)

@@ -10,11 +10,17 @@
     P(STR, service, "tls_service", "imap", 0, 0,                                                                          \
       "What this tls-proxy is for: imap or pop3; set by -o in its row of master.cf.")                                     \
     P(STR, cert_file, "postern_tls_cert_file", "$smtpd_tls_cert_file", 0, 0,                                              \
-      "Certificate chain of IMAP and POP3 (PEM); empty: the first of smtpd_tls_chain_files.")                             \
+      "Certificate chain of IMAP and POP3 (PEM); empty: postern_tls_chain_files.")                                        \
     P(STR, key_file, "postern_tls_key_file", "$smtpd_tls_key_file", 0, 0,                                                 \
       "Private key of that certificate (PEM); empty: it is in the certificate's file.")                                   \
     P(STR, chain_files, "postern_tls_chain_files", "$smtpd_tls_chain_files", 0, 0,                                        \
-      "Used for IMAP and POP3 when postern_tls_cert_file is empty: one file with key and chain.")                         \
+      "Used for IMAP and POP3 when postern_tls_cert_file is empty: files with keys, each before its certificate chain.")  \
+    P(STR, eccert_file, "postern_tls_eccert_file", "$smtpd_tls_eccert_file", 0, 0,                                        \
+      "A second certificate chain of IMAP and POP3, for another kind of key.")                                            \
+    P(STR, eckey_file, "postern_tls_eckey_file", "$smtpd_tls_eckey_file", 0, 0,                                           \
+      "Private key of that certificate.")                                                                                 \
+    P(STR, sni_maps, "postern_tls_sni_maps", "$tls_server_sni_maps", 0, 0,                                                \
+      "Certificates for IMAP and POP3 clients that ask for a name, as with tls_server_sni_maps.")                         \
     P(STR, min_protocol, "postern_tls_min_protocol", "TLSv1.2", 0, 0,                                                     \
       "Oldest TLS version of IMAP and POP3: TLSv1.2 or TLSv1.3.")                                                         \
     P(BOOL, ask_cert, "postern_tls_ask_client_cert", "no", 0, 0,                                                          \

@@ -2,14 +2,13 @@
 #include "event/tls.h"
 #include "base/arena.h"
 #include "event/tls_bio.h"
-#include "event/tls_pem.h"
+#include "event/tls_certs.h"
 #include "event/tls_session.h"
 #include "event/tls_sign.h"
 #include "event/tls_ticket.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -18,6 +17,9 @@ struct tls_ctx {
     bool is_server, verify;
     unsigned char alpn[32];     /* wire form: length and name */
     unsigned alpn_len;
+    char *name;                 /* of one among names; ".domain" for those below it */
+    struct tls_ctx **names;     /* certificates for those who ask for a name */
+    size_t n_names;
 };
 
 struct tls {
@@ -32,16 +34,6 @@ struct tls {
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define CIPHERS_OLD "ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT:!kRSA:!kRSAPSK:@SECLEVEL=0"   /* keys sign, they never decrypt */
 
-static int ssl_err(struct err *err, enum err_kind kind, const char *what)
-{
-    char text[200] = "unknown TLS error";
-    unsigned long code = ERR_peek_error();
-    if (code != 0)
-        ERR_error_string_n(code, text, sizeof text);
-    ERR_clear_error();
-    return err_set(err, kind, "%s: %s", what, text);
-}
-
 static const struct { const char *name; int version; } versions[] = {
     { "TLSv1", TLS1_VERSION }, { "TLSv1.1", TLS1_1_VERSION }, { "TLSv1.2", TLS1_2_VERSION }, { "TLSv1.3", TLS1_3_VERSION },
 };
@@ -55,63 +47,10 @@ static int set_versions(SSL_CTX *ctx, const char *least, struct err *err)
         bool old = versions[i].version < TLS1_2_VERSION;
         if (SSL_CTX_set_min_proto_version(ctx, versions[i].version) != 1 ||
             SSL_CTX_set_cipher_list(ctx, old ? CIPHERS_OLD : CIPHERS) != 1)
-            return ssl_err(err, ERR_CONFIG, name);
+            return tls_openssl_err(err, ERR_CONFIG, name);
         return 0;
     }
     return err_set(err, ERR_CONFIG, "unknown TLS protocol version \"%s\"; use TLSv1.2 or TLSv1.3", name);
-}
-
-/* The first certificate is the own one, the others are its chain. */
-static bool use_chain(SSL_CTX *ctx, BIO *in)
-{
-    X509 *own = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL), *next;
-    bool ok = own != NULL && SSL_CTX_use_certificate(ctx, own) == 1 && SSL_CTX_clear_chain_certs(ctx) == 1;
-    X509_free(own);
-    while (ok && (next = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
-        ok = SSL_CTX_add0_chain_cert(ctx, next) == 1;
-        if (!ok)
-            X509_free(next);
-    }
-    /* The end of the file is an error of its own, and no failure. */
-    if (ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
-        ERR_clear_error();
-    return ok && ERR_peek_error() == 0;
-}
-
-static int load_chain(SSL_CTX *ctx, const char *file, struct err *err)
-{
-    struct buf text = { 0 };
-    int rc = tls_pem_read(file, &text, err);
-    BIO *in = rc != 0 || text.n > TLS_PEM_MAX ? NULL : BIO_new_mem_buf(text.n == 0 ? "" : text.p, (int)text.n);
-    ERR_clear_error();
-    if (rc == 0 && (in == NULL || !use_chain(ctx, in)))
-        rc = ssl_err(err, ERR_CONFIG, file);
-    BIO_free(in);
-    buf_done(&text);
-    return rc == 0 ? 0 : err_prefix(err, "cannot load the certificate chain");
-}
-
-/* The private key, where it is not kept apart. */
-static int load_private(SSL_CTX *ctx, const char *key, struct err *err)
-{
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-        (void)ssl_err(err, ERR_CONFIG, key);
-        return err_prefix(err, "cannot load the private key");
-    }
-    return SSL_CTX_check_private_key(ctx) == 1 ? 0 : ssl_err(err, ERR_CONFIG, key);
-}
-
-static int load_key(SSL_CTX *ctx, const char *cert, const char *key, struct err *err)
-{
-    if (key == NULL || *key == '\0')
-        key = cert;
-    bool apart = tls_keys_are_apart();
-    if (load_chain(ctx, cert, err) < 0 || (!apart && load_private(ctx, key, err) < 0))
-        return -1;
-    EVP_PKEY *detour = tls_key_detour(apart ? X509_get0_pubkey(SSL_CTX_get0_certificate(ctx)) : SSL_CTX_get0_privatekey(ctx));
-    bool ok = detour != NULL && SSL_CTX_use_PrivateKey(ctx, detour) == 1;
-    EVP_PKEY_free(detour);
-    return ok ? 0 : ssl_err(err, ERR_CONFIG, apart ? cert : key);
 }
 
 static int set_alpn(struct tls_ctx *t, const char *name, struct err *err)
@@ -146,7 +85,7 @@ static struct tls_ctx *ctx_new(bool is_server, struct err *err)
 {
     SSL_CTX *ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     if (ctx == NULL) {
-        (void)ssl_err(err, ERR_TEMP, "cannot make a TLS context");
+        (void)tls_openssl_err(err, ERR_TEMP, "cannot make a TLS context");
         return NULL;
     }
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
@@ -167,7 +106,7 @@ static int ask_for_cert(SSL_CTX *ctx, const char *ca_file, struct err *err)
     if (ca_file != NULL && *ca_file != '\0') {
         STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca_file);
         if (names == NULL || SSL_CTX_load_verify_locations(ctx, ca_file, NULL) != 1)
-            return ssl_err(err, ERR_CONFIG, ca_file);
+            return tls_openssl_err(err, ERR_CONFIG, ca_file);
         SSL_CTX_set_client_CA_list(ctx, names);
     }
     /* What the result is worth, the caller decides. */
@@ -182,9 +121,11 @@ static int fill_server(struct tls_ctx *t, const struct tls_server_conf *conf, st
     memcpy(id, service, MIN(strlen(service), sizeof id));
     /* Ticket keys are the process's; the id keeps tickets of its services apart. */
     if (SSL_CTX_set_session_id_context(t->ctx, id, sizeof id) != 1 || !tls_ticket_use(t->ctx))
-        return ssl_err(err, ERR_TEMP, "session tickets");
+        return tls_openssl_err(err, ERR_TEMP, "session tickets");
     (void)SSL_CTX_set_num_tickets(t->ctx, 1);
-    if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0 ||
+    const struct tls_certs certs = { .chain_files = conf->chain_files, .cert_file = conf->cert_file, .key_file = conf->key_file,
+                                     .eccert_file = conf->eccert_file, .eckey_file = conf->eckey_file };
+    if (set_versions(t->ctx, conf->min_protocol, err) < 0 || tls_certs_load(t->ctx, &certs, err) < 0 ||
         set_alpn(t, conf->alpn, err) < 0)
         return -1;
     if (t->alpn_len > 0)
@@ -205,14 +146,63 @@ static struct tls_ctx *or_free(struct tls_ctx *t, int result)
     return NULL;
 }
 
+/* ---- certificates by name (RFC 6066 section 3) ---- */
+
+static bool is_name(const char *of, const char *asked)
+{
+    size_t n = strlen(of), m = strlen(asked);
+    return of[0] == '.' ? m > n && strcasecmp(asked + (m - n), of) == 0 : strcasecmp(asked, of) == 0;
+}
+
+/* The whole name before a domain that it is in. */
+static int choose_name(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_ctx *t = arg;
+    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    (void)alert;
+    for (int domains = 0; asked != NULL && domains < 2; domains++)
+        for (size_t i = 0; i < t->n_names; i++)
+            if ((t->names[i]->name[0] == '.') == (domains == 1) && is_name(t->names[i]->name, asked))
+                return SSL_set_SSL_CTX(ssl, t->names[i]->ctx) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+static struct tls_ctx *server_ctx(const struct tls_server_conf *conf, struct err *err)
+{
+    struct tls_ctx *t = ctx_new(true, err);
+    return t == NULL ? NULL : or_free(t, fill_server(t, conf, err));
+}
+
+static int add_names(struct tls_ctx *t, const struct tls_server_conf *conf, struct err *err)
+{
+    const char *name, *files;
+    for (size_t i = 0; conf->name_at != NULL && (name = conf->name_at(conf->names, i, &files)) != NULL; i++) {
+        struct tls_server_conf own = *conf;
+        own.name_at = NULL;
+        own.chain_files = files;
+        struct tls_ctx *of_name = server_ctx(&own, err);
+        if (of_name == NULL)
+            return err_prefix(err, "%s", name);
+        of_name->name = xstrdup(name);
+        t->names = xrealloc(t->names, (t->n_names + 1) * sizeof *t->names);
+        t->names[t->n_names++] = of_name;
+    }
+    if (t->n_names > 0) {
+        (void)SSL_CTX_set_tlsext_servername_callback(t->ctx, choose_name);
+        (void)SSL_CTX_set_tlsext_servername_arg(t->ctx, t);
+    }
+    return 0;
+}
+
 struct tls_ctx *tls_server_ctx(const struct tls_server_conf *conf, struct err *err)
 {
-    if (conf->cert_file == NULL || *conf->cert_file == '\0') {
+    bool has_chain = conf->chain_files != NULL && *conf->chain_files != '\0';
+    if (!has_chain && (conf->cert_file == NULL || *conf->cert_file == '\0')) {
         (void)err_set(err, ERR_CONFIG, "TLS needs a certificate file");
         return NULL;
     }
-    struct tls_ctx *t = ctx_new(true, err);
-    return t == NULL ? NULL : or_free(t, fill_server(t, conf, err));
+    struct tls_ctx *t = server_ctx(conf, err);
+    return t == NULL ? NULL : or_free(t, add_names(t, conf, err));
 }
 
 static int load_roots(SSL_CTX *ctx, const struct tls_client_conf *conf, struct err *err)
@@ -222,7 +212,7 @@ static int load_roots(SSL_CTX *ctx, const struct tls_client_conf *conf, struct e
         return 0;
     if (SSL_CTX_load_verify_locations(ctx, file ? conf->ca_file : NULL, path ? conf->ca_path : NULL) == 1)
         return 0;
-    return ssl_err(err, ERR_CONFIG, file ? conf->ca_file : conf->ca_path);
+    return tls_openssl_err(err, ERR_CONFIG, file ? conf->ca_file : conf->ca_path);
 }
 
 static int fill_client(struct tls_ctx *t, const struct tls_client_conf *conf, struct err *err)
@@ -230,10 +220,12 @@ static int fill_client(struct tls_ctx *t, const struct tls_client_conf *conf, st
     t->verify = conf->verify;
     if (set_versions(t->ctx, conf->min_protocol, err) < 0 || load_roots(t->ctx, conf, err) < 0 || set_alpn(t, conf->alpn, err) < 0)
         return -1;
-    if (conf->cert_file != NULL && *conf->cert_file != '\0' && load_key(t->ctx, conf->cert_file, conf->key_file, err) < 0)
+    const struct tls_certs certs = { .chain_files = conf->chain_files, .cert_file = conf->cert_file, .key_file = conf->key_file,
+                                     .eccert_file = conf->eccert_file, .eckey_file = conf->eckey_file };
+    if (tls_certs_load(t->ctx, &certs, err) < 0)
         return -1;
     if (t->alpn_len > 0 && SSL_CTX_set_alpn_protos(t->ctx, t->alpn, t->alpn_len) != 0)
-        return ssl_err(err, ERR_TEMP, "ALPN");
+        return tls_openssl_err(err, ERR_TEMP, "ALPN");
     SSL_CTX_set_verify(t->ctx, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     return 0;
 }
@@ -248,6 +240,10 @@ void tls_ctx_free(struct tls_ctx *t)
 {
     if (t == NULL)
         return;
+    for (size_t i = 0; i < t->n_names; i++)
+        tls_ctx_free(t->names[i]);      /* these have none */
+    free(t->names);
+    free(t->name);
     SSL_CTX_free(t->ctx);
     free(t);
 }
@@ -341,7 +337,7 @@ static enum tls_io explain(struct tls *t, struct err *err)
         (void)err_set(err, ERR_TEMP, "lost connection");
         return TLS_CLOSED;
     }
-    (void)ssl_err(err, ERR_PROTO, "TLS library problem");
+    (void)tls_openssl_err(err, ERR_PROTO, "TLS library problem");
     return TLS_FAILED;
 }
 

@@ -16,6 +16,11 @@ struct tls_ctx;
 struct tls_server_conf {
     const char *cert_file;      /* PEM chain, the server's own first; may hold the key too */
     const char *key_file;       /* NULL = cert_file */
+    const char *eccert_file, *eckey_file;   /* a second one, for the other kind of key; NULL = none */
+    const char *chain_files;    /* instead of all these: tls_certs.h; NULL = none */
+    /* Certificates for those who ask for a name: the i-th name (".domain": those below it) and its chain files; NULL ends. */
+    const char *(*name_at)(const void *names, size_t i, const char **ret_chain_files);
+    const void *names;
     const char *alpn;           /* "smtp", "imap", "pop3"; NULL = none */
     const char *service;        /* what tickets are bound to */
     const char *min_protocol;   /* "TLSv1.2" or "TLSv1.3"; NULL = TLSv1.2; "TLSv1" for receivers who must */
@@ -26,7 +31,7 @@ struct tls_client_conf {
     const char *ca_file, *ca_path;
     bool verify;                /* chain and name must hold */
     const char *min_protocol;
-    const char *cert_file, *key_file;
+    const char *cert_file, *key_file, *eccert_file, *eckey_file, *chain_files;
     const char *alpn;
 };
 

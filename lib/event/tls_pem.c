@@ -5,7 +5,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-void tls_pem_strip(struct str text, struct buf *out)
+static void begin_key(bool *in_key, const char *instead, struct buf *out)
+{
+    if (!*in_key)
+        buf_puts(out, instead);
+    *in_key = true;
+}
+
+static void strip(struct str text, const char *instead, struct buf *out)
 {
     bool in_key = false;
     while (text.n > 0) {
@@ -14,13 +21,15 @@ void tls_pem_strip(struct str text, struct buf *out)
         text = str_skip(text, line.n);
         bool about_key = str_find(line, STR("PRIVATE KEY-----")) >= 0;
         if (about_key && str_find(line, STR("-----BEGIN ")) >= 0)
-            in_key = true;
+            begin_key(&in_key, instead, out);
         else if (about_key && str_find(line, STR("-----END ")) >= 0)
             in_key = false;
         else if (!in_key)
             buf_add(out, line);
     }
 }
+
+void tls_pem_strip(struct str text, struct buf *out) { strip(text, "", out); }
 
 /* Bytes read, -1 on errors (errno). */
 static ssize_t read_whole(int fd, char *p, size_t cap)
@@ -39,7 +48,7 @@ static ssize_t read_whole(int fd, char *p, size_t cap)
     return (ssize_t)n;
 }
 
-int tls_pem_read(const char *path, struct buf *out, struct err *err)
+static int read_stripped(const char *path, const char *instead, struct buf *out, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
@@ -52,7 +61,7 @@ int tls_pem_read(const char *path, struct buf *out, struct err *err)
     else if (n == TLS_PEM_MAX)
         rc = err_set(err, ERR_CONFIG, "%s: larger than %d bytes", path, TLS_PEM_MAX);
     else
-        tls_pem_strip(str_make(p, (size_t)n), out);
+        strip(str_make(p, (size_t)n), instead, out);
     if (p != MAP_FAILED) {
         explicit_bzero(p, n > 0 ? (size_t)n : 0);
         (void)munmap(p, TLS_PEM_MAX);
@@ -60,3 +69,6 @@ int tls_pem_read(const char *path, struct buf *out, struct err *err)
     (void)close(fd);
     return rc;
 }
+
+int tls_pem_read(const char *path, struct buf *out, struct err *err) { return read_stripped(path, "", out, err); }
+int tls_pem_read_marked(const char *path, struct buf *out, struct err *err) { return read_stripped(path, TLS_PEM_KEY_MARK, out, err); }

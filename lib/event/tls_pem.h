@@ -15,6 +15,9 @@ enum { TLS_PEM_MAX = 1 << 20 };
 
 /* Append to *out all of the file but its private keys. -1 and *err names the file. */
 int tls_pem_read(const char *path, struct buf *out, struct err *err);
-/* The same from text. */
+/* The same, with this line where a key begins. */
+#define TLS_PEM_KEY_MARK "a private key was here\n"
+int tls_pem_read_marked(const char *path, struct buf *out, struct err *err);
+/* tls_pem_read() from text. */
 void tls_pem_strip(struct str text, struct buf *out);
 #endif

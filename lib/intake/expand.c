@@ -3,13 +3,58 @@
 #include "proto/addr.h"
 #include "proto/smtp_path.h"
 
+enum { CANONICAL_ROUNDS = 100 };
+/* canonical_classes and its like; propagate_unmatched_extensions. */
+enum class_bits { ENVELOPE_SENDER = 1, ENVELOPE_RECIPIENT = 2, HEADER_SENDER = 4, HEADER_RECIPIENT = 8 };
+enum extension_bits { EXT_CANONICAL = 1, EXT_VIRTUAL = 2 };
+
 struct expand {
     const struct intake_conf *conf;
     const struct resolve_conf *rconf;
     struct resolve *resolve;
     struct map_list *canonical, *sender_canonical, *recipient_canonical, *aliases;
     struct map_list *local_rcpt, *relay_rcpt, *mailboxes, *sender_bcc, *recipient_bcc;
+    unsigned canonical_bits, sender_canonical_bits, recipient_canonical_bits, masquerade_bits;  /* enum class_bits */
+    unsigned extension_bits;
 };
+
+struct word_bit { const char *word; unsigned bit; };
+
+static int read_bits(const char *param, const char *text, const struct word_bit *known, size_t n, unsigned *ret, struct err *err)
+{
+    struct str rest = str_from(text), word;
+    *ret = 0;
+    while (str_token(&rest, ", \t\r\n", &word)) {
+        unsigned bit = 0;
+        for (size_t i = 0; i < n; i++)
+            bit |= str_ieqz(word, known[i].word) ? known[i].bit : 0;
+        if (bit == 0)
+            return err_set(err, ERR_CONFIG, "%s: unknown word \"%.*s\"", param, STR_FMT(word));
+        *ret |= bit;
+    }
+    return 0;
+}
+
+static int read_classes(struct expand *x, struct err *err)
+{
+    static const struct word_bit classes[] = {
+        { "envelope_sender", ENVELOPE_SENDER }, { "envelope_recipient", ENVELOPE_RECIPIENT },
+        { "header_sender", HEADER_SENDER }, { "header_recipient", HEADER_RECIPIENT },
+    };
+    /* local(8) propagates into nothing that it expands. */
+    static const struct word_bit tables[] = { { "canonical", EXT_CANONICAL }, { "virtual", EXT_VIRTUAL }, };
+    const struct { const char *param, *text; const struct word_bit *known; size_t n; unsigned *ret; } rows[] = {
+        { "canonical_classes", x->conf->canonical_classes, classes, N_ELEMS(classes), &x->canonical_bits },
+        { "sender_canonical_classes", x->conf->sender_canonical_classes, classes, N_ELEMS(classes), &x->sender_canonical_bits },
+        { "recipient_canonical_classes", x->conf->recipient_canonical_classes, classes, N_ELEMS(classes), &x->recipient_canonical_bits },
+        { "masquerade_classes", x->conf->masquerade_classes, classes, N_ELEMS(classes), &x->masquerade_bits },
+        { "propagate_unmatched_extensions", x->conf->propagate_extensions, tables, N_ELEMS(tables), &x->extension_bits },
+    };
+    for (size_t i = 0; i < N_ELEMS(rows); i++)
+        if (read_bits(rows[i].param, rows[i].text, rows[i].known, rows[i].n, rows[i].ret, err) < 0)
+            return -1;
+    return 0;
+}
 
 struct expand *expand_open(const struct intake_conf *conf, const struct resolve_conf *rconf, struct resolve *resolve, struct config *config, struct err *err)
 {
@@ -27,7 +72,10 @@ struct expand *expand_open(const struct intake_conf *conf, const struct resolve_
             expand_close(x);
             return NULL;
         }
-    return x;
+    if (read_classes(x, err) == 0)
+        return x;
+    expand_close(x);
+    return NULL;
 }
 
 void expand_close(struct expand *x)
@@ -86,15 +134,22 @@ static struct str adopt(struct expand *x, struct str value, struct str orig, str
     return resolve_rewrite(x->resolve, value, a);
 }
 
+/* Until a round changes nothing. */
 static enum expand_result canonical(struct expand *x, struct map_list *maps, struct str *address, struct arena *a, struct err *err)
 {
-    struct str value, ext;
-    bool hit;
-    if (find(x, maps, *address, a, &value, &ext, &hit, err) == EXPAND_TEMP)
-        return EXPAND_TEMP;
-    if (hit)
-        *address = adopt(x, value, *address, ext, a);
-    return EXPAND_OK;
+    for (int round = 0; round < CANONICAL_ROUNDS; round++) {
+        struct str value, ext;
+        bool hit;
+        if (find(x, maps, *address, a, &value, &ext, &hit, err) == EXPAND_TEMP)
+            return EXPAND_TEMP;
+        struct str now = hit ? adopt(x, value, *address, (x->extension_bits & EXT_CANONICAL) != 0 ? ext : STR(""), a) : *address;
+        bool same = str_ieq(now, *address);
+        *address = now;
+        if (same)
+            return EXPAND_OK;
+    }
+    (void)err_set(err, ERR_CONFIG, "canonical tables: %.*s never comes to an end", STR_FMT(*address));
+    return EXPAND_TOO_MANY;
 }
 
 static struct str masquerade(struct expand *x, struct str address, struct arena *a)
@@ -111,22 +166,50 @@ static struct str masquerade(struct expand *x, struct str address, struct arena 
         bool except = word.p[0] == '!';
         word = str_skip(word, except);
         bool below = domain.n > word.n && str_iends(domain, word) && domain.p[domain.n - word.n - 1] == '.';
-        if (below || str_ieq(domain, word))
+        if (str_ieq(domain, word))
+            return address;
+        if (below)
             return except ? address : str_printf(a, "%.*s@%.*s", STR_FMT(local), STR_FMT(word));
     }
     return address;
 }
 
+/* The rewriting that one address goes through; bit: what it is. */
+static enum expand_result rewrite(struct expand *x, unsigned bit, struct str *address, struct arena *a, struct err *err)
+{
+    const struct { struct map_list *maps; unsigned bits; } tables[] = {
+        { x->sender_canonical, x->sender_canonical_bits & (ENVELOPE_SENDER | HEADER_SENDER) },
+        { x->recipient_canonical, x->recipient_canonical_bits & (ENVELOPE_RECIPIENT | HEADER_RECIPIENT) },
+        { x->canonical, x->canonical_bits },
+    };
+    for (size_t i = 0; i < N_ELEMS(tables); i++) {
+        enum expand_result r = (tables[i].bits & bit) == 0 ? EXPAND_OK : canonical(x, tables[i].maps, address, a, err);
+        if (r != EXPAND_OK)
+            return r;
+    }
+    if ((x->masquerade_bits & bit) != 0)
+        *address = masquerade(x, *address, a);
+    return EXPAND_OK;
+}
+
 enum expand_result expand_sender(struct expand *x, struct str address, struct arena *a, struct str *ret, struct err *err)
 {
     struct str out = resolve_rewrite(x->resolve, address, a);
-    if (out.n > 0) {
-        if (canonical(x, x->sender_canonical, &out, a, err) == EXPAND_TEMP || canonical(x, x->canonical, &out, a, err) == EXPAND_TEMP)
-            return EXPAND_TEMP;
-        out = masquerade(x, out, a);
-    }
-    *ret = out;
-    return EXPAND_OK;
+    enum expand_result r = out.n == 0 ? EXPAND_OK : rewrite(x, ENVELOPE_SENDER, &out, a, err);
+    if (r == EXPAND_OK)
+        *ret = out;
+    return r;
+}
+
+enum expand_result expand_header(struct expand *x, enum header_context context, enum addr_role role, struct str address, struct arena *a, struct str *ret,
+                                 struct err *err)
+{
+    struct str out = context == HEADER_LOCAL ? resolve_rewrite(x->resolve, address, a)
+                                             : resolve_rewrite_with(x->resolve, address, str_from(x->conf->remote_rewrite_domain), a);
+    enum expand_result r = rewrite(x, role == ADDR_ROLE_SENDER ? HEADER_SENDER : HEADER_RECIPIENT, &out, a, err);
+    if (r == EXPAND_OK)
+        *ret = out;
+    return r;
 }
 
 static bool has(const struct expand_list *list, size_t from, struct str address)
@@ -172,7 +255,8 @@ static enum expand_result expand_aliases(struct expand *x, struct str address, s
         if (result != EXPAND_OK)
             break;
         size_t before = todo.addrs.n;
-        if (hit && (++rounds > x->conf->alias_recursion_limit || !push_members(x, value, one, ext, a, x->conf->alias_expansion_limit, &todo)))
+        if (hit && (++rounds > x->conf->alias_recursion_limit || !push_members(x, value, one, (x->extension_bits & EXT_VIRTUAL) != 0 ? ext : STR(""), a,
+                                                                                   x->conf->alias_expansion_limit, &todo)))
             result = EXPAND_TOO_MANY;
         bool itself = !hit || has(&todo, before, one);
         if (itself && !has(done, first, one))
@@ -196,8 +280,9 @@ static enum expand_result expand_aliases(struct expand *x, struct str address, s
 enum expand_result expand_recipient(struct expand *x, struct str address, struct arena *a, struct expand_list *list, struct err *err)
 {
     struct str out = resolve_rewrite(x->resolve, address.n == 0 ? str_from(x->conf->empty_recipient) : address, a);
-    if (canonical(x, x->recipient_canonical, &out, a, err) == EXPAND_TEMP || canonical(x, x->canonical, &out, a, err) == EXPAND_TEMP)
-        return EXPAND_TEMP;
+    enum expand_result r = rewrite(x, ENVELOPE_RECIPIENT, &out, a, err);
+    if (r != EXPAND_OK)
+        return r;
     if (map_list_is_empty(x->aliases)) {
         vec_push(&list->addrs, out);
         return EXPAND_OK;
@@ -262,7 +347,7 @@ enum known expand_is_known(struct expand *x, struct str address, const struct re
         if (k != KNOWN_NOT)
             return k;
     }
-    *ret_plain = true;
+    *ret_plain = (x->masquerade_bits & ENVELOPE_RECIPIENT) == 0 || x->conf->masquerade_domains[0] == '\0';
     if (str_eqz(where->transport, "error"))
         return where->class == CLASS_VIRTUAL_ALIAS ? (*ret_table = x->conf->unknown_table_name ? "virtual alias table" : NULL, KNOWN_NOT) : KNOWN;
     enum known k = in_class(x, where, a, &table, err);

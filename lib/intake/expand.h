@@ -11,6 +11,7 @@
 #define INTAKE_EXPAND_H
 #include "base/vec.h"
 #include "intake/resolve.h"
+#include "proto/addr_field.h"
 
 struct expand;
 enum expand_result { EXPAND_OK, EXPAND_TEMP, EXPAND_TOO_MANY };
@@ -28,6 +29,15 @@ enum expand_result expand_sender(struct expand *x, struct str address, struct ar
 enum expand_result expand_recipient(struct expand *x, struct str address, struct arena *a, struct expand_list *list, struct err *err);
 /* WAITS. always_bcc, sender_bcc_maps and recipient_bcc_maps; recipient: "" = only for the sender. */
 enum expand_result expand_bcc(struct expand *x, struct str sender, struct str recipient, struct arena *a, struct expand_list *list, struct err *err);
+
+enum header_context { HEADER_LEFT_ALONE, HEADER_LOCAL, HEADER_REMOTE };
+/*
+ * WAITS. An address of a header field: completed with the domain of its
+ * context, canonical, masqueraded, as far as the classes go. EXPAND_TOO_MANY: a
+ * canonical table never comes to an end.
+ */
+enum expand_result expand_header(struct expand *x, enum header_context context, enum addr_role role, struct str address, struct arena *a, struct str *ret,
+                                 struct err *err);
 
 enum known { KNOWN, KNOWN_NOT, KNOWN_TEMP };
 /*

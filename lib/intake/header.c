@@ -43,12 +43,13 @@ static void note_message_id(struct header_pass *h, struct str value)
             *p = ' ';
 }
 
-enum kind { KEEP, DROP, RECEIVED, FROM, DATE, MESSAGE_ID, TO, RESENT_FROM, RESENT_DATE, RESENT_MESSAGE_ID };
+enum kind { KEEP, DROP, RECEIVED, FROM, DATE, MESSAGE_ID, TO, RESENT, RESENT_FROM, RESENT_DATE, RESENT_MESSAGE_ID };
 static const struct { struct str name; enum kind kind; } known[] = {
     { STR_INIT("Return-Path"), DROP }, { STR_INIT("Bcc"), DROP }, { STR_INIT("Resent-Bcc"), DROP }, { STR_INIT("Content-Length"), DROP },
     { STR_INIT("Received"), RECEIVED }, { STR_INIT("From"), FROM }, { STR_INIT("Date"), DATE }, { STR_INIT("Message-ID"), MESSAGE_ID },
     { STR_INIT("To"), TO }, { STR_INIT("Cc"), TO }, { STR_INIT("Resent-From"), RESENT_FROM }, { STR_INIT("Resent-Date"), RESENT_DATE },
-    { STR_INIT("Resent-Message-ID"), RESENT_MESSAGE_ID },
+    { STR_INIT("Resent-Message-ID"), RESENT_MESSAGE_ID }, { STR_INIT("Resent-To"), RESENT }, { STR_INIT("Resent-Cc"), RESENT },
+    { STR_INIT("Resent-Sender"), RESENT }, { STR_INIT("Resent-Reply-To"), RESENT },
 };
 
 static enum kind kind_of(struct str name)
@@ -62,18 +63,20 @@ static enum kind kind_of(struct str name)
 /* What the field tells about the message. False: it goes. */
 static bool note(struct header_pass *h, struct str field, size_t name)
 {
-    switch (kind_of(str_head(field, name))) {
-    case KEEP:              return true;
+    enum kind kind = kind_of(str_head(field, name));
+    h->is_resent |= kind >= RESENT;
+    switch (kind) {
+    case KEEP: case RESENT: return true;
     case DROP:              return false;
     case RECEIVED:          h->hops++; return true;
-    case FROM:              h->has_from = true; return true;
-    case DATE:              h->has_date = true; return true;
+    case FROM:              h->own.from = true; return true;
+    case DATE:              h->own.date = true; return true;
     case TO:                h->has_to = true; return true;
-    case RESENT_FROM:       h->has_resent_from = true; return true;
-    case RESENT_DATE:       h->has_resent_date = true; return true;
-    case RESENT_MESSAGE_ID: h->has_resent_message_id = true; return true;
+    case RESENT_FROM:       h->resent.from = true; return true;
+    case RESENT_DATE:       h->resent.date = true; return true;
+    case RESENT_MESSAGE_ID: h->resent.message_id = true; return true;
     case MESSAGE_ID:
-        h->has_message_id = true;
+        h->own.message_id = true;
         note_message_id(h, str_skip(field, (size_t)str_chr(field, ':') + 1));
         return true;
     }

@@ -15,6 +15,8 @@
 
 enum header_fault { HEADER_FINE, HEADER_LOOP, HEADER_TOO_MANY };
 
+struct header_has { bool from, date, message_id; };
+
 struct header_pass {
     /* set by the owner */
     struct buf *out;                /* content records */
@@ -27,7 +29,9 @@ struct header_pass {
     void *arg;
 
     /* results */
-    bool has_from, has_date, has_message_id, has_to, has_resent_from, has_resent_date, has_resent_message_id;
+    struct header_has own, resent;
+    bool has_to;
+    bool is_resent;                 /* a field of RFC 5322 §3.6.6 is there */
     bool eight_bit;
     char message_id[256];
     uint32_t hops, fields;

@@ -4,11 +4,10 @@
 #include <stdarg.h>
 #include <unistd.h>
 #include "intake/checks.h"
-#include "intake/complete.h"
 #include "intake/trace.h"
 #include "proto/qrec.h"
 
-enum { FILE_BLOCK = 64 << 10, ENVELOPE_MAX = 4 << 20, ROUTES_MAX = 2 << 20, LOG_LINE = 1000 };
+enum { FILE_BLOCK = 64 << 10, ENVELOPE_MAX = 4 << 20, ROUTES_MAX = 2 << 20, LOG_LINE = 1000, SCRATCH_MAX = 8 << 20 };
 
 int intake_open(struct intake *in, const struct intake_conf *conf, const struct resolve_conf *rconf, struct config *config, struct err *err)
 {
@@ -162,9 +161,18 @@ void intake_prepend(struct intake_msg *m, struct str field)
 
 /* ---- content ---- */
 
-static void add_from(struct intake_msg *m, struct buf *b)
+/* A field that is missing: "Resent-" in front when the message was resent (RFC 5322 §3.6.6). */
+static void add_field(struct intake_msg *m, const char *name, void (*put)(struct intake_msg *m, struct buf *b))
 {
-    buf_puts(b, "From: ");
+    struct buf b = buf_make(0);
+    buf_printf(&b, "%s%s: ", m->header.is_resent ? "Resent-" : "", name);
+    put(m, &b);
+    header_pass_add(&m->header, buf_str(&b));
+    buf_done(&b);
+}
+
+static void put_from(struct intake_msg *m, struct buf *b)
+{
     if (m->from_name.n > 0)
         buf_printf(b, "%.*s <", STR_FMT(m->from_name));
     if (m->sender.n == 0)
@@ -174,50 +182,76 @@ static void add_from(struct intake_msg *m, struct buf *b)
         buf_putc(b, '>');
 }
 
+static void put_date(struct intake_msg *m, struct buf *b) { trace_date(b, (int64_t)(m->arrival_us / 1000000)); }
+
+static void put_message_id(struct intake_msg *m, struct buf *b)
+{
+    size_t start = b->n;
+    trace_message_id(b, (int64_t)(m->arrival_us / 1000000), m->id, m->in->rconf->myhostname);
+    (void)str_to_fixed(str_skip(buf_str(b), start), m->header.message_id, sizeof m->header.message_id);
+}
+
 /* RFC 6409 §8: what a submission may lack. Also says which message this is, as cleanup does. */
 static void on_header_end(void *arg)
 {
     struct intake_msg *m = arg;
     struct header_pass *h = &m->header;
-    struct buf b = buf_make(0);
-    bool resent = h->has_resent_from || h->has_resent_date || h->has_resent_message_id;
+    const struct header_has *has = h->is_resent ? &h->resent : &h->own;
     bool fix = m->fix_headers || m->in->conf->add_missing_headers;
-    if (fix && !h->has_message_id && !resent) {
-        buf_puts(&b, "Message-ID: ");
-        trace_message_id(&b, (int64_t)(m->arrival_us / 1000000), m->id, m->in->rconf->myhostname);
-        (void)str_to_fixed(str_skip(buf_str(&b), 12), h->message_id, sizeof h->message_id);
-        header_pass_add(h, buf_str(&b));
-        buf_reset(&b);
-    }
-    if (fix && !h->has_date && !resent) {
-        buf_puts(&b, "Date: ");
-        trace_date(&b, (int64_t)(m->arrival_us / 1000000));
-        header_pass_add(h, buf_str(&b));
-        buf_reset(&b);
-    }
-    if (fix && !h->has_from && !resent) {
-        add_from(m, &b);
-        header_pass_add(h, buf_str(&b));
-        buf_reset(&b);
-    }
+    if (fix && !has->message_id)
+        add_field(m, "Message-ID", put_message_id);
+    if (fix && !has->date)
+        add_field(m, "Date", put_date);
+    if (fix && !has->from)
+        add_field(m, "From", put_from);
     if (!h->has_to && m->in->conf->undisclosed_header[0] != '\0')
         header_pass_add(h, str_from(m->in->conf->undisclosed_header));
-    buf_done(&b);
     intake_log(m->in, "postfix/cleanup", "%s: message-id=%s", m->id, h->message_id[0] != '\0' ? h->message_id : "<>");
+}
+
+struct rewriting { struct intake_msg *m; enum addr_role role; struct arena scratch; struct err err; };
+
+static enum addr_verdict rewrite_address(void *arg, struct str address, struct str *ret)
+{
+    struct rewriting *w = arg;
+    arena_done(&w->scratch);
+    enum expand_result r = expand_header(w->m->in->expand, w->m->context, w->role, address, &w->scratch, ret, &w->err);
+    return r != EXPAND_OK ? ADDR_STOP : str_eq(*ret, address) ? ADDR_SAME : ADDR_CHANGED;
+}
+
+static void free_scratch(void *scratch) { arena_done(scratch); }
+static void free_text(void *text) { buf_done(text); }
+
+/* The addresses of a field. False: the field does not go in as it is. */
+static bool rewrite_field(struct intake_msg *m, struct str field)
+{
+    struct str name, value;
+    struct rewriting w = { .m = m, .scratch = arena_make(SCRATCH_MAX) };
+    struct buf now = buf_make(0);
+    struct cleanup free_arena, free_buf;
+    if (!str_cut(field, ':', &name, &value) || (w.role = addr_field_role(str_trim(name))) == ADDR_ROLE_NONE)
+        return true;
+    cleanup_push(&free_arena, free_scratch, &w.scratch);
+    cleanup_push(&free_buf, free_text, &now);
+    enum addr_verdict v = addr_field_rewrite(str_trim(name), value, rewrite_address, &w, &now);
+    if (v == ADDR_CHANGED)
+        header_pass_add(&m->header, buf_str(&now));
+    if (v == ADDR_STOP) {
+        intake_log(m->in, "postfix/cleanup", "warning: %s: %s -- message not accepted, try again later", m->id, w.err.text);
+        (void)fail(m, 451, "4.3.0", "Error: queue file write error");
+    }
+    cleanup_pop(&free_buf, true);
+    cleanup_pop(&free_arena, true);
+    return v == ADDR_SAME;
 }
 
 /* False: the field does not go in as it is. */
 static bool on_field(void *arg, struct str field)
 {
     struct intake_msg *m = arg;
-    struct buf full = buf_make(0);
     if (!map_list_is_empty(m->in->header_checks) && !checks_header(m, field))
         return false;
-    bool changed = m->fix_headers && complete_field(field, str_from(m->in->rconf->myorigin), &full);
-    if (changed)
-        header_pass_add(&m->header, buf_str(&full));
-    buf_done(&full);
-    return !changed;
+    return m->context == HEADER_LEFT_ALONE || rewrite_field(m, field);
 }
 
 bool intake_start_content(struct intake_msg *m, struct str received)
@@ -235,7 +269,7 @@ bool intake_start_content(struct intake_msg *m, struct str received)
         return fail(m, 451, "4.3.0", "Error: queue file write error");
     m->header = (struct header_pass){ .out = &m->content, .size_max = c->header_size_limit, .fields_max = c->header_count_limit,
                                       .hops_max = c->hopcount_limit, .on_end = on_header_end, .arg = m };
-    if (m->fix_headers || !map_list_is_empty(m->in->header_checks))
+    if (m->context != HEADER_LEFT_ALONE || !map_list_is_empty(m->in->header_checks))
         m->header.on_field = on_field;
     if (m->prepend.n > 0)
         header_pass_add(&m->header, str_head(m->prepend, m->prepend.n - 1));

@@ -46,6 +46,7 @@ struct intake_msg {
     struct str token;               /* authd's, with sasl_username */
     uint32_t n_rcpt;                /* R records */
     bool fix_headers;               /* a local or authenticated client: add From, Date, Message-ID */
+    enum header_context context;    /* whose addresses in the header get rewritten, and how */
     bool discard;                   /* take it, and throw it away */
     struct str origin;              /* "NAME[ADDR]" or "local", for logs */
     struct str from_name;           /* full name for a From that is added, or empty */
@@ -76,7 +77,7 @@ enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigne
 void intake_prepend(struct intake_msg *m, struct str field);
 /* WAITS (bcc tables). Ends the envelope; received: the trace field, in lines joined by LF. False: answer m->failed. */
 bool intake_start_content(struct intake_msg *m, struct str received);
-/* Never waits. */
+/* WAITS for tables that rewrite or check the header. */
 void intake_line(struct intake_msg *m, struct str line, bool ends);
 /* WAITS when there is a lot of content: opens the queue file and writes to it. */
 void intake_flow(struct intake_msg *m, int64_t deadline);

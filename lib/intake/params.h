@@ -52,7 +52,19 @@
     P(STR, canonical_maps, "canonical_maps", "", 0, 0, "Tables that rewrite every address.")                          \
     P(STR, sender_canonical_maps, "sender_canonical_maps", "", 0, 0, "Tables that rewrite sender addresses.")         \
     P(STR, recipient_canonical_maps, "recipient_canonical_maps", "", 0, 0, "Tables that rewrite recipient addresses.") \
-    P(STR, masquerade_domains, "masquerade_domains", "", 0, 0, "Domains whose subdomains are cut off from senders.")  \
+    P(STR, canonical_classes, "canonical_classes", "envelope_sender, envelope_recipient, header_sender, header_recipient", 0, 0, \
+      "The addresses that canonical_maps rewrites.")                                                                  \
+    P(STR, sender_canonical_classes, "sender_canonical_classes", "envelope_sender, header_sender", 0, 0,              \
+      "The addresses that sender_canonical_maps rewrites: envelope_sender, header_sender.")                           \
+    P(STR, recipient_canonical_classes, "recipient_canonical_classes", "envelope_recipient, header_recipient", 0, 0,  \
+      "The addresses that recipient_canonical_maps rewrites: envelope_recipient, header_recipient.")                  \
+    P(STR, masquerade_classes, "masquerade_classes", "envelope_sender, header_sender, header_recipient", 0, 0,        \
+      "The addresses that masquerade_domains is for.")                                                                \
+    P(STR, propagate_extensions, "propagate_unmatched_extensions", "canonical, virtual", 0, 0,                        \
+      "Kinds of tables, canonical and virtual, whose result gets the address extension that the key left out.")       \
+    P(STR, remote_rewrite_domain, "remote_header_rewrite_domain", "", 0, 0,                                           \
+      "Rewrite the header of mail from other clients than local_header_rewrite_clients too, with this domain for incomplete addresses.") \
+    P(STR, masquerade_domains, "masquerade_domains", "", 0, 0, "Domains whose subdomains are cut off from addresses.")  \
     P(STR, masquerade_exceptions, "masquerade_exceptions", "", 0, 0, "Users whose address is not masqueraded.")       \
     P(STR, local_recipient_maps, "local_recipient_maps", "proxy:unix:passwd.byname $alias_maps", 0, 0,                \
       "Tables of the recipients of mydestination; empty = take all.")                                                 \

@@ -130,7 +130,7 @@ static bool undo_hacks(const struct resolve *r, struct str local, struct arena *
     return false;
 }
 
-struct str resolve_rewrite(const struct resolve *r, struct str address, struct arena *a)
+static struct str rewrite(const struct resolve *r, struct str address, struct str origin, struct str parent, struct arena *a)
 {
     struct str local, domain, hacked;
     if (address.n == 0)
@@ -142,13 +142,23 @@ struct str resolve_rewrite(const struct resolve *r, struct str address, struct a
         else if (!r->conf->append_at_myorigin)
             return address;
         else
-            domain = str_from(r->conf->myorigin);
+            domain = origin;
     }
     if (domain.n > 1 && domain.p[domain.n - 1] == '.')
         domain.n--;
     bool is_short = r->conf->append_dot_mydomain && str_chr(domain, '.') < 0 && domain.n > 0 && domain.p[0] != '[' &&
-                    !str_ieqz(domain, "localhost") && r->conf->mydomain[0] != '\0';
-    return str_printf(a, "%.*s@%.*s%s%s", STR_FMT(local), STR_FMT(domain), is_short ? "." : "", is_short ? r->conf->mydomain : "");
+                    !str_ieqz(domain, "localhost") && parent.n > 0;
+    return str_printf(a, "%.*s@%.*s%s%.*s", STR_FMT(local), STR_FMT(domain), is_short ? "." : "", is_short ? (int)parent.n : 0, parent.p);
+}
+
+struct str resolve_rewrite(const struct resolve *r, struct str address, struct arena *a)
+{
+    return rewrite(r, address, str_from(r->conf->myorigin), str_from(r->conf->mydomain), a);
+}
+
+struct str resolve_rewrite_with(const struct resolve *r, struct str address, struct str domain, struct arena *a)
+{
+    return rewrite(r, address, domain, domain, a);
 }
 
 ptrdiff_t resolve_extension(const struct resolve *r, struct str local)

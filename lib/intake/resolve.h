@@ -40,6 +40,8 @@ void resolve_close(struct resolve *r);
  * null. Pure but for the arena.
  */
 struct str resolve_rewrite(const struct resolve *r, struct str address, struct arena *a);
+/* The same with another domain in the place of myorigin and mydomain. */
+struct str resolve_rewrite_with(const struct resolve *r, struct str address, struct str domain, struct arena *a);
 /* WAITS. Where mail from sender to address goes; both in standard form. On RESOLVE_TEMP *err says why. */
 enum resolve_result resolve_address(struct resolve *r, struct str sender, struct str address, struct arena *a,
                                     struct resolved *ret, struct err *err);

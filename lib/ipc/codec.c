@@ -98,6 +98,8 @@ static uint8_t *put_field(uint8_t *p, const struct ipc_field *f, const char *at)
     UNREACHABLE();
 }
 
+bool ipc_fits(enum ipc_type type, const void *msg) { return encoded_size(&messages[type], msg) > 0; }
+
 bool ipc_encode(enum ipc_type type, uint32_t id, const void *msg, struct buf *out)
 {
     const struct ipc_message *m = &messages[type];

@@ -53,6 +53,8 @@ uint32_t ipc_schema_hash(void);
  * False, and nothing appended, when a string is over its maximum.
  */
 bool ipc_encode(enum ipc_type type, uint32_t id, const void *msg, struct buf *out);
+/* Is no string of it over its maximum? */
+bool ipc_fits(enum ipc_type type, const void *msg);
 /* Largest frame that may follow this head (10 bytes), 0 if type or length is illegal. */
 size_t ipc_frame_size(const uint8_t head[IPC_FRAME_HEAD], unsigned *ret_type, uint32_t *ret_id);
 /* body: the frame after its head. Strings point into it. FD fields become -1 or 0 (0 = one is expected). */

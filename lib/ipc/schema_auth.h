@@ -21,12 +21,12 @@
     F(T, STR, mail, 1024, "mail location: maildir:PATH or mbox:PATH:INBOX=PATH")
 
 #define IPC_MSG_VERIFY(F, T)                                                       \
-    F(T, STR, backend, 64, "pam, pam-account, passwd; hash, or make: a new verifier of the scheme, in VERDICT's text") \
+    F(T, STR, backend, 64, "pam, pam-account, passwd; hash; a new verifier of the scheme in VERDICT's text: make, scram") \
     F(T, STR, user, 256, "name to verify")                                         \
     F(T, STR, password, 1024, "as the client gave it")                             \
     F(T, STR, scheme, 64, "scheme of the verifier, with its suffix, or empty")     \
-    F(T, STR, verifier, 2048, "stored hash, or empty: the back end knows")         \
-    F(T, U32, rounds, 0, "make: of the new verifier, 0 = the scheme's own number")  \
+    F(T, STR, verifier, 2048, "stored hash, or empty: the back end knows; scram: the salt") \
+    F(T, U32, rounds, 0, "make, scram: of the new verifier, 0 = the scheme's own number") \
     F(T, STR, remote, 64, "client address")                                        \
     F(T, STR, service, 64, "imap, pop3, smtp")
 

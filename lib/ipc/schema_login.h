@@ -11,8 +11,9 @@
  * process tells its zygote that it is free (SESSION_OVER), and may get another
  * login of the same account (SESSION_NEXT). The hub knows all sessions: zygotes
  * name theirs to it (HUB_JOIN, HUB_TURN) and hear of those of other zygotes
- * (HUB_OTHER), so that limits hold over reloads; authd asks it for the list, and
- * has sessions ended (HUB_WHO, HUB_KICK).
+ * (HUB_OTHER), so that limits hold over reloads; those of a zygote that is gone
+ * get another to name them to the next hub (HUB_ORPHAN). authd asks it for the
+ * list, and has sessions ended (HUB_WHO, HUB_KICK).
  */
 #ifndef IPC_SCHEMA_LOGIN_H
 #define IPC_SCHEMA_LOGIN_H
@@ -68,7 +69,7 @@
     F(T, STR, session_id, 64, "for logs")                                          \
     F(T, BOOL, tls, 0, "the client is behind TLS")                                 \
     F(T, STR, tag, 512, "IMAP tag of the command that logged in")                  \
-    F(T, STR, read_ahead, 8192, "bytes already read from the client")              \
+    F(T, STR, read_ahead, 12800, "bytes already read from the client")              \
     F(T, FD, stream, 0, "the client")
 
 #define IPC_MSG_SESSION_OVER(F, T)                                                 \
@@ -85,6 +86,9 @@
     F(T, U64, since, 0, "when its session began, in seconds of the epoch")         \
     F(T, BOOL, live, 0, "it serves a session, and does not wait for one")          \
     F(T, FD, line, 0, "the hub's end of a socketpair to the session")
+
+/* A process whose zygote is gone, for the others of its service: they name it to the next hub. */
+#define IPC_MSG_HUB_ORPHAN(F, T) IPC_MSG_HUB_JOIN(F, T)
 
 #define IPC_MSG_HUB_TURN(F, T)                                                     \
     F(T, U32, pid, 0, "session process that was named before")                     \
@@ -115,7 +119,7 @@
 
 #define IPC_MSG_HUB_KICK(F, T)                                                     \
     F(T, STR, user, 256, "wildcards of a user name")                               \
-    F(T, STR, remote, 64, "sessions from this address only; empty: from all")
+    F(T, STR, remote, 64, "sessions from this address or network only; empty: from all")
 
 #define IPC_MSG_HUB_KICKED(F, T)                                                   \
     F(T, U32, sessions, 0, "how many were told to end")
@@ -125,6 +129,7 @@
 
 #define IPC_LOGIN_MESSAGES(M)                                                      \
     M(HUB_JOIN, hub_join, ROLE_BIT(SESSION), ROLE_BIT(HUB))                        \
+    M(HUB_ORPHAN, hub_orphan, ROLE_BIT(HUB), ROLE_BIT(SESSION))                    \
     M(HUB_TURN, hub_turn, ROLE_BIT(SESSION), ROLE_BIT(HUB))                        \
     M(HUB_TOLD, hub_told, ROLE_BIT(SESSION), ROLE_BIT(HUB))                        \
     M(HUB_OTHER, hub_other, ROLE_BIT(HUB), ROLE_BIT(SESSION))                      \

@@ -4,15 +4,18 @@
 #include "base/list.h"
 #include "daemon/daemon.h"
 #include "event/loop.h"
+#include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KNOWN_MS = 2000, FORGET_MS = 30000, TEXT_MAX = 65 };
 
-/* A process of ours. */
+/* A process of ours, or one whose own zygote is gone. */
 struct entry {
     uint32_t pid;               /* the key */
     bool live;
     int line;
+    struct watch end;           /* of an orphan's line */
     uint64_t since;
     char remote[TEXT_MAX], session_id[TEXT_MAX];
     char *user, *mail;
@@ -25,7 +28,7 @@ static struct {
     const char *service;
     void (*on_known)(void);
     struct chan *hub;
-    struct htab own, others;
+    struct htab own, others, orphans;
     bool known;
     struct timer wait, forget;
 } roll;
@@ -88,6 +91,8 @@ static void drop_stale(void)
     } while (o != NULL);
 }
 
+static bool is_ours(const uint32_t *pid) { return htab_get(&roll.own, key_of(pid)) != NULL || htab_get(&roll.orphans, key_of(pid)) != NULL; }
+
 static void make_stale(void)
 {
     size_t pos = 0;
@@ -104,7 +109,7 @@ static void on_forget(struct timer *t)
 static void take_other(const struct ipc_hub_other *m)
 {
     struct other *o = htab_get(&roll.others, key_of(&m->pid));
-    if (htab_get(&roll.own, key_of(&m->pid)) != NULL)
+    if (is_ours(&m->pid))
         return;
     if (!m->live) {
         if (o != NULL)
@@ -125,10 +130,13 @@ size_t roll_others(uint64_t who)
     size_t n = 0, pos = 0;
     for (struct other *o; (o = htab_each(&roll.others, &pos)) != NULL;)
         n += o->who == who;
+    pos = 0;
+    for (struct entry *e; (e = htab_each(&roll.orphans, &pos)) != NULL;)
+        n += e->live && roll_who(str_from(e->user), str_from(e->remote)) == who;
     return n;
 }
 
-size_t roll_all_others(void) { return roll.others.n; }
+size_t roll_all_others(void) { return roll.others.n + roll.orphans.n; }
 
 /* ---- the hub ---- */
 
@@ -140,6 +148,8 @@ static void name(const struct entry *e)
         (void)chan_send(roll.hub, IPC_HUB_JOIN, 0, &m);
 }
 
+static void take_orphan(struct ipc_hub_orphan *m);
+
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     (void)id;
@@ -147,6 +157,8 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
         return;
     if (type == IPC_HUB_OTHER) {
         take_other(msg);
+    } else if (type == IPC_HUB_ORPHAN) {
+        take_orphan(msg);
     } else if (type == IPC_HUB_KNOWN) {
         timer_cancel(&roll.forget);
         drop_stale();
@@ -174,10 +186,13 @@ void roll_hub(const struct ipc_peer *peer, int fd)
     timer_set(&roll.forget, loop_now() + FORGET_MS, on_forget);
     for (struct entry *e; (e = htab_each(&roll.own, &pos)) != NULL;)
         name(e);
+    pos = 0;
+    for (struct entry *e; (e = htab_each(&roll.orphans, &pos)) != NULL;)
+        name(e);
     (void)chan_send(roll.hub, IPC_HUB_TOLD, 0, &told);
 }
 
-/* ---- our own ---- */
+/* ---- entries ---- */
 
 static void set_text(char text[TEXT_MAX], struct str s)
 {
@@ -200,10 +215,72 @@ static struct entry *find(pid_t pid)
     return htab_get(&roll.own, key_of(&number));
 }
 
+static void entry_free(struct entry *e)
+{
+    watch_stop(&e->end);
+    if (e->line >= 0)
+        close(e->line);
+    free(e->user);
+    free(e->mail);
+    free(e);
+}
+
+/* ---- those of a zygote that was killed ---- */
+
+static void drop_orphan(uint32_t pid)
+{
+    struct entry *e = htab_get(&roll.orphans, key_of(&pid));
+    if (e == NULL)
+        return;
+    (void)htab_remove(&roll.orphans, key_of(&e->pid));
+    entry_free(e);
+}
+
+/* Nobody waits for an orphan, and its hub may be away: the end of its line is the end of its count. */
+static void on_orphan_end(struct watch *w, uint32_t events)
+{
+    (void)events;
+    drop_orphan(container_of(w, struct entry, end)->pid);
+}
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The hub still serves the line: it is kept for the next one. */
+static void take_orphan(struct ipc_hub_orphan *m)
+{
+    int line = chan_take_fd(&m->line);
+    struct other *o = htab_get(&roll.others, key_of(&m->pid));
+    if (line < 0 || !is_socket(line) || is_ours(&m->pid)) {
+        if (line >= 0)
+            close(line);
+        return;
+    }
+    if (o != NULL)
+        drop_other(o);
+    struct entry *e = xcalloc(1, sizeof *e);
+    e->pid = m->pid;
+    e->live = m->live;
+    e->line = line;
+    e->since = m->since;
+    e->user = copy(m->user);
+    e->mail = copy(m->mail);
+    set_text(e->remote, m->remote);
+    set_text(e->session_id, m->session_id);
+    (void)htab_put(&roll.orphans, key_of(&e->pid), e);
+    watch_start(&e->end, line, EPOLLRDHUP, on_orphan_end);
+}
+
+/* ---- our own ---- */
+
 void roll_join(const struct roll_entry *from, int line)
 {
     struct entry *e = xcalloc(1, sizeof *e);
     roll_gone(from->pid);
+    drop_orphan((uint32_t)from->pid);
     e->pid = (uint32_t)from->pid;
     e->live = true;
     e->line = line;
@@ -251,9 +328,5 @@ void roll_gone(pid_t pid)
     if (e == NULL)
         return;
     (void)htab_remove(&roll.own, key_of(&e->pid));
-    if (e->line >= 0)
-        close(e->line);
-    free(e->user);
-    free(e->mail);
-    free(e);
+    entry_free(e);
 }

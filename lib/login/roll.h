@@ -9,6 +9,9 @@
  * after a reload, or was killed. So the count of a user's sessions needs no
  * question at a login, and is whole as soon as the hub has said HUB_KNOWN.
  *
+ * Those of a zygote that was killed nobody could name to the next hub: the hub
+ * entrusts their lines to the zygotes that are there, and they count as others'.
+ *
  * While a hub is away, what was known of the others holds; when none comes
  * within FORGET_MS it is forgotten, and only sessions of this zygote count.
  */

@@ -99,6 +99,7 @@ void journal_close(struct journal *j)
         j->io->close(j->io, j->fd);
     if (j->batch != NULL)
         journal_batch_free(j->batch);
+    buf_done(&j->unsynced);
     free(j);
 }
 
@@ -191,6 +192,16 @@ static struct journal_batch *batch_of(struct journal *j)
     return j->batch;
 }
 
+static uint64_t oldest_number(const struct journal *j)
+{
+    for (unsigned i = 1; i <= JOURNAL_SEGMENTS; i++) {
+        const struct segment *s = &j->segments[(unsigned)(j->newest + (int)i) % JOURNAL_SEGMENTS];
+        if (s->state != SEGMENT_FREE)
+            return s->number;
+    }
+    UNREACHABLE();
+}
+
 /* Puts the next segment into use; its header is part of the batch. */
 static bool open_segment(struct journal *j)
 {
@@ -204,6 +215,7 @@ static bool open_segment(struct journal *j)
     struct piece *p = vec_add(&batch_of(j)->pieces);
     *p = (struct piece){ .slot = (unsigned)slot, .at = JOURNAL_HEAD, .from = batch_of(j)->data.n, .opens = true };
     free_old_segments(j);
+    s->oldest = oldest_number(j);
     return true;
 }
 
@@ -284,6 +296,7 @@ struct journal_batch *journal_batch_take(struct journal *j, bool sync)
         b->pieces.p[i].number = s->number;
         b->pieces.p[i].salt = s->salt;
         b->pieces.p[i].first_lsn = s->first_lsn;
+        b->pieces.p[i].oldest = s->oldest;
         s->held = true;         /* not to be recycled while the write runs */
     }
     j->batch = NULL;
@@ -303,7 +316,9 @@ static int write_header(const struct journal *j, const struct piece *p)
     put_be64(head + SH_SALT, p->salt);
     put_be64(head + SH_FIRST_LSN, p->first_lsn);
     put_be32(head + SH_CRC, crc32c(0, head, SH_CRC));
-    memcpy(head + SH_COPY, head, SH_CRC + 4);
+    put_be64(head + SH_OLDEST, p->oldest);
+    put_be32(head + SH_OLDEST_CRC, crc32c(0, head, SH_OLDEST_CRC));
+    memcpy(head + SH_COPY, head, SH_USED);
     return j->io->pwrite(j->io, j->fd, head, sizeof head, p->slot * j->segment_size);
 }
 
@@ -328,11 +343,11 @@ void journal_batch_run(struct journal_batch *b)
 }
 
 /* What ends messages must not get lost with a batch; new mail of it is refused. */
-static void append_again(struct journal *j, const struct journal_batch *b)
+static void append_again(struct journal *j, struct str records)
 {
     unsigned slot;
-    for (size_t at = 0; at + sizeof(struct record_head) <= b->data.n;) {
-        const uint8_t *p = (const uint8_t *)b->data.p + at;
+    for (size_t at = 0; at + sizeof(struct record_head) <= records.n;) {
+        const uint8_t *p = (const uint8_t *)records.p + at;
         enum journal_type type = (enum journal_type)get_be16(p + RH_TYPE);
         size_t n = get_be32(p + RH_LENGTH);
         if (type == JREC_RCPT || type == JREC_MOVED || type == JREC_VOID)
@@ -341,21 +356,26 @@ static void append_again(struct journal *j, const struct journal_batch *b)
     }
 }
 
+/* All that is not durable never happened: after a failed sync nobody knows what of it is on the disk. */
 static int condemn(struct journal *j, struct journal_batch *b, unsigned *ret_condemned)
 {
     *ret_condemned = b->pieces.n > 0 ? b->pieces.p[b->pieces.n - 1].slot : j->current < 0 ? JOURNAL_SEGMENTS : (unsigned)j->current;
     struct journal_batch *next = j->batch;      /* collected while the failed one ran */
+    struct buf unsynced = j->unsynced;
+    j->unsynced = (struct buf){ 0 };
     j->batch = NULL;
     j->current = -1;
-    j->written = j->durable = j->next_lsn - 1;
-    j->void_from = j->void_from == 0 ? b->first_lsn : MIN(j->void_from, b->first_lsn);
+    j->written = j->durable;
+    j->void_from = j->void_from == 0 ? j->durable + 1 : MIN(j->void_from, j->durable + 1);
     unsigned slot;
     (void)journal_append(j, JREC_STATE, 0, STR("after an I/O error"), (struct str){ "", 0 }, true, &slot);
-    append_again(j, b);
+    append_again(j, buf_str(&unsynced));
+    append_again(j, buf_str(&b->data));
     if (next != NULL) {
-        append_again(j, next);
+        append_again(j, buf_str(&next->data));
         journal_batch_free(next);
     }
+    buf_done(&unsynced);
     return -1;
 }
 
@@ -377,6 +397,9 @@ int journal_batch_done(struct journal *j, struct journal_batch **batch, unsigned
         if (b->sync) {
             j->durable = j->written;
             j->failures = 0;
+            buf_reset(&j->unsynced);
+        } else {
+            buf_add(&j->unsynced, buf_str(&b->data));
         }
     }
     journal_batch_free(b);

@@ -94,10 +94,12 @@ bool journal_batch_syncs(const struct journal_batch *b);
 void journal_batch_run(struct journal_batch *b);
 /*
  * 0: written, and durable if it syncs. -1: the segment is condemned; the
- * batch's MESSAGE and FILE records are refused for ever, its other records and
- * a VOID record are appended again. The owner rewrites each message that it
- * has pinned in *ret_condemned (JREC_MESSAGE with ref) and commits again. After
- * a second failure in a row journal_is_failed() is true: take no more mail.
+ * batch's MESSAGE and FILE records are refused for ever; a VOID record over all
+ * that is not durable, and what of it ends messages, are appended again. The
+ * owner writes each message that it has pinned in *ret_condemned again
+ * (JREC_MESSAGE with ref), keeps the pin of the old copy until the new one is
+ * durable, and commits again. After a second failure in a row
+ * journal_is_failed() is true: take no more mail.
  */
 int journal_batch_done(struct journal *j, struct journal_batch **b, unsigned *ret_condemned, struct err *err);
 bool journal_is_failed(const struct journal *j);

@@ -11,8 +11,9 @@
 #define SEGMENT_MAGIC 0x504f53544a524e31u   /* "POSTJRN1" */
 #define RECORD_MAGIC 0x4a524543u            /* "JREC" */
 
-/* Offsets in a segment header; a copy lies in another sector. */
-enum { SH_MAGIC = 0, SH_VERSION = 8, SH_SIZE = 12, SH_NUMBER = 16, SH_SALT = 24, SH_FIRST_LSN = 32, SH_CRC = 40, SH_COPY = 2048 };
+/* Offsets in a segment header; a copy lies in another sector. SH_OLDEST has a CRC of its own: older programs do not write it. */
+enum { SH_MAGIC = 0, SH_VERSION = 8, SH_SIZE = 12, SH_NUMBER = 16, SH_SALT = 24, SH_FIRST_LSN = 32, SH_CRC = 40,
+       SH_OLDEST = 48, SH_OLDEST_CRC = 56, SH_USED = 60, SH_COPY = 2048 };
 /* Offsets in a record header. */
 enum { RH_MAGIC = 0, RH_TYPE = 4, RH_LENGTH = 8, RH_LSN = 12, RH_SALT = 20, RH_REF = 28, RH_DURABLE = 36, RH_PAYLOAD_CRC = 44, RH_CRC = 60 };
 struct record_head { uint8_t bytes[64]; };
@@ -23,6 +24,7 @@ struct segment {
     bool held;                  /* a write to it is running */
     unsigned pins;
     uint64_t number, salt, first_lsn;
+    uint64_t oldest;            /* number of the oldest segment that counted when this one was opened */
 };
 
 struct record { enum journal_type type; uint64_t lsn, ref; size_t length; };
@@ -32,7 +34,7 @@ struct piece {
     unsigned slot;
     size_t at, from, n;
     bool opens;
-    uint64_t number, salt, first_lsn;
+    uint64_t number, salt, first_lsn, oldest;
 };
 struct journal_batch {
     struct journal *j;
@@ -56,6 +58,7 @@ struct journal {
     struct journal_batch *batch;/* being collected */
     bool running;
     unsigned failures;          /* in a row */
+    struct buf unsynced;        /* records that are written but not synced: to be written again when the sync fails */
 };
 
 void journal_batch_free(struct journal_batch *b);

@@ -10,13 +10,15 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { FILE_MAX_WHOLE = 1 << 28, HEAD_READ = 128 };
+enum { FILE_MAX_WHOLE = 1 << 28, HEAD_READ = 128, PASS_OVER_MIN = 1 << 16 };
 
 struct loading {
     struct qmsg *m;
     VEC(uint64_t) marks;    /* of the recipients, in order */
     VEC(bool) done;
     bool has_time, in_content;
+    uint64_t gap;           /* bytes of content that were not read */
+    uint64_t shift;         /* from the place of a record in what was read to its place in the file */
 };
 
 static void note_attr(struct loading *l, struct qrec *rec)
@@ -53,12 +55,12 @@ static bool take_record(struct loading *l, struct qrec rec)
         return true;
     case QREC_RCPT:
     case QREC_DONE:
-        vec_push(&l->marks, rec.at);
+        vec_push(&l->marks, rec.at + l->shift);
         vec_push(&l->done, rec.type == QREC_DONE);
         qrec_put(&l->m->envelope, QREC_RCPT, rec.data);
         return true;
     case QREC_WARN:
-        l->m->warn_mark = rec.at;
+        l->m->warn_mark = rec.at + l->shift;
         qrec_put(&l->m->envelope, QREC_WARN, rec.data);
         return true;
     case QREC_ATTR:
@@ -91,10 +93,12 @@ static bool read_records(struct loading *l, struct str file)
             l->m->content_at = rec.end;
             l->in_content = true;
             uint64_t end = rec.end + size.content_records;
-            if (size.data_offset == rec.end && end <= file.n)
+            if (l->gap > 0)
+                l->shift = l->gap;
+            else if (size.data_offset == rec.end && end <= file.n)
                 it.at = (size_t)end;
         } else if (rec.type == QREC_EXTRACTED) {
-            l->m->content_end = rec.at;
+            l->m->content_end = rec.at + l->shift;
             l->in_content = false;
         } else if (rec.type == QREC_END) {
             l->m->complete = !l->in_content && l->m->content_end != 0;
@@ -119,10 +123,10 @@ static void apply_marks(struct loading *l)
     }
 }
 
-static int parse_file(struct qmsg *m, struct str file, struct err *err)
+static int parse_file(struct qmsg *m, struct str file, uint64_t gap, struct err *err)
 {
     static const char RECORDS[] = "AS<iLVonORWFI";
-    struct loading l = { .m = m };
+    struct loading l = { .m = m, .gap = gap };
     int r = 0;
     m->foreign = true;
     if (!read_records(&l, file) || !m->complete)
@@ -168,16 +172,55 @@ static int read_range(struct qio *io, int fd, uint64_t at, uint64_t n, struct bu
     return 0;
 }
 
+static bool has_edits(struct str records)
+{
+    struct qrec_iter it = qrec_iter(records);
+    struct qrec rec;
+    it.raw = true;
+    while (qrec_next(&it, &rec) == QREC_OK)
+        if (rec.type == QREC_POINTER || rec.type == QREC_PAD)
+            return true;
+    return false;
+}
+
+/*
+ * The file without its content, whose place and size the first record has. gap:
+ * bytes left out; 0 = the whole file, also when pointer records (of a milter's
+ * edits) may lead anywhere.
+ */
+static int read_envelope(struct qio *io, int fd, uint64_t file_size, struct buf *out, uint64_t *ret_gap, struct err *err)
+{
+    struct qrec rec;
+    struct qrec_size size = { 0 };
+    *ret_gap = 0;
+    if (read_range(io, fd, 0, MIN(file_size, (uint64_t)HEAD_READ), out, err) < 0)
+        return -1;
+    bool known = qrec_peek(buf_str(out), &rec) == QREC_OK && rec.type == QREC_SIZE && qrec_parse_size(rec.data, &size);
+    buf_reset(out);
+    if (known && size.content_records >= PASS_OVER_MIN && size.data_offset <= file_size && size.content_records <= file_size - size.data_offset) {
+        uint64_t end = size.data_offset + size.content_records;
+        if (read_range(io, fd, 0, size.data_offset, out, err) < 0 || read_range(io, fd, end, file_size - end, out, err) < 0)
+            return -1;
+        if (!has_edits(buf_str(out))) {
+            *ret_gap = size.content_records;
+            return 0;
+        }
+        buf_reset(out);
+    }
+    return read_range(io, fd, 0, file_size, out, err);
+}
+
 struct qmsg *qmsg_load(struct qio *io, enum qplace place, const char *id, struct err *err)
 {
     struct qmsg *m = qmsg_new(id);
     struct qio_stat st;
     struct buf file = { 0 };
+    uint64_t gap = 0;
     m->place = place;
     int fd = open_file(io, m, &st, err);
-    int r = fd < 0 ? -1 : read_range(io, fd, 0, st.size, &file, err);
+    int r = fd < 0 ? -1 : read_envelope(io, fd, st.size, &file, &gap, err);
     if (r == 0)
-        r = parse_file(m, buf_str(&file), err);
+        r = parse_file(m, buf_str(&file), gap, err);
     if (fd >= 0)
         io->close(io, fd);
     buf_done(&file);
@@ -189,17 +232,6 @@ struct qmsg *qmsg_load(struct qio *io, enum qplace place, const char *id, struct
     if (place != QPLACE_INCOMING)
         m->flags &= ~1u;
     return m;
-}
-
-static bool has_edits(struct str records)
-{
-    struct qrec_iter it = qrec_iter(records);
-    struct qrec rec;
-    it.raw = true;
-    while (qrec_next(&it, &rec) == QREC_OK)
-        if (rec.type == QREC_POINTER || rec.type == QREC_PAD)
-            return true;
-    return false;
 }
 
 /* Pointers of a milter's edits are followed here, so that what is handed on is plain N and L records. */

@@ -59,9 +59,9 @@ struct qmsg {
     uint64_t content_size;      /* bytes of the message text */
     uint64_t content_at, content_end;   /* in the file */
     uint64_t file_size;
-    uint64_t lsn, old_lsn;      /* of its MESSAGE record; 0 = none; and of the one it superseded */
-    unsigned slot;              /* ring segment that it pins, if pinned */
-    bool pinned;
+    uint64_t lsn, old_lsn;      /* of its MESSAGE record; 0 = none; and of the durable one, while a new one is being written */
+    unsigned slot, old_slot;    /* ring segment that it pins, if pinned; that of its durable copy, while a new one is being written */
+    bool pinned, old_pinned;
     uint64_t moved_lsn;         /* of its MOVED record */
     bool in_memory;             /* content is complete in memory */
     unsigned holds;             /* a REPLACE that is being written refers to it: do not free */

@@ -68,8 +68,16 @@ static void pin(struct queue *q, struct qmsg *m, unsigned slot)
     m->pinned = true;
 }
 
-static void unpin(struct queue *q, struct qmsg *m)
+static void unpin_old(struct queue *q, struct qmsg *m)
 {
+    if (m->old_pinned)
+        journal_unpin(q->j, m->old_slot);
+    m->old_pinned = false;
+}
+
+void queue_unpin(struct queue *q, struct qmsg *m)
+{
+    unpin_old(q, m);
     if (m->pinned)
         journal_unpin(q->j, m->slot);
     m->pinned = false;
@@ -77,7 +85,7 @@ static void unpin(struct queue *q, struct qmsg *m)
 
 void queue_forget(struct queue *q, struct qmsg *m)
 {
-    unpin(q, m);
+    queue_unpin(q, m);
     for (uint32_t i = 0; i < m->n_settles; i++)
         m->settles[i].of->holds--;
     if (queue_find(q, str_from(m->id)) == m)
@@ -126,6 +134,13 @@ int queue_submit(struct queue *q, struct qmsg *m)
     for (uint32_t i = 0; i < m->n_settles; i++)
         m->settles[i].of->holds++;
     return 0;
+}
+
+void queue_adopt(struct queue *q, struct qmsg *m)
+{
+    m->place = QPLACE_RING;
+    m->in_memory = true;
+    register_message(q, m);
 }
 
 /* One byte in place, as Postfix does it; lost by a power cut it costs an extra copy, never a loss. */
@@ -240,7 +255,10 @@ static void became_durable(struct queue *q, struct qmsg *m)
     q->ops->on_durable(q->user, m);
 }
 
-/* A message of the condemned segment goes to the next one, under a new number that supersedes the old. */
+/*
+ * A message of the condemned segment goes to the next one, under a new number
+ * that supersedes the old. The copy that is durable stays until the new one is.
+ */
 static void write_again(struct queue *q, struct qmsg *m)
 {
     struct buf head = { 0 };
@@ -248,12 +266,28 @@ static void write_again(struct queue *q, struct qmsg *m)
     qmsg_put_journal(m, &head);
     uint64_t lsn = journal_append(q->j, JREC_MESSAGE, m->lsn, buf_str(&head), buf_str(&m->content), true, &slot);
     buf_done(&head);
+    if (m->old_pinned) {
+        journal_unpin(q->j, m->slot);
+        m->slot = m->old_slot;
+        m->lsn = m->old_lsn;
+        m->old_pinned = false;
+    }
     if (lsn == 0)
-        return;             /* no room: it stays where it is, in memory and perhaps on disk */
-    unpin(q, m);
+        return;             /* no room: the durable copy is the one that counts */
+    m->old_slot = m->slot;
     m->old_lsn = m->lsn;
+    m->old_pinned = true;
     m->lsn = lsn;
     pin(q, m, slot);
+    q->rewritten = true;
+}
+
+static void release_old(struct queue *q)
+{
+    struct qmsg *m;
+    for (size_t pos = 0; q->rewritten && (m = htab_each(&q->by_id, &pos)) != NULL;)
+        unpin_old(q, m);
+    q->rewritten = false;
 }
 
 static void refuse_list(struct queue *q, struct list *list)
@@ -261,7 +295,7 @@ static void refuse_list(struct queue *q, struct list *list)
     while (!list_is_empty(list)) {
         struct qmsg *m = container_of(list->next, struct qmsg, commit_node);
         list_remove(&m->commit_node);
-        unpin(q, m);
+        queue_unpin(q, m);
         if (m->place == QPLACE_INCOMING) {      /* a large message: its file must not come back */
             (void)queue_remove_file(q->io, m->place, m->id);
             (void)q->io->sync_dir(q->io, "incoming");
@@ -279,10 +313,12 @@ int queue_commit_done(struct queue *q, struct journal_batch *b, struct err *err)
         refuse_list(q, &q->collecting);
         struct qmsg *m;
         for (size_t pos = 0; (m = htab_each(&q->by_id, &pos)) != NULL;)
-            if (m->pinned && m->slot == condemned)
+            if (m->pinned && (m->slot == condemned || m->old_pinned))  /* old: the new copy was in what failed */
                 write_again(q, m);
         return -1;
     }
+    if (synced)
+        release_old(q);
     while (synced && !list_is_empty(&q->writing)) {
         struct qmsg *m = container_of(q->writing.next, struct qmsg, commit_node);
         list_remove(&m->commit_node);

@@ -33,6 +33,7 @@ struct queue {
     void *user;
     uint64_t id_number;             /* for queue ids */
     bool long_ids;
+    bool rewritten;                 /* some messages have a copy in a condemned segment and a new one that is not durable */
     uint64_t damaged;               /* gaps found by recovery */
     bool (*is_known)(const char *id);   /* queue_scan passes over these without a look at the file; NULL = none */
 };
@@ -73,6 +74,11 @@ bool queue_has_room(const struct queue *q, size_t payload);
  * are done if and only if m is in the queue.
  */
 int queue_submit(struct queue *q, struct qmsg *m);
+/*
+ * m (parsed, content in memory) has no room in the ring: it becomes the
+ * queue's, to be spilled at once, and is not durable before that.
+ */
+void queue_adopt(struct queue *q, struct qmsg *m);
 /* Recipients of m are done (RCPT: lazy; in a file: marked in place). text: for the record. */
 void queue_settle(struct queue *q, struct qmsg *m, uint32_t n, unsigned outcome, struct str dsn, struct str text);
 /*
@@ -81,6 +87,8 @@ void queue_settle(struct queue *q, struct qmsg *m, uint32_t n, unsigned outcome,
  * returns false and does nothing when a sync is needed first.
  */
 bool queue_remove(struct queue *q, struct qmsg *m);
+/* The ring has no copy of m that counts. */
+void queue_unpin(struct queue *q, struct qmsg *m);
 /* Out of memory only; what is on disk stays. */
 void queue_forget(struct queue *q, struct qmsg *m);
 

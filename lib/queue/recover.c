@@ -35,6 +35,8 @@ static bool parse_header(struct journal *j, const uint8_t *p, struct segment *re
         return false;
     *ret = (struct segment){ .state = SEGMENT_LIVE, .number = get_be64(p + SH_NUMBER), .salt = get_be64(p + SH_SALT),
                              .first_lsn = get_be64(p + SH_FIRST_LSN) };
+    if (get_be32(p + SH_OLDEST_CRC) == crc32c(0, p, SH_OLDEST_CRC))
+        ret->oldest = get_be64(p + SH_OLDEST);
     return ret->number > 0 && ret->first_lsn > 0;
 }
 
@@ -55,6 +57,22 @@ static int read_segment(struct scan *s, unsigned slot, struct err *err)
         s->order[i] = s->order[i - 1];
     s->order[i] = slot;
     return 0;
+}
+
+/*
+ * A segment that was free and could not be opened again still shows what it
+ * once held, while those that ended that mail may be gone.
+ */
+static void forget_freed(struct scan *s)
+{
+    uint64_t oldest = 0;
+    for (unsigned i = 0; i < s->n_order; i++)
+        oldest = MAX(oldest, s->j->segments[s->order[i]].oldest);
+    unsigned gone = 0;
+    while (gone < s->n_order && s->j->segments[s->order[gone]].number < oldest)
+        s->j->segments[s->order[gone++]].state = SEGMENT_FREE;
+    s->n_order -= gone;
+    memmove(s->order, s->order + gone, s->n_order * sizeof *s->order);
 }
 
 /* A whole, valid record of this segment at this place. */
@@ -185,6 +203,7 @@ int journal_recover(struct journal *j, const struct journal_ops *ops, void *user
     memset(j->segments, 0, sizeof j->segments);
     for (unsigned slot = 0; r == 0 && slot < JOURNAL_SEGMENTS; slot++)
         r = read_segment(&s, slot, err);
+    forget_freed(&s);
     for (unsigned i = 0; r == 0 && i < s.n_order; i++) {
         s.durable = MAX(s.durable, j->segments[s.order[i]].first_lsn - 1);
         next_lsn = MAX(next_lsn, j->segments[s.order[i]].first_lsn);

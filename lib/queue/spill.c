@@ -74,9 +74,8 @@ static void moved(struct queue *q, struct qmsg *m)
     unsigned slot;
     if (m->pinned) {
         m->moved_lsn = journal_append(q->j, JREC_MOVED, m->lsn, (struct str){ "", 0 }, (struct str){ "", 0 }, false, &slot);
-        journal_unpin(q->j, m->slot);
     }
-    m->pinned = false;
+    queue_unpin(q, m);
 }
 
 int queue_spill_done(struct qspill *s, struct err *err)
@@ -117,8 +116,10 @@ int queue_move(struct queue *q, struct qmsg *m, enum qplace place, int64_t mtime
         (void)io->set_mtime(io, from, mtime);
     if (m->place != place) {
         int r = io->rename(io, from, to);
-        if (r < 0 && errno == ENOENT && io->mkdir(io, to_dir) == 0)
-            r = io->rename(io, from, to);
+        if (r < 0 && errno == ENOENT) {
+            (void)io->mkdir(io, to_dir);
+            r = io->rename(io, from, to);       /* still not: the file is gone */
+        }
         if (r < 0)
             return err_sys(err, ERR_TEMP, "rename queue file %s to %s", from, to);
         m->place = place;

@@ -50,6 +50,16 @@ static enum ruling act_defer_if_permit(struct session *s, const struct subject *
     return V_DUNNO;
 }
 
+static enum ruling act_defer_if_reject(struct session *s, const struct subject *su, struct str text)
+{
+    if (!s->rule_state.defer_if_reject) {
+        (void)act_defer(s, su, text);
+        s->rule_state.defer_if_reject = true;
+        s->rule_state.instead = s->reject;
+    }
+    return V_DUNNO;
+}
+
 static void tell(struct session *s, const char *what, const struct subject *su, struct str text)
 {
     const struct reject r = { .code = 250, .dsn = "2.0.0",
@@ -83,7 +93,7 @@ static const struct {
     enum ruling (*run)(struct session *s, const struct subject *su, struct str text);
 } actions[] = {
     { STR_INIT("OK"), act_ok }, { STR_INIT("RELAY"), act_ok }, { STR_INIT("DUNNO"), act_dunno }, { STR_INIT("REJECT"), act_reject },
-    { STR_INIT("DEFER"), act_defer }, { STR_INIT("DEFER_IF_REJECT"), act_dunno }, { STR_INIT("DEFER_IF_PERMIT"), act_defer_if_permit },
+    { STR_INIT("DEFER"), act_defer }, { STR_INIT("DEFER_IF_REJECT"), act_defer_if_reject }, { STR_INIT("DEFER_IF_PERMIT"), act_defer_if_permit },
     { STR_INIT("HOLD"), act_hold }, { STR_INIT("DISCARD"), act_discard }, { STR_INIT("WARN"), act_warn }, { STR_INIT("INFO"), act_info },
     { STR_INIT("PREPEND"), act_prepend },
 };
@@ -133,12 +143,13 @@ enum ruling access_act(struct session *s, const struct subject *subject, struct 
     return run_words(s, value);
 }
 
-enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject)
+enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject, bool *ret_found)
 {
     for (size_t i = 0; i < n_keys; i++) {
         struct err err = { 0 };
         struct str value;
         enum map_result m = i == 0 ? map_list_get(maps, keys[i], &s->txn, &value, &err) : map_list_get_part(maps, keys[i], &s->txn, &value, &err);
+        *ret_found = m != MAP_NONE;
         switch (m) {
         case MAP_FOUND: return access_act(s, subject, value);
         case MAP_TEMP:  return reject_lookup(s, subject->shown, &err);

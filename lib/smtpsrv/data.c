@@ -222,7 +222,7 @@ static bool start_bdat(struct session *s)
     if (s->state == ST_BDAT)
         return true;
     if (s->state != ST_RCPT) {
-        reply(s, s->state == ST_MAIL && s->n_refused > 0 ? "554 5.5.1 Error: no valid recipients" : "503 5.5.1 Error: need RCPT command");
+        reply(s, s->state == ST_MAIL ? "554 5.5.1 Error: no valid recipients" : "503 5.5.1 Error: need RCPT command");
         return false;
     }
     if (!data_allowed(s)) {
@@ -240,8 +240,9 @@ void cmd_bdat(struct session *s, struct str args)
     uint64_t size, limit = s->srv->intake.conf->message_size_limit;
     bool last;
     if (!smtp_bdat_parse(args, &size, &last)) {
-        reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
-        transaction_reset(s);
+        /* Where the chunk ends nobody knows: what follows must not be taken for commands. */
+        reply(s, "521 5.5.4 Syntax: BDAT count [LAST]");
+        s->state = ST_CLOSING;
         return;
     }
     if (limit > 0 && size > limit + limit / 2) {
@@ -250,8 +251,12 @@ void cmd_bdat(struct session *s, struct str args)
         return;
     }
     bool started = start_bdat(s);
-    if (!read_chunk(s, size) || !started)
+    if (!read_chunk(s, size))
         return;
+    if (!started) {
+        transaction_reset(s);           /* RFC 3030 section 2: after a chunk that was refused nothing of the message is left */
+        return;
+    }
     s->bdat_bytes += size;
     if (!last && s->msg.failed.code == 0) {
         reply(s, "250 2.0.0 Ok: %llu bytes", (unsigned long long)size);

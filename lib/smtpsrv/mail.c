@@ -95,7 +95,8 @@ static void put_attrs(struct session *s)
     struct intake_msg *m = &s->msg;
     char number[16];
     (void)snprintf(number, sizeof number, "%u", s->port);
-    intake_attr(m, "rewrite_context", s->trusted || s->sasl_user.n > 0 ? STR("local") : STR("remote"));
+    bool local = rules_is_local_client(s);
+    intake_attr(m, "rewrite_context", local ? STR("local") : STR("remote"));
     if (s->sasl_user.n > 0) {
         intake_attr(m, "sasl_method", s->sasl_method);
         intake_attr(m, "sasl_username", s->sasl_user);
@@ -120,7 +121,8 @@ static void put_attrs(struct session *s)
     if (s->mail.has_body)
         intake_attr(m, "encoding", s->mail.body_8bit ? STR("8bit") : STR("7bit"));
     m->flags = (s->mail.smtputf8 ? MSG_SMTPUTF8 : 0u) | (s->mail.body_8bit ? MSG_8BIT : 0u);
-    m->fix_headers = session_is_submission(s) || s->sasl_user.n > 0 || s->loopback;
+    m->context = local ? HEADER_LOCAL : s->srv->intake.conf->remote_rewrite_domain[0] != '\0' ? HEADER_REMOTE : HEADER_LEFT_ALONE;
+    m->fix_headers = m->context != HEADER_LEFT_ALONE || session_is_submission(s) || s->sasl_user.n > 0;
 }
 
 static void log_client(struct session *s)

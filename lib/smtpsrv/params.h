@@ -51,7 +51,13 @@
     P(BOOL, enforce_tls, "smtpd_enforce_tls", "no", 0, 0, "Old form of smtpd_tls_security_level = encrypt.")           \
     P(STR, tls_cert, "smtpd_tls_cert_file", "", 0, 0, "PEM file with the certificate chain.")                          \
     P(STR, tls_key, "smtpd_tls_key_file", "$smtpd_tls_cert_file", 0, 0, "PEM file with the private key.")              \
-    P(STR, tls_chain, "smtpd_tls_chain_files", "", 0, 0, "PEM file with key and certificate chain.")                   \
+    P(STR, tls_eccert, "smtpd_tls_eccert_file", "", 0, 0, "PEM file with a second certificate chain, for another kind of key.") \
+    P(STR, tls_eckey, "smtpd_tls_eckey_file", "$smtpd_tls_eccert_file", 0, 0, "PEM file with its private key.")        \
+    P(STR, tls_chain, "smtpd_tls_chain_files", "", 0, 0,                                                               \
+      "PEM files with keys, each before its certificate chain; if set, the other certificates are not used.")          \
+    P(STR, tls_sni, "tls_server_sni_maps", "", 0, 0,                                                                   \
+      "Certificates for clients that ask for a name, or .domain: texthash:/PATH or hash:/PATH (whose text is read) with lines \"name key-file chain-file\", " \
+      "or inline:{ { name = key-file chain-file } }. Read at the start and at a reload.")                               \
     P(STR, tls_protocols, "smtpd_tls_protocols", ">=TLSv1", 0, 0, "TLS versions; the oldest of them is used as limit.") \
     P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, "CA certificates (PEM) of clients.")                             \
     P(BOOL, tls_ask_ccert, "smtpd_tls_ask_ccert", "no", 0, 0,                                                          \

@@ -8,7 +8,7 @@ static const char *const stage_params[STAGE_COUNT] = {
     [STAGE_CLIENT] = "smtpd_client_restrictions", [STAGE_HELO] = "smtpd_helo_restrictions",
     [STAGE_SENDER] = "smtpd_sender_restrictions", [STAGE_RELAY] = "smtpd_relay_restrictions",
     [STAGE_RCPT] = "smtpd_recipient_restrictions", [STAGE_DATA] = "smtpd_data_restrictions",
-    [STAGE_EOD] = "smtpd_end_of_data_restrictions",
+    [STAGE_EOD] = "smtpd_end_of_data_restrictions", [STAGE_REWRITE] = "local_header_rewrite_clients",
 };
 
 enum { RULES_MAX = 500, CLASSES_MAX = 100 };
@@ -36,7 +36,9 @@ static int take_arg(struct parser *p, struct rule *r)
         return fail(p, "needs an argument", str_from(r->word->name));
     if (r->word->arg == ARG_SECONDS)
         return num_parse_u32(r->arg, 3600, &seconds) ? 0 : fail(p, "sleep needs a number of seconds, not", r->arg);
-    if (r->word->arg == ARG_ZONE || r->word->arg == ARG_ENDPOINT)
+    if (r->word->arg == ARG_ZONE)
+        return rbl_filter_is_valid(r->arg) ? 0 : fail(p, "bad pattern for the addresses of a list", r->arg);
+    if (r->word->arg == ARG_ENDPOINT)
         return 0;
     const char *spec = str_to_cstr(p->srv->rules.arena, r->arg);
     if (spec == NULL || str_chr(r->arg, ':') < 0)
@@ -109,7 +111,7 @@ int rules_parse(struct smtpsrv *srv, struct config *config, struct err *err)
     const char *const texts[STAGE_COUNT] = {
         [STAGE_CLIENT] = c->client_restrictions, [STAGE_HELO] = c->helo_restrictions, [STAGE_SENDER] = c->sender_restrictions,
         [STAGE_RELAY] = c->relay_restrictions, [STAGE_RCPT] = c->recipient_restrictions, [STAGE_DATA] = c->data_restrictions,
-        [STAGE_EOD] = c->eod_restrictions,
+        [STAGE_EOD] = c->eod_restrictions, [STAGE_REWRITE] = c->local_rewrite_clients,
     };
     static const struct arena fresh = { .limit = 16 << 20, .block_size = 65536 };
     struct parser p = { .srv = srv, .config = config, .err = err, .stage = STAGE_RCPT };
@@ -197,11 +199,21 @@ enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_n
     enum ruling v = run_list(s, &s->srv->rules.stages[stage], 0);
     if (s->discard)
         return V_DISCARD;
+    if (v == V_REJECT && s->rule_state.defer_if_reject)
+        s->reject = s->rule_state.instead;
     if (v != V_REJECT && s->rule_state.defer_if_permit && (stage == STAGE_RCPT || stage == STAGE_DATA || stage == STAGE_EOD)) {
         s->reject = s->rule_state.deferred;
         return V_REJECT;
     }
     return v;
+}
+
+bool rules_is_local_client(struct session *s)
+{
+    struct rule_state before = s->rule_state;
+    enum ruling v = run_list(s, &s->srv->rules.stages[STAGE_REWRITE], 0);
+    s->rule_state = before;
+    return v == V_PERMIT;
 }
 
 bool is_our_destination(const struct session *s)
@@ -220,9 +232,9 @@ static enum ruling relay_check(struct session *s)
     return reject_with(s, s->conf->relay_code, "5.7.1", "<%.*s>: Relay access denied", STR_FMT(s->rcpt));
 }
 
-static unsigned unknown_code(const struct session *s)
+unsigned unknown_user_code(const struct session *s, enum address_class class)
 {
-    switch (s->dest.class) {
+    switch (class) {
     case CLASS_LOCAL:           return s->conf->unknown_local_code;
     case CLASS_VIRTUAL_ALIAS:   return s->conf->unknown_alias_code;
     case CLASS_VIRTUAL_MAILBOX: return s->conf->unknown_mailbox_code;
@@ -243,7 +255,7 @@ static enum ruling existence_check(struct session *s)
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
     }
-    return reject_with(s, unknown_code(s), "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
+    return reject_with(s, unknown_user_code(s, s->dest.class), "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
 
@@ -256,6 +268,9 @@ static enum ruling run_stages(struct session *s)
         if (v == V_REJECT || v == V_DISCARD)
             return v;
     }
+    if (s->conf->unlisted_sender && rule_unlisted_sender(s, NULL) == V_REJECT)
+        return V_REJECT;
+    s->rule_state.relay_ok = false;     /* who is let in may not send on for that */
     const enum stage *late = s->conf->relay_before_rcpt ? relay_first : rcpt_first;
     for (size_t i = 0; i < 2; i++) {
         enum ruling v = rules_apply(s, late[i], "RCPT");

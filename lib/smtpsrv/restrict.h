@@ -20,7 +20,7 @@ struct config;
 struct rule;
 
 enum ruling { V_DUNNO, V_PERMIT, V_REJECT, V_DISCARD };
-enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RCPT, STAGE_DATA, STAGE_EOD, STAGE_COUNT };
+enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RCPT, STAGE_DATA, STAGE_EOD, STAGE_REWRITE, STAGE_COUNT };
 
 /* What a refusal says: "CODE DSN TEXT". */
 struct reject { unsigned code; char dsn[16]; struct str text; };
@@ -39,6 +39,8 @@ struct rule_state {
     bool warn_only;
     bool defer_if_permit;
     struct reject deferred;             /* what to say then */
+    bool defer_if_reject;
+    struct reject instead;              /* what to say then */
     const char *stage_name;             /* for the log: "RCPT" */
 };
 
@@ -47,6 +49,8 @@ int rules_parse(struct smtpsrv *srv, struct config *config, struct err *err);
 void rules_free(struct rule_set *set);
 /* WAITS. V_REJECT: s->reject is set. */
 enum ruling rules_apply(struct session *s, enum stage stage, const char *stage_name);
+/* WAITS. Is it one of local_header_rewrite_clients? */
+bool rules_is_local_client(struct session *s);
 /* WAITS. All lists that have their say at RCPT, and the relay and existence checks that no configuration can leave out. */
 enum ruling rules_for_rcpt(struct session *s);
 /*

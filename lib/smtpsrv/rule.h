@@ -29,8 +29,8 @@ enum ruling rule_run(struct session *s, const struct rule *r);
 /* What is being judged, for replies: "<x>: Client host rejected". */
 struct subject { struct str shown; const char *noun; const char *dsn_reject, *dsn_defer; };
 
-/* WAITS. Look up keys in turn; the first hit's action decides. */
-enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject);
+/* WAITS. Look up keys in turn; the first hit's action decides. The first key is whole, the others are parts of it. *ret_found: one was a hit. */
+enum ruling access_check(struct session *s, struct map_list *maps, const struct str *keys, size_t n_keys, const struct subject *subject, bool *ret_found);
 /* WAITS. Do what the right-hand side of an access table, or a policy server, says. */
 enum ruling access_act(struct session *s, const struct subject *subject, struct str value);
 /* WAITS. check_policy_service */
@@ -46,6 +46,13 @@ struct subject subject_sender(struct session *s);
 struct subject subject_rcpt(struct session *s);
 /* 451 for a table that failed. */
 enum ruling reject_lookup(struct session *s, struct str what, const struct err *err);
+/* "zone" or "zone=FILTER", FILTER four numbers, sets or ranges: 127.0.0.[2..4;9]. */
+bool rbl_filter_is_valid(struct str arg);
+bool rbl_filter_matches(struct str filter, const uint8_t addr[4]);
+/* Reply code for users of this class that do not exist. */
+unsigned unknown_user_code(const struct session *s, enum address_class class);
+/* WAITS. reject_unlisted_sender */
+enum ruling rule_unlisted_sender(struct session *s, const struct rule *r);
 /* Is mail for s->dest taken for anyone? */
 bool is_our_destination(const struct session *s);
 #endif

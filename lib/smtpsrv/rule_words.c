@@ -28,6 +28,13 @@ static enum ruling w_defer_if_permit(struct session *s, const struct rule *r)
     s->rule_state.deferred = s->reject;
     return V_DUNNO;
 }
+static enum ruling w_defer_if_reject(struct session *s, const struct rule *r)
+{
+    (void)w_defer(s, r);
+    s->rule_state.defer_if_reject = true;
+    s->rule_state.instead = s->reject;
+    return V_DUNNO;
+}
 static enum ruling w_nothing(struct session *s, const struct rule *r) { (void)s; (void)r; return V_DUNNO; }
 static enum ruling w_permit_mynetworks(struct session *s, const struct rule *r) { (void)r; return s->trusted ? V_PERMIT : V_DUNNO; }
 static enum ruling w_permit_sasl(struct session *s, const struct rule *r) { (void)r; return s->sasl_user.n > 0 ? V_PERMIT : V_DUNNO; }
@@ -65,10 +72,10 @@ static enum ruling w_unlisted_rcpt(struct session *s, const struct rule *r)
     case KNOWN_TEMP: return reject_lookup(s, s->rcpt, &err);
     case KNOWN_NOT:  break;
     }
-    return reject_with(s, s->conf->unknown_local_code, "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
+    return reject_with(s, unknown_user_code(s, s->dest.class), "5.1.1", "<%.*s>: Recipient address rejected: User unknown%s%s", STR_FMT(s->rcpt),
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
-static enum ruling w_unlisted_sender(struct session *s, const struct rule *r)
+enum ruling rule_unlisted_sender(struct session *s, const struct rule *r)
 {
     const char *table = NULL;
     struct err err = { 0 };
@@ -84,7 +91,7 @@ static enum ruling w_unlisted_sender(struct session *s, const struct rule *r)
     case KNOWN_TEMP: return reject_lookup(s, s->sender, &err);
     case KNOWN_NOT:  break;
     }
-    return reject_with(s, s->conf->unknown_local_code, "5.1.0", "<%.*s>: Sender address rejected: User unknown%s%s", STR_FMT(s->sender),
+    return reject_with(s, unknown_user_code(s, where.class), "5.1.0", "<%.*s>: Sender address rejected: User unknown%s%s", STR_FMT(s->sender),
                        table != NULL ? " in " : "", table != NULL ? table : "");
 }
 
@@ -166,9 +173,10 @@ static enum ruling w_unknown_helo(struct session *s, const struct rule *r)
     (void)r;
     if (s->helo.n == 0 || smtp_literal_parse(s->helo, &addr))
         return V_DUNNO;
-    if (dns_has_host(&s->srv->dns, s->helo, true, deadline_in(DNS_PATIENCE_MS), &s->txn) == DNS_FOUND)
+    enum dns_result got = dns_has_host(&s->srv->dns, s->helo, true, deadline_in(DNS_PATIENCE_MS), &s->txn);
+    if (got == DNS_FOUND)
         return V_DUNNO;
-    return reject_with(s, s->conf->unknown_host_code, "4.7.1", "<%.*s>: Helo command rejected: Host not found", STR_FMT(s->helo));
+    return reject_with(s, got == DNS_TEMP ? 450 : s->conf->unknown_host_code, "4.7.1", "<%.*s>: Helo command rejected: Host not found", STR_FMT(s->helo));
 }
 static enum ruling w_unknown_client(struct session *s, const struct rule *r)
 {
@@ -185,29 +193,56 @@ static enum ruling w_unknown_reverse(struct session *s, const struct rule *r)
     return reject_with(s, s->name_temp ? 450 : s->conf->unknown_client_code, "4.7.25", "Client host rejected: cannot find your reverse hostname, [%.*s]", STR_FMT(s->addr));
 }
 
-/* "zone" or "zone=127.0.0.2": is query.zone listed? The list being away is no reason to refuse. */
+/* WAITS. "zone", "zone=127.0.0.2" or "zone=127.0.0.[2..4;9]": has query.zone such an address? */
+static enum dns_result is_listed(struct session *s, const struct rule *r, struct str query, struct str *ret_zone, struct str *ret_name)
+{
+    struct str filter;
+    struct dns_records records;
+    (void)str_cut(r->arg, '=', ret_zone, &filter);
+    *ret_name = str_printf(&s->txn, "%.*s%.*s", STR_FMT(query), STR_FMT(*ret_zone));
+    enum dns_result got = dns_get(&s->srv->dns, *ret_name, DNS_A, deadline_in(DNS_PATIENCE_MS), &s->txn, &records);
+    if (got != DNS_FOUND)
+        return got;
+    for (uint32_t i = 0; i < records.n; i++)
+        if (filter.n == 0 || (records.rdata[i].n == 4 && rbl_filter_matches(filter, (const uint8_t *)records.rdata[i].p)))
+            return DNS_FOUND;
+    return DNS_NONE;
+}
+
+/* The list being away is no reason to refuse. */
 static enum ruling listed(struct session *s, const struct rule *r, struct str query, const char *noun, struct str shown)
 {
-    struct str zone, filter, text = STR("");
+    struct str zone, name, text = STR("");
     struct dns_records records;
-    char want[32] = "";
-    bool hit = false;
-    (void)str_cut(r->arg, '=', &zone, &filter);
-    (void)str_to_fixed(filter, want, sizeof want);
-    struct str name = str_printf(&s->txn, "%.*s%.*s", STR_FMT(query), STR_FMT(zone));
-    if (dns_get(&s->srv->dns, name, DNS_A, deadline_in(DNS_PATIENCE_MS), &s->txn, &records) != DNS_FOUND)
-        return V_DUNNO;
-    for (uint32_t i = 0; i < records.n; i++) {
-        const uint8_t *p = (const uint8_t *)records.rdata[i].p;
-        hit = hit || want[0] == '\0' ||
-              (records.rdata[i].n == 4 && str_eqz(str_printf(&s->txn, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]), want));
-    }
-    if (!hit)
+    if (is_listed(s, r, query, &zone, &name) != DNS_FOUND)
         return V_DUNNO;
     if (dns_get(&s->srv->dns, name, DNS_TXT, deadline_in(DNS_PATIENCE_MS), &s->txn, &records) == DNS_FOUND)
         text = str_head(records.rdata[0], 200);
     return reject_with(s, s->conf->maps_rbl_code, "5.7.1", "Service unavailable; %s [%.*s] blocked using %.*s%s%.*s", noun, STR_FMT(shown), STR_FMT(zone),
                        text.n > 0 ? "; " : "", STR_FMT(text));
+}
+
+/* A list of good clients: never a reason to relay; while it is away, what others refuse may try again. */
+static enum ruling welcome(struct session *s, const struct rule *r, struct str query)
+{
+    struct str zone, name;
+    switch (is_listed(s, r, query, &zone, &name)) {
+    case DNS_FOUND: return s->rcpt.n > 0 && !is_our_destination(s) ? V_DUNNO : V_PERMIT;
+    case DNS_TEMP:  return w_defer_if_reject(s, r);
+    case DNS_NONE:  break;
+    }
+    return V_DUNNO;
+}
+static enum ruling w_dnswl_client(struct session *s, const struct rule *r)
+{
+    struct str query;
+    return dns_reversed(s->addr, "", "", &s->txn, &query) ? welcome(s, r, query) : V_DUNNO;
+}
+static enum ruling w_rhswl_client(struct session *s, const struct rule *r)
+{
+    if (!smtp_domain_is_valid(s->name, false) || str_eqz(s->name, "unknown"))
+        return V_DUNNO;
+    return welcome(s, r, str_printf(&s->txn, "%.*s.", STR_FMT(s->name)));
 }
 static enum ruling w_rbl_client(struct session *s, const struct rule *r)
 {
@@ -243,41 +278,63 @@ static enum ruling w_client_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_client(s);
-    size_t n = access_host_keys(s, s->name, keys, N_ELEMS(keys));
-    n += access_addr_keys(s, s->addr, keys + n, N_ELEMS(keys) - n);
-    return note_relay(s, access_check(s, r->maps, keys, n, &su));
+    bool found;
+    enum ruling v = access_check(s, r->maps, keys, access_host_keys(s, s->name, keys, N_ELEMS(keys)), &su, &found);
+    if (!found)
+        v = access_check(s, r->maps, keys, access_addr_keys(s, s->addr, keys, N_ELEMS(keys)), &su, &found);
+    return note_relay(s, v);
+}
+/* Any entry will do. */
+static enum ruling w_address_map(struct session *s, const struct rule *r)
+{
+    struct str keys[ACCESS_KEYS_MAX], value;
+    struct err err = { 0 };
+    size_t n = access_addr_keys(s, s->addr, keys, N_ELEMS(keys));
+    for (size_t i = 0; i < n; i++) {
+        enum map_result m = i == 0 ? map_list_get(r->maps, keys[i], &s->txn, &value, &err) : map_list_get_part(r->maps, keys[i], &s->txn, &value, &err);
+        if (m == MAP_FOUND)
+            return V_PERMIT;
+        if (m == MAP_TEMP)
+            return reject_lookup(s, s->addr, &err);
+    }
+    return V_DUNNO;
 }
 static enum ruling w_reverse_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_client(s);
-    return access_check(s, r->maps, keys, access_host_keys(s, s->reverse_name, keys, N_ELEMS(keys)), &su);
+    bool found;
+    return access_check(s, r->maps, keys, access_host_keys(s, s->reverse_name, keys, N_ELEMS(keys)), &su, &found);
 }
 static enum ruling w_helo_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_helo(s);
-    return s->helo.n == 0 ? V_DUNNO : access_check(s, r->maps, keys, access_host_keys(s, s->helo, keys, N_ELEMS(keys)), &su);
+    bool found;
+    return s->helo.n == 0 ? V_DUNNO : access_check(s, r->maps, keys, access_host_keys(s, s->helo, keys, N_ELEMS(keys)), &su, &found);
 }
 static enum ruling w_sender_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_sender(s);
-    return access_check(s, r->maps, keys, access_mail_keys(s, s->sender, keys, N_ELEMS(keys)), &su);
+    bool found;
+    return access_check(s, r->maps, keys, access_mail_keys(s, s->sender, keys, N_ELEMS(keys)), &su, &found);
 }
 static enum ruling w_rcpt_access(struct session *s, const struct rule *r)
 {
     struct str keys[ACCESS_KEYS_MAX];
     struct subject su = subject_rcpt(s);
+    bool found;
     if (s->rcpt.n == 0)
         return V_DUNNO;
-    enum ruling v = access_check(s, r->maps, keys, access_mail_keys(s, s->rcpt, keys, N_ELEMS(keys)), &su);
+    enum ruling v = access_check(s, r->maps, keys, access_mail_keys(s, s->rcpt, keys, N_ELEMS(keys)), &su, &found);
     return s->dest.routed ? v : note_relay(s, v);
 }
 static enum ruling w_sasl_access(struct session *s, const struct rule *r)
 {
     struct subject su = subject_client(s);
-    return s->sasl_user.n == 0 ? V_DUNNO : access_check(s, r->maps, &s->sasl_user, 1, &su);
+    bool found;
+    return s->sasl_user.n == 0 ? V_DUNNO : access_check(s, r->maps, &s->sasl_user, 1, &su, &found);
 }
 
 /* ---- the rest ---- */
@@ -317,14 +374,14 @@ static enum ruling w_sleep(struct session *s, const struct rule *r)
 
 static const struct rule_word words[] = {
     { "permit", ARG_NONE, w_permit }, { "reject", ARG_NONE, w_reject }, { "defer", ARG_NONE, w_defer },
-    { "defer_if_permit", ARG_NONE, w_defer_if_permit }, { "defer_if_reject", ARG_NONE, w_nothing },
+    { "defer_if_permit", ARG_NONE, w_defer_if_permit }, { "defer_if_reject", ARG_NONE, w_defer_if_reject },
     { "permit_mynetworks", ARG_NONE, w_permit_mynetworks }, { "permit_sasl_authenticated", ARG_NONE, w_permit_sasl },
     { "permit_inet_interfaces", ARG_NONE, w_permit_interfaces }, { "permit_auth_destination", ARG_NONE, w_permit_auth_destination },
     { "permit_tls_clientcerts", ARG_NONE, w_nothing }, { "permit_tls_all_clientcerts", ARG_NONE, w_nothing },
     { "permit_mx_backup", ARG_NONE, w_nothing },
     { "reject_unauth_destination", ARG_NONE, w_reject_unauth }, { "defer_unauth_destination", ARG_NONE, w_defer_unauth },
     { "reject_unlisted_recipient", ARG_NONE, w_unlisted_rcpt }, { "check_recipient_maps", ARG_NONE, w_unlisted_rcpt },
-    { "reject_unlisted_sender", ARG_NONE, w_unlisted_sender },
+    { "reject_unlisted_sender", ARG_NONE, rule_unlisted_sender },
     { "reject_non_fqdn_helo_hostname", ARG_NONE, w_non_fqdn_helo }, { "reject_non_fqdn_hostname", ARG_NONE, w_non_fqdn_helo },
     { "reject_invalid_helo_hostname", ARG_NONE, w_invalid_helo }, { "reject_invalid_hostname", ARG_NONE, w_invalid_helo },
     { "reject_unknown_helo_hostname", ARG_NONE, w_unknown_helo }, { "reject_unknown_hostname", ARG_NONE, w_unknown_helo },
@@ -336,8 +393,9 @@ static const struct rule_word words[] = {
     { "reject_rbl_client", ARG_ZONE, w_rbl_client }, { "reject_rhsbl_client", ARG_ZONE, w_rhsbl_client },
     { "reject_rhsbl_reverse_client", ARG_ZONE, w_rhsbl_reverse }, { "reject_rhsbl_helo", ARG_ZONE, w_rhsbl_helo },
     { "reject_rhsbl_sender", ARG_ZONE, w_rhsbl_sender }, { "reject_rhsbl_recipient", ARG_ZONE, w_rhsbl_rcpt },
+    { "permit_dnswl_client", ARG_ZONE, w_dnswl_client }, { "permit_rhswl_client", ARG_ZONE, w_rhswl_client },
     { "check_client_access", ARG_TABLE, w_client_access }, { "check_reverse_client_hostname_access", ARG_TABLE, w_reverse_access },
-    { "check_helo_access", ARG_TABLE, w_helo_access }, { "check_sender_access", ARG_TABLE, w_sender_access },
+    { "check_address_map", ARG_TABLE, w_address_map }, { "check_helo_access", ARG_TABLE, w_helo_access }, { "check_sender_access", ARG_TABLE, w_sender_access },
     { "check_recipient_access", ARG_TABLE, w_rcpt_access }, { "check_sasl_access", ARG_TABLE, w_sasl_access },
     { "reject_sender_login_mismatch", ARG_NONE, w_login_mismatch },
     { "reject_authenticated_sender_login_mismatch", ARG_NONE, w_auth_mismatch },
@@ -359,7 +417,7 @@ const struct rule_word *rule_word_for_table(enum stage stage)
 {
     static const char *const names[STAGE_COUNT] = {
         [STAGE_CLIENT] = "check_client_access", [STAGE_HELO] = "check_helo_access", [STAGE_SENDER] = "check_sender_access",
-        [STAGE_RELAY] = "check_recipient_access", [STAGE_RCPT] = "check_recipient_access",
+        [STAGE_RELAY] = "check_recipient_access", [STAGE_RCPT] = "check_recipient_access", [STAGE_REWRITE] = "check_address_map",
     };
     return names[stage] == NULL ? NULL : rule_word_find(str_from(names[stage]));
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "conf/sni.h"
 #include "smtpsrv/session.h"
 
 #define RESOLVE_ROW(k, m, name, def, lo, hi, doc) PARAM_ROW(struct smtpsrv_all, k, resolve.m, name, def, lo, hi, doc)
@@ -44,7 +45,7 @@ static int open_tls(struct smtpsrv *srv, struct err *err)
     struct str level = str_from(c->tls_level);
     bool required = str_ieqz(level, "encrypt") || (level.n == 0 && c->enforce_tls);
     bool wanted = required || c->tls_wrappermode || str_ieqz(level, "may") || (level.n == 0 && c->use_tls) || srv->env.kind == SMTPSRV_SUBMIT;
-    const char *chain = c->tls_chain[0] != '\0' ? c->tls_chain : c->tls_cert;
+    const char *chain = c->tls_chain[0] != '\0' ? c->tls_chain : c->tls_cert[0] != '\0' ? c->tls_cert : c->tls_eccert;
     if (level.n > 0 && !required && !str_ieqz(level, "may") && !str_ieqz(level, "none"))
         return err_set(err, ERR_CONFIG, "smtpd_tls_security_level: unknown level \"%s\"; use none, may or encrypt", c->tls_level);
     srv->tls_required = required && !c->tls_wrappermode;
@@ -55,11 +56,16 @@ static int open_tls(struct smtpsrv *srv, struct err *err)
             return err_set(err, ERR_CONFIG, "smtpd_tls_cert_file: TLS is required, but no certificate is configured");
         return 0;
     }
+    struct sni *names = sni_load(c->tls_sni, err);
+    if (names == NULL)
+        return err_prefix(err, "tls_server_sni_maps");
     const struct tls_server_conf conf = {
-        .cert_file = chain, .key_file = c->tls_chain[0] != '\0' ? NULL : c->tls_key, .service = srv->env.service, .min_protocol = oldest_tls(c->tls_protocols),
+        .chain_files = c->tls_chain, .cert_file = chain, .key_file = c->tls_cert[0] != '\0' ? c->tls_key : c->tls_eckey,
+        .eccert_file = c->tls_cert[0] != '\0' ? c->tls_eccert : NULL, .eckey_file = c->tls_eckey, .name_at = sni_at, .names = names, .service = srv->env.service, .min_protocol = oldest_tls(c->tls_protocols),
         .ask_client_cert = c->tls_ask_ccert, .ca_file = c->tls_ca_file,
     };
     srv->tls = tls_server_ctx(&conf, err);
+    sni_free(names);
     return srv->tls == NULL ? -1 : 0;
 }
 

@@ -48,7 +48,7 @@ static bool wrong_state(struct session *s, const struct command *c)
     case SMTP_MAIL:     reply(s, "503 5.5.1 Error: nested MAIL command"); return true;
     case SMTP_RCPT:     reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: RCPT after BDAT" : "503 5.5.1 Error: need MAIL command"); return true;
     case SMTP_DATA:
-        reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: DATA after BDAT" : s->state == ST_MAIL && s->n_refused > 0
+        reply(s, s->state == ST_BDAT ? "503 5.5.1 Error: DATA after BDAT" : s->state == ST_MAIL
               ? "554 5.5.1 Error: no valid recipients" : "503 5.5.1 Error: need RCPT command");
         return true;
     case SMTP_AUTH:
@@ -144,8 +144,13 @@ static void dispatch(struct session *s, struct str line)
     const struct command *c = commands;
     while (c->verb != cmd.verb)
         c++;
-    if ((c->flags & LAST_IN_GROUP) && pipelined(s, s->where))
+    /* Who said HELO was not told that it may send ahead. */
+    if (((c->flags & LAST_IN_GROUP) || (!s->esmtp && c->verb != SMTP_BDAT)) && pipelined(s, s->where))
         return;
+    if (s->denied && c->verb != SMTP_QUIT) {
+        reply(s, "503 5.7.0 Error: access denied for " CLIENT_FMT, CLIENT(s));
+        return;
+    }
     if ((c->flags & JUNK) && ++s->junk > s->conf->junk_limit)
         s->errors++;
     if (!wrong_state(s, c) && !not_yet(s, c, cmd.args))
@@ -155,6 +160,15 @@ static void dispatch(struct session *s, struct str line)
 }
 
 /* ---- the session ---- */
+
+/* smtpd_delay_reject = no: the client's rules speak instead of the greeting, and it may say QUIT (RFC 5321 section 3.1). */
+static bool is_denied(struct session *s)
+{
+    s->denied = !s->conf->delay_reject && rules_apply(s, STAGE_CLIENT, "CONNECT") == V_REJECT;
+    if (s->denied)
+        reply_reject(s, "CONNECT", &s->reject);
+    return s->denied;
+}
 
 static void greet(struct session *s)
 {
@@ -175,13 +189,11 @@ static void greet(struct session *s)
     } else if (!s->tls && s->conf->forbid_pipelining && conn_has_input(s->conn)) {
         struct str early;
         (void)conn_fill(s->conn, 1, deadline_in(1000), &early);
-        if (!pipelined(s, "CONNECT"))
+        if (!pipelined(s, "CONNECT") && !is_denied(s))
             conn_printf(s->conn, "220 %s\r\n", srv->banner);
-    } else {
+    } else if (!is_denied(s)) {
         conn_printf(s->conn, "220 %s\r\n", srv->banner);
     }
-    if (s->state == ST_START && !s->conf->delay_reject && rules_apply(s, STAGE_CLIENT, "CONNECT") == V_REJECT)
-        reply_reject(s, "CONNECT", &s->reject);
 }
 
 void session_lost(struct session *s, enum read_result why, uint64_t bytes)

@@ -83,6 +83,7 @@ struct session {
     struct reject reject;
     struct rule_state rule_state;
     const char *where_text;             /* "DATA", "END-OF-MESSAGE": what is judged without a recipient */
+    bool denied;                        /* refused at the greeting */
     bool hold, discard;                 /* said by an access table */
     struct str prepend;                 /* field to put on top, by an access table */
     uint64_t bdat_bytes;

@@ -124,6 +124,7 @@ static bool submit(const struct drop *d, const struct stat *st, struct arena *a,
     bool ok = intake_begin(&m, &self.intake, a, (uint64_t)clock_wall_us(), deadline_in(10000));
     if (ok) {
         m.fix_headers = true;
+        m.context = HEADER_LOCAL;
         m.origin = STR("local");
         m.from_name = d->full_name;
         m.flags = (d->eight_bit ? MSG_8BIT : 0u) | (d->smtputf8 ? MSG_SMTPUTF8 : 0u);

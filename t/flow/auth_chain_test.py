@@ -32,11 +32,13 @@ class Auth:
 
     def plain(self, number, user, password):
         resp = base64.b64encode(('\0%s\0%s' % (user, password)).encode()).decode()
-        self.s.sendall(('AUTH\t%d\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=192.0.2.9\tno-penalty\tresp=%s\n' % (number, resp)).encode())
+        self.s.sendall(('AUTH\t%d\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=192.0.2.9\trport=4711\tno-penalty\tresp=%s\n' % (number, resp)).encode())
         return self.line()
 
 
 FAST = 'postern_auth_failure_delay = 0\npostern_auth_cache_ttl = 0\n'
+# Directories elsewhere that stand as links among those of FILES
+LINKS = {'far%d.test' % n: 'user%d/mail/far%d.test' % (n, n) for n in range(40)}
 FILES = {
     'a': 'alice:{PLAIN}one\nbob:{PLAIN}two\n',
     'b': 'alice:{PLAIN}other\ncarol:{PLAIN}three\n',
@@ -47,12 +49,14 @@ FILES = {
     'fields': ('here:{PLAIN}p::::::allow_nets=192.0.2.0/24\nthere:{PLAIN}p::::::allow_nets=10.0.0.0/8,2001:db8::/32\n'
                'off:{PLAIN}p::::::user_disabled reason=moved\nold:{PLAIN}p::::::pass_expired\nno:{PLAIN}p::::::nologin\n'
                'fail:{PLAIN}p::::::fail=yes\nnext:{PLAIN}p::::::noauthenticate\nfree:::::::nopassword\nempty:\n'
-               'renamed:{PLAIN}p::::::user=Else\n'),
+               'renamed:{PLAIN}p::::::user=Else\nnear:{PLAIN}p::::::allow_real_nets=192.0.2.0/24\nfar:{PLAIN}p::::::allow_real_nets=10.0.0.0/8\n'
+               'cert:{PLAIN}p::::::check_client_fp=ab:cd\nkey:{PLAIN}p::::::check_client_pubkey_fp=ab:cd\n'),
     'last': 'next:{PLAIN}q\nthere:{PLAIN}q\n',
     'plain': 'alice:one\n',
     'one.test/passwd': 'alice:{PLAIN}one-one\n',
     'two.test/passwd': 'alice:{PLAIN}one-two\n',
     'full': 'alice@one.test:{PLAIN}f\n',
+    'dir.test/passwd/x': '',
 }
 OK_ = 'OK'
 NO = 'FAIL'
@@ -105,7 +109,9 @@ CHAINS = [
         ('alice', 'one', TEMP), ('bob', 'two', OK_)]),
     ('fields of a passdb', 'postern_passdb = passwd-file:{}/fields, passwd-file:{}/last', [
         ('here', 'p', OK_), ('there', 'p', NO), ('there', 'q', OK_), ('off', 'p', OFF), ('off', 'x', NO), ('old', 'p', 'FAIL pass_expired'), ('no', 'p', OFF),
-        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=Else')]),
+        ('fail', 'p', NO), ('next', 'p', NO), ('next', 'q', OK_), ('free', 'whatever', OK_), ('empty', 'x', NO), ('renamed', 'p', OK_ + ' user=Else'),
+        ('near', 'p', OK_), ('far', 'p', NO), ('cert', 'p', NO), ('key', 'p', NO)]),
+    ('variables of the connection', 'postern_passdb = { static:, password=x%{real_rip}%{lip}%{rport} }', [('bob', 'x192.0.2.9127.0.0.14711', OK_), ('bob', 'x', NO)]),
     ('default_fields and override_fields', 'postern_passdb = { passwd-file:{}/fields, default_fields={allow_nets=192.0.2.0/24 user_disabled=no}, override_fields={pass_expired=no} }, { passwd-file:{}/a, override_fields={allow_nets=10.0.0.0/8} }', [
         ('there', 'p', NO), ('here', 'p', OK_), ('old', 'p', OK_), ('free', 'x', OK_), ('alice', 'one', NO)]),
     ('a default scheme', 'postern_passdb = { passwd-file:{}/plain, default_pass_scheme=PLAIN }', [('alice', 'one', OK_), ('alice', 'two', NO)]),
@@ -119,7 +125,12 @@ CHAINS = [
         ('alice', 'f', OK_ + ' user=alice@one.test'), ('alice@two.test', 'f', NO)]),
     ('any characters', 'postern_passdb = passwd-file:{}/a\npostern_auth_username_chars =', [('al ice/..', 'one', NO), ('alice', 'one', OK_)]),
     ('a file per domain', 'postern_passdb = passwd-file:{}/%d/passwd\npostern_auth_username_format = %Lu', [
-        ('alice@one.test', 'one-one', NO), ('alice@none.test', 'x', NO), ('alice', 'x', NO)]),
+        ('alice@one.test', 'one-one', NO), ('alice@none.test', 'x', NO), ('alice', 'x', NO), ('alice@dir.test', 'x', TEMP)]),
+    ('a directory per domain that is a link', 'postern_passdb = { passwd-file:{}/%d/passwd, username_format=%n }', [
+        ('alice@far1.test', 'far', OK_), ('alice@far2.test', 'x', NO), ('alice@one.test', 'one-one', OK_)]),
+    ('a file that is a link', 'postern_passdb = passwd-file:{}/link', [('alice', 'far', OK_)]),
+    ('a deny list that cannot be read', 'postern_passdb = { passwd-file:{}/%d/passwd, deny=yes }, { static:, password=x }', [
+        ('alice@dir.test', 'x', TEMP), ('alice@none.test', 'x', OK_)]),
     ('a file per domain, names without it', 'postern_passdb = { passwd-file:{}/%d/passwd, username_format=%n }, { static:, nopassword=yes, { username_filter = guest } }', [
         ('guest', 'anything', OK_), ('alice@one.test', 'one-one', OK_ + ' user=alice@one.test'), ('alice@two.test', 'one-two', OK_), ('alice@one.test', 'one-two', NO)]),
     ('static with a password', 'postern_passdb = { static:, password=open-%n }', [('bob', 'open-bob', OK_), ('bob', 'open', NO)]),
@@ -136,6 +147,15 @@ def write_files(i):
         os.makedirs(os.path.dirname('%s/%s' % (d, name)), exist_ok=True)
         with open('%s/%s' % (d, name), 'w') as f:
             f.write(text)
+    for name, target in LINKS.items():
+        far = '%s/elsewhere/%s' % (i.dir, target)
+        os.makedirs(far, exist_ok=True)
+        with open(far + '/passwd', 'w') as f:
+            f.write('alice:{PLAIN}far\n')
+        if not os.path.islink(d + '/' + name):
+            os.symlink(far, d + '/' + name)
+    if not os.path.islink(d + '/link'):
+        os.symlink(far + '/passwd', d + '/link')
     with open(d + '/table', 'w') as f:
         f.write(TABLE)
     i.tool('postmap', 'lmdb:' + d + '/table', check=True)
@@ -228,7 +248,7 @@ postern_mail_location = maildir:~/Mail
 """, [('alice', 'one', 'homes/alice/l'), ('own', 'p', 'own'), ('other', 'p', 'elsewhere/other'), ('new', 'p', 'elsewhere/new')]),
 ]
 FILES.update({
-    'boxes': ('alice:{PLAIN}one\nown:{PLAIN}p::::<>/own\nother:{PLAIN}p::::<>/own::userdb_mail=maildir:<>/elsewhere/%u/Mail\n'
+    'boxes': ('alice:{PLAIN}one\nmoved:{PLAIN}p::::<>/moved::proxy=y host=192.0.2.77\nown:{PLAIN}p::::<>/own\nother:{PLAIN}p::::<>/own::userdb_mail=maildir:<>/elsewhere/%u/Mail\n'
               'new:{PLAIN}p::::::userdb_mail_driver=maildir userdb_mail_path=<>/elsewhere/%n/Mail\n'),
 })
 MAILBOXES = 'pre\tpassword={PLAIN}p1 userdb_home=<>/pre-home\nline\t{PLAIN}p2::::<>/line-home\nbare\tpassword={PLAIN}p3\n'
@@ -274,6 +294,8 @@ def logins(i):
         for user, password, box in users:
             good, got = one_login(i, mail, user, password, box)
             ok(good, '%s: %s %s' % (name, user, 'is let in' if box else 'is refused'), '%s\n%s' % (got, i.log()[-1500:]))
+    ok(tried(i.imap, 'moved', 'p') is None and tried(i.pop3, 'moved', 'p') is None and i.wait_log(r'auth: moved: a database says proxy, to host 192\.0\.2\.77', 5),
+       'a user whom a database sends to another host gets no mailbox here', i.log()[-1500:])
 
 
 def userdb(i, command):
@@ -306,26 +328,31 @@ def userdbs(i):
     ok(line.startswith('USER\t2\tcarol\t') and 'home=%s/carol' % mail in line and '\textra=x' in line and '\tquota=1 G' in line, 'static fields of a user whom a passdb knows', line)
     ok(userdb(i, 'USER\t3\tnobody\tservice=lmtp') == ['NOTFOUND\t3'], 'static does not answer for a user whom no passdb knows')
     names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t4\tservice=lmtp')[:-1])
-    ok(names == ['alice', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
+    ok(names == ['alice', 'moved', 'new', 'other', 'own'], 'the users of a passwd-file are listed', names)
     set_main(i, sockets + 'postern_userdb = { passwd-file:%s/%%d/passwd, username_format=%%n }, passwd-file:%s/boxes\n' % (d, d))
     i.stop()
     i.start()
     lines = userdb(i, 'LIST\t4\tservice=lmtp')
-    ok(lines[-1] == 'DONE\t4\tfail' and len(lines) == 5 and i.wait_log(r'auth: passwd-file: \S+/%d/passwd: users are not listed', 5),
+    ok(lines[-1] == 'DONE\t4\tfail' and len(lines) == 6 and i.wait_log(r'auth: passwd-file: \S+/%d/passwd: users are not listed', 5),
        'a file per domain cannot be listed: the others are, the end says so, and the log why', lines)
     set_main(i, sockets + 'postern_userdb = { static:, allow_all_users=yes, home=%s/%%u }\n' % mail)
     i.stop()
     i.start()
     ok(userdb(i, 'USER\t5\tanybody\tservice=lmtp')[0].startswith('USER\t5\tanybody\t'), 'allow_all_users takes everybody for a user')
     names = sorted(x.split('\t')[2] for x in userdb(i, 'LIST\t6\tservice=lmtp')[:-1])
-    ok(names == ['alice', 'alice', 'carol', 'new', 'other', 'own'], 'where no userdb can list, the passdbs do', names)
+    ok(names == ['alice', 'alice', 'carol', 'moved', 'new', 'other', 'own'], 'where no userdb can list, the passdbs do', names)
     set_main(i, sockets + 'postern_userdb = passwd\npostern_first_valid_uid = 1\n')
     i.stop()
     i.start()
     ok(userdb(i, 'USER\t7\tdaemon\tservice=lmtp')[0].startswith('USER\t7\tdaemon\t'), 'a user of the system')
     ok(userdb(i, 'USER\t8\tno-such-user\tservice=lmtp') == ['NOTFOUND\t8'], 'one who is not there')
     names = [x.split('\t')[2] for x in userdb(i, 'LIST\t9\tservice=lmtp')[:-1]]
+    ok(userdb(i, 'PASS\t10\tnobody-at-all\tservice=lmtp') == ['NOTFOUND\t10'], 'PASS of an unknown user')
     ok('daemon' in names and 'bin' in names and 'root' not in names and len(names) == len(set(names)), 'the users of the system are listed', names)
+    set_main(i, FAST + own + 'postern_passdb = pam\n')
+    i.stop()
+    i.start()
+    ok(userdb(i, 'PASS\t11\tdaemon\tservice=lmtp')[0].startswith('FAIL\t11\treason='), 'PASS where only PAM is asked is no answer', userdb(i, 'PASS\t11\tdaemon\tservice=lmtp'))
 
 
 with Instance(start=False) as instance:

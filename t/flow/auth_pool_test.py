@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """The processes that hash passwords: one that hangs or dies costs its own request, a crowd from one address keeps nobody else waiting."""
 import base64
+import hashlib
+import hmac
 import os
 import signal
 import socket
@@ -13,6 +15,10 @@ from instance import DEV, Instance, wait_until  # noqa: E402
 from tap import case, done, ok                  # noqa: E402
 
 CROWD, COST = 200, 10
+
+
+def b64(text):
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 
 def stored(password, cost):
@@ -96,6 +102,62 @@ def killed(i):
     ok(wait_until(lambda: Auth(i).ask(3, 'slow5', 'right', '192.0.2.16').startswith('OK'), 8, 0.3), 'and the next request is answered')
 
 
+class Scram:
+    """SCRAM-SHA-256 (RFC 5802) as far as the client's proof."""
+
+    def __init__(self, a, number, user, password, rip):
+        self.a, self.number, self.password = a, number, password.encode()
+        self.bare = 'n=%s,r=abcdefgh%d' % (user, number)
+        a.s.sendall(('AUTH\t%d\tSCRAM-SHA-256\tservice=smtp\trip=%s\tresp=%s\n' % (number, rip, b64('n,,' + self.bare))).encode())
+        self.first = base64.b64decode(a.line().split('\t')[2]).decode()
+
+    def send_proof(self):
+        part = dict(p.split('=', 1) for p in self.first.split(','))
+        salted = hashlib.pbkdf2_hmac('sha256', self.password, base64.b64decode(part['s']), int(part['i']))
+        client = hmac.new(salted, b'Client Key', 'sha256').digest()
+        without = 'c=biws,r=' + part['r']
+        signature = hmac.new(hashlib.sha256(client).digest(), ','.join((self.bare, self.first, without)).encode(), 'sha256').digest()
+        proof = without + ',p=' + b64(bytes(x ^ y for x, y in zip(client, signature)))
+        self.a.s.sendall(('CONT\t%d\t%s\n' % (self.number, b64(proof))).encode())
+
+    def ask(self):
+        self.send_proof()
+        line = self.a.line()
+        if line.startswith('CONT'):
+            self.a.s.sendall(b'CONT\t%d\t=\n' % self.number)
+            line = self.a.line()
+        return line
+
+
+def scram(i):
+    """The keys of a password stored in clear cost 4096 rounds of a hash: not where others wait."""
+    a, other = Auth(i), Auth(i)
+    ok(not pids(i), 'no process hashes as long as there is nothing to hash', pids(i))
+    ok(Scram(a, 1, 'cheap', 'right', '192.0.2.51').ask() == 'OK\t1\tuser=cheap', 'SCRAM over a password stored in clear')
+    ok(pids(i), 'its keys come from a process that hashes')
+    ok(Scram(a, 2, 'cheap', 'wrong', '192.0.2.52').ask() == 'FAIL\t2\tuser=cheap', 'a wrong password is refused')
+    ok(Scram(a, 3, 'nobody', 'right', '192.0.2.52').ask() == 'FAIL\t3\tuser=nobody', 'so is an unknown user')
+    stopped = pids(i)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    hung = [Scram(a, 10 + n, 'cheap', 'right', '192.0.2.53') for n in range(len(stopped))]
+    start = time.time()
+    for s in hung:
+        s.send_proof()
+    ok(other.ask(4, 'cheap', 'right', '192.0.2.54') == 'OK\t4\tuser=cheap' and time.time() - start < 1, 'a cheap password is verified while they hang')
+    gone = Auth(i)
+    s = Scram(gone, 5, 'cheap', 'right', '192.0.2.55')
+    s.send_proof()
+    gone.s.sendall(b'CANCEL\t5\n')
+    t = Scram(gone, 6, 'cheap', 'right', '192.0.2.55')
+    t.send_proof()
+    gone.s.sendall(b'CONT\t6\t=\n')
+    ok(gone.line().startswith('FAIL\t6\treason=Unexpected continuation'), 'a client that cannot wait ends its exchange')
+    lines = [a.line() for _ in hung]
+    ok(any('code=temp_fail' in line for line in lines) and time.time() - start < 6.9, 'what they had in work fails as temporary within 6 s', (lines, time.time() - start))
+    ok(wait_until(lambda: Scram(Auth(i), 7, 'cheap', 'right', '192.0.2.56').ask().startswith('OK'), 8, 0.3), 'and others take their place')
+
+
 def bcrypt_costs():
     """Seconds of one hash here, when nobody else computes."""
     text = stored('x', COST)
@@ -162,4 +224,33 @@ with Instance(main=MAIN, edit=write_users) as instance:
         case(test.__name__, lambda t=test: t(instance))
 with Instance(main=MAIN + 'postern_auth_queue_limit = 20', edit=write_users) as instance:
     case('full', lambda: full(instance))
+
+def too_long(i):
+    """What does not fit a question to another process ends nothing but itself."""
+    before, a = i.pids_of('authd'), Auth(i)
+    ok(a.ask(1, 'quick', 'right', '192.0.2.61') == 'OK\t1\tuser=quick', 'a name with the domain of username_format')
+    ok(a.ask(2, 'quick', 'right', '1' * 100) == 'OK\t2\tuser=quick', 'text that is no address is as if nothing had been said')
+    long = 'q' * 250
+    ok(a.ask(3, long, 'right', '192.0.2.62') == 'FAIL\t3\tuser=' + long, 'a name that username_format makes too long is refused')
+    ok(a.ask(4, 'huge', 'right', '192.0.2.63') == 'FAIL\t4\tuser=huge', 'so is a stored password that is too long')
+    b = Auth(i)
+    b.s.sendall(('AUTH\t5\tPLAIN\tservice=%s\tresp=%s\n' % ('s' * 100, b64('\0quick\0right'))).encode())
+    ok(b.line() == '' and i.wait_log("the service's name is too long", 5), "a service's name over its limit ends the connection")
+    ok(a.ask(6, 'quick', 'right', '192.0.2.64') == 'OK\t6\tuser=quick' and i.pids_of('authd') == before, 'and nobody else notices')
+
+
+def long_users(i):
+    with open(i.etc + '/passwd', 'w') as f:
+        f.write('quick@a.rather.long.domain.test:%s:::::\nhuge@a.rather.long.domain.test:{SHA512-CRYPT}%s:::::\n' % (stored('right', 4), '$6$' + 'x' * 3000))
+
+
+def cheap_users(i):
+    with open(i.etc + '/passwd', 'w') as f:
+        f.write('cheap:{PLAIN}right:::::\n')
+
+
+with Instance(main=MAIN + 'postern_auth_mechanisms = plain scram-sha-256', edit=cheap_users) as instance:
+    case('scram', lambda: scram(instance))
+with Instance(main=MAIN + 'postern_passdb = { passwd-file:$config_directory/passwd, username_format=%{user}@a.rather.long.domain.test }', edit=long_users) as instance:
+    case('too_long', lambda: too_long(instance))
 done()

@@ -25,9 +25,9 @@ KINDS = {
 SUBMITD = '%s inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_tls_cert_file=%s -o smtpd_tls_key_file=%s'
 
 
-def make_cert(path, kind):
+def make_cert(path, kind, name='mail.example.test'):
     """path.pem with the certificate, path.key with its key, path.both with both."""
-    subprocess.run(['openssl', 'req', '-x509', '-nodes', '-days', '2', '-subj', '/CN=mail.example.test', '-keyout', path + '.key',
+    subprocess.run(['openssl', 'req', '-x509', '-nodes', '-days', '2', '-subj', '/CN=' + name, '-keyout', path + '.key',
                     '-out', path + '.pem', *KINDS[kind]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     with open(path + '.both', 'w') as out:
         out.write(open(path + '.key').read() + open(path + '.pem').read())
@@ -250,6 +250,59 @@ def tickets(i):
     ok(wait_until(lambda: len(i.pids_of('keys')) == 1, 10), 'the predecessor of the keys process has gone')
 
 
+def leaf(i, port, *args):
+    """The subject of the certificate that openssl s_client is shown."""
+    got = subprocess.run(['openssl', 's_client', '-connect', '127.0.0.1:%d' % port, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, timeout=30).stdout
+    m = re.search(r'subject=\s*CN\s*=\s*(\S+)', got)
+    key = re.search(r'Server public key is (\d+) bit', got)
+    return (m.group(1), key.group(1)) if m and key and 'Cipher is (NONE)' not in got else got
+
+
+RSA_ONLY = ('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256')
+EC_ONLY = ('-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-GCM-SHA256')
+
+
+def two_kinds(i):
+    """A certificate of RSA and one of EC: each client gets what it knows."""
+    for name, port in i.doubles.items():
+        got = [leaf(i, port, '-noservername', *only) for only in (RSA_ONLY, EC_ONLY)]
+        ok(got == [('mail.example.test', '2048'), ('mail.example.test', '384')], '%s: certificates of two kinds' % name, got)
+    for port in (993, 995):
+        got = [leaf(i, i.port + port, '-noservername', *only) for only in (RSA_ONLY, EC_ONLY)]
+        ok([g[1] for g in got] == ['2048', '256'], 'IMAP and POP3, port %d' % port, got)
+
+
+def by_name(i):
+    """Who asks for a name gets its certificate, from the text of a table and from main.cf."""
+    for port in (465, 993):
+        asked = {name: leaf(i, i.port + port, '-servername', name)[0] for name in ('one.example.test', 'ONE.example.test', 'two.example.test', 'a.b.three.test',
+                                                                                   'three.test', 'other.example.test')}
+        first = asked.pop('three.test'), asked.pop('other.example.test')
+        ok(asked == {'one.example.test': 'one.example.test', 'ONE.example.test': 'one.example.test', 'two.example.test': 'two.example.test',
+                     'a.b.three.test': 'three.test'}, 'port %d: names of the tables' % port, asked)
+        ok(first[0] == first[1] == leaf(i, i.port + port, '-noservername')[0], 'others get the first certificate', first)
+    names = {name: secret_of('%s/%s.key' % (i.etc, name)) for name in ('one', 'two', 'three')}
+    holders = {(n, name) for n in TLS_PROGRAMS for p in i.pids_of(n) for name in memory_holds(p, names)}
+    ok(memory_holds(i.pids_of('keys')[0], names) == set(names) and not holders, 'their keys are with the keys process, and nowhere else', holders)
+    s = connect(i, 993)
+    session = s.session
+    s.close()
+    raw = socket.create_connection(('127.0.0.1', i.port + 993), 20)
+    s = tls().wrap_socket(raw, server_hostname='one.example.test', session=None)
+    ok(b'OK' in s.recv(1000) and session is not None, 'and the session goes on as any other')
+    s.close()
+
+
+def tables_refused(i):
+    """What cannot be read as a whole is refused, and says what would do."""
+    for value, says in (('ldap:/etc/x', 'use texthash:/PATH'), ('texthash:/nonexistent', 'read from the text that the table is made of'),
+                        ('inline:{ { one = relative.pem } }', 'absolute paths'), ('inline:{ one }', 'is not { name = files }')):
+        i.tool('postconf', '-e', 'tls_server_sni_maps = ' + value)
+        out = i.tool('postfix', 'check').stdout
+        ok(any('tls_server_sni_maps' in line and says in line and 'fatal' in line for line in out.splitlines()), 'postfix check refuses ' + value, out)
+
+
 def client_certificate(i):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(i.etc + '/rsa.pem', i.etc + '/rsa.key')
@@ -281,12 +334,25 @@ def client_certificate(i):
 
 
 def edit(i):
+    for name, kind in (('one', 'rsa'), ('two', 'ec'), ('three', 'rsa')):
+        make_cert('%s/%s' % (i.etc, name), kind, name + ('.test' if name == 'three' else '.example.test'))
+    with open(i.etc + '/names', 'w') as f:
+        f.write('# name files\none.example.test %s/one.both\n.three.test %s/three.key\n  %s/three.pem\n' % (i.etc, i.etc, i.etc))
     for kind in KINDS:
         make_cert('%s/%s' % (i.etc, kind), kind)
     make_cert(i.etc + '/combined', 'rsa')
     i.kinds = {kind: i.port + 700 + n for n, kind in enumerate(KINDS)}
     for kind, port in i.kinds.items():
         i.append_master(SUBMITD % ('127.0.0.1:%d' % port, '%s/%s.pem' % (i.etc, kind), '%s/%s.key' % (i.etc, kind)))
+    i.doubles = {name: i.port + 720 + n for n, name in enumerate(('eccert', 'two chain files', 'one chain file'))}
+    with open(i.etc + '/whole', 'w') as f:
+        f.write(open(i.etc + '/rsa.both').read() + open(i.etc + '/ec.both').read())
+    for (name, port), option in zip(i.doubles.items(), ('smtpd_tls_eccert_file=%s/ec.pem -o smtpd_tls_eckey_file=%s/ec.key' % (i.etc, i.etc),
+                                                        '{ smtpd_tls_chain_files = %s/rsa.both, %s/ec.key %s/ec.pem }' % (i.etc, i.etc, i.etc),
+                                                        'smtpd_tls_chain_files=%s/whole' % i.etc)):
+        i.append_master((SUBMITD % ('127.0.0.1:%d' % port, i.etc + '/rsa.pem', i.etc + '/rsa.key')) + ' -o ' + option)
+    i.append_main('postern_tls_eccert_file = %s/rsa.pem\npostern_tls_eckey_file = %s/rsa.key\n'
+                  'tls_server_sni_maps = hash:%s/names, inline:{ { two.example.test = %s/two.key %s/two.pem } }\n' % ((i.etc,) * 5))
     # A certificate whose key is not there.
     make_cert(i.etc + '/other', 'rsa')
     os.remove(i.etc + '/other.key')
@@ -299,6 +365,6 @@ def edit(i):
 
 
 with Instance(port=PORT, edit=edit) as i:
-    for test in (everywhere, memory, kinds, client_certificate, tickets, death, hang, gone_meanwhile):
+    for test in (everywhere, memory, kinds, two_kinds, by_name, client_certificate, tickets, death, hang, gone_meanwhile, tables_refused):
         case(test.__doc__ or test.__name__.replace('_', ' '), lambda: test(i))
 done()

@@ -59,6 +59,7 @@ def roll(i):
     """Two zygotes of one service and one of another; authd asks."""
     d = Process('hub', 'hub', i.etc)
     first, second, pop, authd = d.peer('session', 'imap', 5), d.peer('session', 'imap', 6), d.peer('session', 'pop3', 7), d.peer('authd', 'auth', 8)
+    router = d.peer('router', 'router', 10)
     lines = []
 
     def join(zygote, pid, user, service='imap', live=True):
@@ -90,9 +91,17 @@ def roll(i):
     b.close()
     ok(first.recv() == other(21, 'bob', False), 'and of one whose line has ended')
     first.close()
+    orphans = [second.recv()[1] for _ in range(2)]
+    ok(sorted((o[''], o['pid'], o['user'], o['mail'], o['live']) for o in orphans) ==
+       [('HUB_ORPHAN', 11, b'Alice', b'/mail/Alice', True), ('HUB_ORPHAN', 12, b'alice', b'/mail/alice', False)],
+       'a zygote that is gone leaves its sessions to the others of its service', orphans)
     third = d.peer('session', 'imap', 9)
     third.send('HUB_TOLD', service='imap')
-    ok(third.recv() == other(11, 'Alice', True) and third.recv()[1][''] == 'HUB_KNOWN', 'a zygote that is gone leaves its sessions to be counted')
+    ok(third.recv() == other(11, 'Alice', True), 'and to be counted')
+    ok([third.recv()[1][''] for _ in range(3)] == ['HUB_ORPHAN', 'HUB_ORPHAN', 'HUB_KNOWN'], 'also to one that comes later')
+    a.send(b'c')
+    router.send('HUB_NEWS', mail='/mail/Alice')
+    ok(hears(a), 'who has their lines does not take what is said there')
     p = join(pop, 31, 'alice', 'pop3')
     ok(not select.select([second.sock, third.sock], [], [], 0.3)[0], 'POP3 is no business of IMAP')
     authd.send('HUB_WHO', 7, user='alice', after=0)
@@ -117,6 +126,14 @@ def roll(i):
     ok(seen == 902, 'a long list comes in pieces', seen)
     authd.send('HUB_KICK', 9, user='al*', remote='192.0.2.31')
     ok(authd.recv()[1]['sessions'] == 1 and p.recv(9) == b'k' and not hears(a, 0.2), 'one is told to end')
+    authd.send('HUB_KICK', 9, user='a*', remote='192.0.2.0/28')
+    ok(authd.recv()[1]['sessions'] == 1 and a.recv(9) == b'k' and not hears(p, 0.2), 'those of a network')
+    authd.send('HUB_KICK', 9, user='al*', remote='2001:db8::/32')
+    ok(authd.recv()[1]['sessions'] == 0, 'nobody is there')
+    authd.send('HUB_KICK', 9, user='p*', remote='0.0.0.0/0')
+    ok(authd.recv()[1]['sessions'] == 0, 'both must fit')
+    authd.send('HUB_KICK', 9, user='al*', remote='192.0.2')
+    ok(authd.recv()[1]['sessions'] == 0, 'what is no network has nobody in it')
     authd.send('HUB_KICK', 9, user='', remote='')
     ok(authd.recv()[1]['sessions'] == 0, 'nobody is meant by no name')
     pop.send('HUB_WHO', 1, user='', after=0)

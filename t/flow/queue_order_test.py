@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(__file__) + '/lib')
 from instance import wait_until                     # noqa: E402
 from qmgr import Intake, Qmgr, Worker               # noqa: E402
+from qrec import content, envelope                  # noqa: E402
 from tap import case, done, ok                      # noqa: E402
 
 SLOW = 1.5
@@ -101,8 +102,24 @@ def in_delivery():
             ok(q.wait_log(a + ': from=<a@example.test>, status=force-expired'), 'one in delivery is expired after its attempt', q.log[-3:])
 
 
+def scan():
+    """A large message has its name in incoming/ before its sender hears of it: a look into the directory must not take it for someone else's."""
+    ident = i.lease()
+    body = content('Subject: big\n\n' + '\n'.join('line %d' % n for n in range(20000)))
+    i.c.send('MSG_OPEN', 9, queue_id=ident, arrival_us=int(time.time() * 1e6), n_rcpt=1, envelope=envelope('a@example.test', ['big@example.net']))
+    fd = i.wait(ident)['file']
+    os.write(fd, body)
+    os.close(fd)
+    i.c.send('MSG_COMMIT', 10, queue_id=ident, records_size=len(body), content_size=1)
+    ok(wait_until(lambda: ident in q.files('incoming')), 'a large message has its name', q.log[-3:])
+    q.order('FLUSH')
+    ok(i.wait(ident)[''] == 'MSG_DONE' and q.wait_log(ident + ': removed'), 'it is taken', q.log[-3:])
+    time.sleep(SLOW)
+    ok(attempts(ident) == 1 and len([line for line in q.log if ident in line]) == 2, 'and delivered once', [line for line in q.log if ident in line])
+
+
 try:
-    for test in (hold, release, requeue, expire, last_counts, delete, in_delivery):
+    for test in (scan, hold, release, requeue, expire, last_counts, delete, in_delivery):
         case(test.__name__, test)
     ok(q.drain(60) == 0, 'it stops in good order', q.log[-5:])
 finally:

@@ -6,6 +6,7 @@
 #include "base/enc.h"
 #include "base/num.h"
 #include "conf/param.h"
+#include "map/net.h"
 #include "os/local.h"
 #include "password.h"
 #include "postern.h"
@@ -106,8 +107,41 @@ static void print_session(struct str line)
     printf("%-30.*s %-7.*s %-39.*s %7.*s %s\n", STR_FMT(f[0]), STR_FMT(f[1]), STR_FMT(f[2]), STR_FMT(f[3]), when);
 }
 
-static int who(const char *dir, const char *user, struct err *err)
+/* As doveadm's: "USER", "NETWORK", or both; USER with * and ?, NETWORK an address or ADDRESS/BITS. */
+struct whom { const char *user, *remote; struct net net; };
+
+static int whom_parse(int argc, char **argv, struct whom *ret, struct err *err)
 {
+    struct whom w = { .user = argc > 0 ? argv[0] : "", .remote = argc > 1 ? argv[1] : "" };
+    int rc = argc == 0 ? 1 : net_parse(str_from(argv[argc - 1]), &w.net, err);
+    if (argc == 1 && rc == 0) {
+        w.user = "*";
+        w.remote = argv[0];
+    } else if (argc <= 1 && rc > 0) {
+        rc = 0;
+    } else if (rc > 0)
+        return err_set(err, ERR_PERM, "\"%s\" is no address and no network (192.0.2.7, 192.0.2.0/24, 2001:db8::/32)", w.remote);
+    if (rc == 0)
+        *ret = w;
+    return rc;
+}
+
+/* user, service, address ... */
+static bool is_from(struct str line, const struct whom *w)
+{
+    struct str word;
+    struct net own;
+    for (int i = 0; i < 3; i++)
+        (void)str_cut(line, '\t', &word, &line);
+    return w->remote[0] == '\0' || (net_parse_addr(word, &own) && net_contains(&w->net, &own));
+}
+
+static int who(const char *dir, int argc, char **argv, struct err *err)
+{
+    struct whom w;
+    if (whom_parse(argc, argv, &w, err) != 0)
+        return -1;
+    const char *user = w.user;
     struct buf out = buf_make(ANSWER_MAX);
     struct str body, text, line, words[] = { STR("WHO"), str_from(user) };
     int rc = ask(dir, words, N_ELEMS(words), &out, err);
@@ -117,7 +151,8 @@ static int who(const char *dir, const char *user, struct err *err)
         printf("%-30s %-7s %-39s %7s %s\n", "user", "service", "address", "pid", "since");
     while (rc == 0 && body.n > 0) {
         (void)str_cut(body, '\n', &line, &body);
-        print_session(line);
+        if (is_from(line, &w))
+            print_session(line);
     }
     if (rc == 1)
         rc = err_set(err, ERR_PERM, "%.*s", STR_FMT(text));
@@ -139,6 +174,12 @@ static int change(const char *dir, const char *word, const char *what, const cha
         rc = err_set(err, ERR_PERM, "%.*s", STR_FMT(text));
     buf_done(&out);
     return rc;
+}
+
+static int kick(const char *dir, int argc, char **argv, struct err *err)
+{
+    struct whom w;
+    return whom_parse(argc, argv, &w, err) != 0 ? -1 : change(dir, "KICK", w.user, w.remote, "sessions ended", err);
 }
 
 static int test(const char *dir, const char *user, const char *service, const char *address, struct err *err)
@@ -178,10 +219,10 @@ int auth_command(const char *dir, int argc, char **argv, struct err *err)
         return change(dir, "FLUSH", what, NULL, "cached passwords forgotten", err);
     if (strcmp(action, "forget") == 0 && argc == 2)
         return change(dir, "FORGET", what, NULL, "known networks forgotten", err);
-    if (strcmp(action, "who") == 0 && argc <= 2)
-        return who(dir, what, err);
+    if (strcmp(action, "who") == 0 && argc <= 3)
+        return who(dir, argc - 1, argv + 1, err);
     if (strcmp(action, "kick") == 0 && (argc == 2 || argc == 3) && what[0] != '\0')
-        return change(dir, "KICK", what, argc > 2 ? argv[2] : "", "sessions ended", err);
+        return kick(dir, argc - 1, argv + 1, err);
     if (strcmp(action, "test") == 0 && argc >= 2 && argc <= 4)
         return test(dir, what, argc > 2 ? argv[2] : "imap", argc > 3 ? argv[3] : "127.0.0.1", err);
     return AUTH_COMMAND_USAGE;

@@ -30,7 +30,7 @@ struct import {
     VEC(struct import_param) params;
     VEC(struct import_note) notes;
     VEC(struct import_file) files;
-    struct buf passdb, userdb, services, listeners;     /* lists that grow entry by entry */
+    struct buf passdb, userdb, services, listeners, sni;    /* lists that grow entry by entry */
     struct str protocols;       /* blanks between */
     bool own_instance;          /* main.cf is the mailbox half's alone */
     struct str uid, gid;        /* of all users, "" = not one account for all */
@@ -70,6 +70,7 @@ void import_mail_end(struct import *im);
 void import_lmtp_end(struct import *im);
 /* ---- import_tls.c: certificates ---- */
 void import_tls_end(struct import *im);
+void import_local_name(struct import *im, size_t at);
 void import_min_protocol(struct import *im, size_t at);
 
 /* ---- import_write.c ---- */

@@ -157,6 +157,10 @@ static void driver_pam(struct entry *e)
 static void driver_passwd(struct entry *e)
 {
     struct str rest = value_of(e, "args", NULL);
+    if (e->is_passdb) {
+        import_note(e->im, IMPORT_DIFFERS, e->node, "passwords of the system's users are checked by PAM (/etc/pam.d/dovecot must exist)");
+        e->driver = STR("pam");
+    }
     if (rest.n > 0)
         import_note_of(e->im, IMPORT_NO_EFFECT, e->node, rest, "an argument of the driver that this system does without");
 }

@@ -38,6 +38,7 @@ static void log_path(struct import *im, size_t at);
 static void failure_delay(struct import *im, size_t at);
 static void first_uid(struct import *im, size_t at);
 static void tls_mode(struct import *im, size_t at);
+static void trusted_networks(struct import *im, size_t at);
 
 #include "import_rows.h"
 
@@ -169,6 +170,16 @@ static void username_chars(struct import *im, size_t at)
         import_note(im, IMPORT_DIFFERS, n, "user names keep to postern_auth_username_chars: add what yours have beyond it");
     else
         import_set(im, "postern_auth_username_chars", n->value, n);
+}
+
+/* Webmail: its wrong passwords are its users'. */
+static void trusted_networks(struct import *im, size_t at)
+{
+    const struct dovecot_node *n = &im->tree.nodes[at];
+    if (n->value.n == 0)
+        return;
+    import_set(im, "postern_auth_trusted_networks", n->value, n);
+    import_note(im, IMPORT_DIFFERS, n, "wrong passwords from there are not counted; no host speaks for its clients, logins are logged with its own address, and need TLS as others do");
 }
 
 static void owner(struct import *im, size_t at)
@@ -372,7 +383,7 @@ static void defaults(struct import *im)
 void import_map(struct import *im)
 {
     im->is_24 = im->tree.version.n > 0 && !str_starts(im->tree.version, STR("2.3")) && !str_starts(im->tree.version, STR("2.2"));
-    im->passdb = im->userdb = im->services = im->listeners = buf_make(0);
+    im->passdb = im->userdb = im->services = im->listeners = im->sni = buf_make(0);
     im->protocols = STR("imap pop3 lmtp");
     walk(im, "", 0, im->tree.n);
     walk_later(im);
@@ -397,4 +408,5 @@ void import_done(struct import *im)
     buf_done(&im->userdb);
     buf_done(&im->services);
     buf_done(&im->listeners);
+    buf_done(&im->sni);
 }

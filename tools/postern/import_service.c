@@ -179,14 +179,14 @@ static void auth_sockets(struct import *im, size_t at)
     for (size_t i = at + 1; i < t->nodes[at].end; i = t->nodes[i].end) {
         const struct dovecot_node *n = &t->nodes[i];
         bool inet = str_eqz(n->name, "inet_listener");
-        struct str addresses = child(im, i, im->is_24 ? "listen" : "address"), address, port = child(im, i, "port"), mode = child(im, i, "mode");
+        struct str addresses = child(im, i, im->is_24 ? "listen" : "address"), address = STR(""), port = child(im, i, "port"), mode = child(im, i, "mode");
         if (!n->is_section || str_eqz(port, "0") || str_eqz(mode, "0") || str_eqz(mode, "00"))
             continue;
         struct buf *b = &im->listeners;
         const char *sep = b->n > 0 ? ", " : "";
         if (inet) {
             if (!str_token(&addresses, " \t,", &address))
-                import_note(im, IMPORT_DIFFERS, n, "a socket on all addresses becomes one on 127.0.0.1: name the address that other hosts use in postern_auth_listeners");
+                import_note(im, IMPORT_DECIDE, n, "a socket on all addresses becomes one on 127.0.0.1: name the address that other hosts use in postern_auth_listeners");
             if (address.n == 0 || str_eqz(address, "*") || str_eqz(address, "::"))
                 address = STR("127.0.0.1");
             buf_printf(b, str_chr(address, ':') >= 0 ? "%s{ inet:[%.*s]:%.*s, type=auth }" : "%s{ inet:%.*s:%.*s, type=auth }", sep, STR_FMT(address), STR_FMT(port));

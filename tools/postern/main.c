@@ -11,12 +11,12 @@
  *      postern user -c CONFDIR app-list [USER]
  *      postern user -c CONFDIR app-delete USER NAME|--all
  *      postern auth [-c CONFDIR] [list]
- *      postern auth [-c CONFDIR] clear ADDRESS|USER|all
+ *      postern auth [-c CONFDIR] clear ADDRESS|NETWORK|USER|all
  *      postern auth [-c CONFDIR] flush [USER]
  *      postern auth [-c CONFDIR] forget USER|all
  *      postern auth [-c CONFDIR] test USER [SERVICE [ADDRESS]]
- *      postern auth [-c CONFDIR] who [USER]
- *      postern auth [-c CONFDIR] kick USER [ADDRESS]
+ *      postern auth [-c CONFDIR] who [USER] [NETWORK]
+ *      postern auth [-c CONFDIR] kick USER|NETWORK [NETWORK]
  *      postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]
  *      postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]
  *
@@ -34,7 +34,7 @@
  *      clears them, empties the cache of right passwords, forgets from which
  *      networks users are known, and tries a password (one line of standard
  *      input) as a login would, without its waits and without counting it;
- *      `who` lists live IMAP and POP3 sessions, `kick` ends a user's.
+ *      `who` lists live IMAP and POP3 sessions, `kick` ends those of a user or a network.
  *      `pw` makes and checks stored passwords, with doveadm pw's options.
  *      `import dovecot` turns Dovecot's configuration into main.cf parameters
  *      and lists what has no equal.
@@ -63,7 +63,7 @@ static int usage(void)
                     "       postern user -c CONFDIR app-add USER NAME [--services LIST] [--networks LIST] [--days N]\n"
                     "       postern user -c CONFDIR app-list [USER]\n"
                     "       postern user -c CONFDIR app-delete USER NAME|--all\n"
-                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]] | who [USER] | kick USER [ADDRESS]]\n"
+                    "       postern auth [-c CONFDIR] [list | clear ADDRESS|NETWORK|USER|all | flush [USER] | forget USER|all | test USER [SERVICE [ADDRESS]] | who [USER] [NETWORK] | kick USER|NETWORK [NETWORK]]\n"
                     "       postern import dovecot [-c CONFDIR] [--from FILE|DIR|-] [--root DIR] [--write]\n"
                     "       postern pw [-l] [-V] [-p PASSWORD] [-r ROUNDS] [-s SCHEME] [-t {SCHEME}HASH] [-u USER]\n");
     return EXIT_USAGE;

@@ -4,6 +4,7 @@
  */
 #include "base/buf.h"
 #include "base/vec.h"
+#include "conf/sni.h"
 #include "postfix.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,7 @@ static const char *const pem_files[] = {
     "smtpd_tls_cert_file", "smtpd_tls_key_file", "smtpd_tls_chain_files", "smtpd_tls_CAfile", "smtp_tls_cert_file", "smtp_tls_key_file",
     "smtp_tls_CAfile", "lmtp_tls_cert_file", "lmtp_tls_key_file", "lmtp_tls_CAfile", "smtpd_tls_eccert_file", "smtpd_tls_eckey_file",
     "smtp_tls_chain_files", "lmtp_tls_chain_files", "postern_tls_cert_file", "postern_tls_key_file", "postern_tls_chain_files",
+    "postern_tls_eccert_file", "postern_tls_eckey_file", "smtp_tls_eccert_file", "smtp_tls_eckey_file", "lmtp_tls_eccert_file", "lmtp_tls_eckey_file",
 };
 
 static bool has_pem(int fd)
@@ -87,6 +89,21 @@ static void check_pem(struct check *k, const char *where, const char *param, str
         (void)close(fd);
 }
 
+static void check_names(struct check *k, const char *param)
+{
+    struct err err;
+    const char *name, *files;
+    struct sni *s = sni_load(value_of(k, param), &err);
+    if (s == NULL)
+        check_fatal(k, "%s: %s: %s", where_of(k, param), param, err.text);
+    for (size_t i = 0; s != NULL && (name = sni_at(s, i, &files)) != NULL; i++) {
+        struct str rest = str_from(files), word;
+        while (str_token(&rest, " ", &word))
+            check_pem(k, where_of(k, param), param, word);
+    }
+    sni_free(s);
+}
+
 static void check_certificates(struct check *k)
 {
     for (size_t i = 0; i < N_ELEMS(pem_files); i++) {
@@ -94,6 +111,9 @@ static void check_certificates(struct check *k)
         while (str_token(&rest, ", \t\r\n", &word))
             check_pem(k, where_of(k, pem_files[i]), pem_files[i], word);
     }
+    check_names(k, "tls_server_sni_maps");
+    if (config_raw(k->config, "postern_tls_sni_maps") != NULL)
+        check_names(k, "postern_tls_sni_maps");
 }
 
 /* ---- the queue ---- */

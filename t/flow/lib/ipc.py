@@ -37,7 +37,8 @@ def load_schema():
         for define in re.finditer(r'#define (IPC_\w+)\((\w+)(?:, T)?\)(.*)', text):
             name, _, body = define.groups()
             if name.startswith('IPC_MSG_'):
-                fields[name[8:]] = re.findall(r'F\(T, (\w+), (\w+), (\d+),', body)
+                same = re.fullmatch(r'\s*IPC_MSG_(\w+)\(F, T\)\s*', body)
+                fields[name[8:]] = fields[same.group(1)] if same else re.findall(r'F\(T, (\w+), (\w+), (\d+),', body)
             elif name.endswith('_MESSAGES'):
                 types += re.findall(r'M\((\w+), \w+,', body)
     return types, fields

@@ -229,14 +229,21 @@ class Postfix:
     def start(self):
         out = self.root.output(['/usr/sbin/postfix', 'start'])
         for _ in range(50):
-            if self.root.run(['/usr/sbin/postfix', 'status'], check=False, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL).returncode == 0:
+            if self.is_running():
                 return
             time.sleep(0.1)
         raise RuntimeError('Postfix did not start: ' + out + self.log())
 
+    def is_running(self):
+        return self.root.run(['/usr/sbin/postfix', 'status'], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
     def stop(self):
-        self.root.run(['/usr/sbin/postfix', 'stop'], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """It is gone when this returns: a start right after a mere order finds the old one still there."""
+        for _ in range(5):
+            self.root.run(['/usr/sbin/postfix', 'stop'], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if not self.is_running():
+                return
+            time.sleep(1)
 
     def log(self):
         try:

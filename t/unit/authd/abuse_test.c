@@ -274,6 +274,15 @@ static void test_clear(void)
     int64_t wait;
     OK(abuse_clear(STR("192.0.2.50")) > 0 && login(&w, &wait) && wait == 0, "an address can be cleared");
     OK(abuse_clear(STR("gina")) == 1 && abuse_clear(STR("gina")) == 0 && abuse_clear(STR("nobody")) == 0, "an account, once");
+    (void)guesses(20, "ivan", "192.0.2.60", 0, 4);
+    (void)guesses(20, "ivan", "192.0.2.200", 0, 5);
+    (void)guesses(20, "ivan", "198.51.100.1", 0, 6);
+    OK(abuse_clear(STR("192.0.2.0/25")) > 0, "a network");
+    buf_reset(&text);
+    abuse_list(&text, 10);
+    OK(str_find(buf_str(&text), STR("address\t192.0.2.60")) < 0 && str_find(buf_str(&text), STR("address\t192.0.2.200\t")) >= 0 &&
+       str_find(buf_str(&text), STR("address\t198.51.100.1\t")) >= 0, "and nobody outside of it");
+    OK(abuse_clear(STR("192.0.2.0/25")) == 0 && abuse_clear(STR("not/one")) == 0, "once");
     (void)guesses(300, "x#", "192.0.2.51", 0, 2);
     OK(abuse_clear(STR("all")) > 0, "and all of it");
     buf_reset(&text);

@@ -251,6 +251,50 @@ static void test_postfix_file(void)
     close_queue();
 }
 
+static size_t bytes_read;
+static ssize_t (*real_pread)(struct qio *io, int fd, void *p, size_t n, uint64_t at);
+static ssize_t counting_pread(struct qio *io, int fd, void *p, size_t n, uint64_t at)
+{
+    bytes_read += n;
+    return real_pread(io, fd, p, n, at);
+}
+
+/* Deferred messages of many megabytes are listed and loaded all the time: what they hold is not read for that. */
+static void test_large_file(void)
+{
+    enum { LINES = 20000 };
+    struct buf file = { 0 };
+    struct err err;
+    open_queue();
+    struct qmsg *m = sample("0AAAAA3", two, 2);
+    buf_reset(&m->content);
+    for (int i = 0; i < LINES; i++)
+        qrec_putz(&m->content, QREC_LINE, "a line of a large message");
+    m->warn_at = 1700000300;
+    qmsg_put_file(m, &file);
+    put_file("hold/0AAAAA3", buf_str(&file), 0700);
+    bytes_read = 0;
+    real_pread = fs.io.pread;
+    fs.io.pread = counting_pread;
+    struct qmsg *got = queue_load(&q, QPLACE_HOLD, "0AAAAA3", 0, &err);
+    OK(got != NULL && bytes_read < 4096, "the envelope of a large message is read without its content");
+    OK(got != NULL && got->n_rcpt == 2 && got->content_at == m->content_at && got->content_end == m->content_end && got->warn_mark == m->warn_mark &&
+       got->rcpts[1].mark_at == m->rcpts[1].mark_at && got->file_size == file.n, "and all places in the file are right");
+    OK(got != NULL && qmsg_load_content(&fs.io, got, &err) == 0 && str_eq(buf_str(&got->content), buf_str(&m->content)), "the content can be read by them");
+    fs.io.pread = real_pread;
+    bool noticed = true;
+    for (size_t cut = 1; cut < 200; cut += 7) {
+        put_file("hold/0AAAAA4", str_make(file.p, file.n - cut), 0700);
+        struct qmsg *broken = qmsg_load(&fs.io, QPLACE_HOLD, "0AAAAA4", &err);
+        noticed &= broken == NULL && err.kind == ERR_PROTO;
+        qmsg_free(broken);
+    }
+    OK(noticed, "one that was cut is refused");
+    qmsg_free(m);
+    buf_done(&file);
+    close_queue();
+}
+
 static struct qmsg *submit(const char *id)
 {
     struct qmsg *m = sample(id, two, 2);
@@ -427,6 +471,7 @@ int main(void)
     test_journal_form();
     test_envelopes();
     test_postfix_file();
+    test_large_file();
     test_spill();
     test_failed_spill();
     test_io_error();

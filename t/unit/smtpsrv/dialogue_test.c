@@ -20,7 +20,7 @@ static const struct { const char *name, *conf, *client, *script; size_t messages
     { "MAIL without HELO where it is required", "smtpd_helo_required = yes\n", NULL, "< 220\n> MAIL FROM:<>\n< 503 5.5.1 Error: send HELO/EHLO first\n" BYE, 0, NULL },
     { "commands out of order", "", NULL,
       HELLO "> RCPT TO:<u@our.test>\n< 503 5.5.1 Error: need MAIL command\n> DATA\n< 503 5.5.1 Error: need RCPT command\n> MAIL FROM:<>\n< 250\n"
-      "> MAIL FROM:<>\n< 503 5.5.1 Error: nested MAIL command\n> DATA\n< 503 5.5.1 Error: need RCPT command\n" BYE, 0, NULL },
+      "> MAIL FROM:<>\n< 503 5.5.1 Error: nested MAIL command\n> DATA\n< 554 5.5.1 Error: no valid recipients\n" BYE, 0, NULL },
     { "DATA when all recipients were refused", "", NULL, HELLO "> MAIL FROM:<>\n< 250\n> RCPT TO:<x@ext.test>\n< 454 4.7.1\n> DATA\n< 554 5.5.1 Error: no valid recipients\n" BYE, 0, NULL },
     { "RSET forgets the transaction", "", NULL, HELLO ENVELOPE "> RSET\n< 250 2.0.0 Ok\n> DATA\n< 503\n" BYE, 0, NULL },
     { "EHLO forgets the transaction", "", NULL, HELLO ENVELOPE "> EHLO again\n< 250\n> DATA\n< 503\n" BYE, 0, NULL },
@@ -47,7 +47,9 @@ static const struct { const char *name, *conf, *client, *script; size_t messages
       HELLO ENVELOPE "> DATA\n< 354\n>> a:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\na:\\r\\n\\r\\n.\\r\\n\n< 552 5.3.4\n" BYE, 0, NULL },
     { "BDAT", "", NULL, HELLO ENVELOPE ">> BDAT 6\\r\\nx: y\\r\\n\n< 250 2.0.0 Ok: 6 bytes\n>> BDAT 8 LAST\\r\\n\\r\\n.\\r\\nab\\n\n< 250 2.0.0 Ok: 14 bytes queued as 4Test\n" BYE, 1, NULL },
     { "BDAT in one pipelined go", "", NULL, HELLO ">> MAIL FROM:<a@ext.test>\\r\\nRCPT TO:<u@our.test>\\r\\nBDAT 3 LAST\\r\\nabcQUIT\\r\\n\n< 250\n< 250\n< 250 2.0.0 Ok: 3 bytes queued\n< 221\n<closed\n", 1, NULL },
-    { "BDAT with bad arguments, then DATA", "", NULL, HELLO ENVELOPE "> BDAT 5 FOO\n< 501\n> DATA\n< 503\n" BYE, 0, NULL },
+    { "BDAT with bad arguments ends the session: where its chunk ends is not known", "", NULL, HELLO ENVELOPE "> BDAT 5 FOO\n< 521 5.5.4 Syntax: BDAT count [LAST]\n<closed\n", 0, NULL },
+    { "after BDAT without recipients there is no transaction", "", NULL, HELLO "> MAIL FROM:<>\n< 250\n>> BDAT 3 LAST\\r\\nabc\n< 554 5.5.1 Error: no valid recipients\n> MAIL FROM:<>\n< 250\n" BYE, 0, NULL },
+    { "a client that said HELO may not send ahead", "", NULL, "< 220\n> HELO c.test\n< 250\n>> MAIL FROM:<>\\r\\nRCPT TO:<u@our.test>\\r\\n\n< 554 5.5.0 Error: SMTP protocol synchronization\n<closed\n", 0, NULL },
     { "BDAT without recipients swallows its chunk", "", NULL, HELLO ">> BDAT 6\\r\\nQUIT\\r\\n\n< 503 5.5.1\n> NOOP\n< 250\n" BYE, 0, NULL },
     { "DATA, MAIL, RCPT after BDAT", "", NULL, HELLO ENVELOPE ">> BDAT 1\\r\\na\n< 250\n> DATA\n< 503\n> RCPT TO:<v@our.test>\n< 503\n> MAIL FROM:<>\n< 503\n> RSET\n< 250\n> DATA\n< 503\n" BYE, 0, NULL },
     { "a chunk beyond all limits", "message_size_limit = 1000\n", NULL, HELLO ENVELOPE "> BDAT 100000000000 LAST\n< 552 5.3.4\n<closed\n", 0, NULL },
@@ -123,11 +125,27 @@ static void test_content(void)
     OK(strstr((envelope_of(0, QREC_ATTR, &b), buf_cstr(&b)), "client_address=203.0.113.9;") != NULL, "the client's attributes");
     stage_close();
     stage_open("");
-    stage.client = "127.0.0.1";
+    stage.client = "192.0.2.1";
     OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> text, no header\n> .\n< 250\n" BYE) && content_has(0, "\nMessage-ID: <") && content_has(0, "\nDate: ") &&
        content_has(0, "\nFrom: a@ext.test\n\ntext, no header\n"), "a local client's message gets what it lacks, and an end of its header");
     stage_close();
     buf_done(&b);
+}
+
+static void test_rewriting(void)
+{
+    stage_open("canonical_maps = inline:{ { a@ext.test = joe@our.test }, { x@ext.test = y@ext.test }, { y@ext.test = x@ext.test } }\n"
+               "local_header_rewrite_clients = check_address_map inline:{ 203.0.113.9=ours }\n");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: a@ext.test\n> To: b (B), c@ext.test\n> \n> text\n> .\n< 250\n" BYE) &&
+       content_has(0, "\nFrom: joe@our.test\n") && content_has(0, "\nTo: b@mx.our.test (B), c@ext.test\n"), "the header of local_header_rewrite_clients is rewritten");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: x@ext.test\n> \n> text\n> .\n< 451 4.3.0\n" BYE) && stage_logged("never comes to an end"),
+       "a canonical table that never comes to an end makes the message wait");
+    OK(stage_run(HELLO "> MAIL FROM:<x@ext.test>\n< 250\n> RCPT TO:<u@our.test>\n< 451\n" BYE), "also for the envelope");
+    stage_close();
+    stage_open("canonical_maps = inline:{ { a@ext.test = joe@our.test } }\n");
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> From: a@ext.test\n> To: b\n> \n> text\n> .\n< 250\n" BYE) &&
+       content_has(0, "\nFrom: a@ext.test\nTo: b\n"), "that of the others is left alone");
+    stage_close();
 }
 
 static void test_large(void)
@@ -156,6 +174,7 @@ int main(void)
     test_limits();
     test_queue_lost();
     test_content();
+    test_rewriting();
     test_large();
     buf_done(&stage_log);
     return tap_done();

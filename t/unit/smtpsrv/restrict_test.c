@@ -93,6 +93,22 @@ static const struct { const char *name, *conf, *helo, *from, *to, *reply; } rule
     { "unknown virtual mailboxes", "virtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{x@vm.test=x/}\n", "c.test", "", "y@vm.test", "550 5.1.1 <y@vm.test>: Recipient address rejected: User unknown in virtual mailbox table" },
     { "known ones", "virtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{x@vm.test=x/}\n", "c.test", "", "x@vm.test", "250" },
     { "unknown relay recipients", "relay_domains = r.test\nrelay_recipient_maps = inline:{x@r.test=1}\n", "c.test", "", "y@r.test", "550 5.1.1 <y@r.test>: Recipient address rejected: User unknown in relay recipient table" },
+    { "check_client_access by a network", "smtpd_client_restrictions = check_client_access cidr:{{203.0.113.0/24 REJECT go away}}\n", "c.test", "", "u@our.test", "554 5.7.1 <unknown[203.0.113.9]>: Client host rejected: go away" },
+    { "check_client_access by a pattern for addresses", "smtpd_client_restrictions = check_client_access regexp:{{/^203\\.0\\.113\\./ REJECT go away}}\n", "c.test", "", "u@our.test", "554 5.7.1 <unknown[203.0.113.9]>: Client host rejected: go away" },
+    { "a pattern is not asked about a part of an address", "smtpd_client_restrictions = check_client_access regexp:{{/^203\\.0\\.113$$/ REJECT go away}}\n", "c.test", "", "u@our.test", "250" },
+    { "reject_rbl_client, a range of codes", "smtpd_client_restrictions = reject_rbl_client bl.test=127.0.0.[2..11]\n", "c.test", "", "u@our.test", "554 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using bl.test; spam" },
+    { "reject_rbl_client, another range", "smtpd_client_restrictions = reject_rbl_client bl.test=127.0.0.[3..11]\n", "c.test", "", "u@our.test", "250" },
+    { "reject_rbl_client, a set of codes", "smtpd_client_restrictions = reject_rbl_client bl.test=127.[0;1].0.[1;2;7..9]\n", "c.test", "", "u@our.test", "554" },
+    { "DNS that does not answer about a HELO name", "smtpd_helo_restrictions = reject_unknown_helo_hostname\nunknown_hostname_reject_code = 550\n", "x.down.test", "", "u@our.test", "450 4.7.1 <x.down.test>: Helo command rejected: Host not found" },
+    { "permit_dnswl_client", "smtpd_client_restrictions = permit_dnswl_client bl.test=127.0.0.[1..3], reject\n", "c.test", "", "u@our.test", "250" },
+    { "permit_dnswl_client and another code", "smtpd_client_restrictions = permit_dnswl_client bl.test=127.0.0.3, reject\n", "c.test", "", "u@our.test", "554" },
+    { "permit_dnswl_client opens no relay", "smtpd_relay_restrictions = permit_dnswl_client bl.test, reject_unauth_destination\n", "c.test", "", "v@ext.test", "554 5.7.1 <v@ext.test>: Relay access denied" },
+    { "permit_rhswl_client and a client without a name", "smtpd_client_restrictions = permit_rhswl_client dbl.test, reject\n", "c.test", "", "u@our.test", "554" },
+    { "a client that is let in may not relay for that", "smtpd_client_restrictions = check_client_access inline:{203.0.113.9=OK}\nsmtpd_relay_restrictions =\n", "c.test", "", "v@ext.test", "554 5.7.1 <v@ext.test>: Relay access denied" },
+    { "DEFER_IF_REJECT", "smtpd_sender_restrictions = check_sender_access inline:{{a@good.test=DEFER_IF_REJECT later}}, reject\n", "c.test", "a@good.test", "u@our.test", "450 4.7.1 <a@good.test>: Sender address rejected: later" },
+    { "DEFER_IF_REJECT and nothing rejects", "smtpd_sender_restrictions = check_sender_access inline:{{a@good.test=DEFER_IF_REJECT later}}\n", "c.test", "a@good.test", "u@our.test", "250" },
+    { "reject_unlisted_recipient has the code of the class", "smtpd_recipient_restrictions = reject_unlisted_recipient\nvirtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{x@vm.test=x/}\nunknown_virtual_mailbox_reject_code = 450\n", "c.test", "", "y@vm.test", "450 4.1.1 <y@vm.test>" },
+    { "smtpd_reject_unlisted_sender", "smtpd_reject_unlisted_sender = yes\n", "c.test", "nosuch@our.test", "u@our.test", "550 5.1.0 <nosuch@our.test>: Sender address rejected: User unknown in local recipient table" },
     { "the check switched off", "smtpd_reject_unlisted_recipient = no\n", "c.test", "", "nosuch@our.test", "250" },
 };
 
@@ -117,7 +133,8 @@ static void test_rules(void)
 static void test_stages(void)
 {
     stage_open("smtpd_delay_reject = no\nsmtpd_client_restrictions = reject\n");
-    OK(stage_run("< 220\n< 554 5.7.1\n> QUIT\n< 221\n<closed\n") || stage.ended, "without delay the client's rules speak at once");
+    OK(stage_run("< 554 5.7.1\n> EHLO c\n< 503 5.7.0 Error: access denied for unknown[203.0.113.9]\n> QUIT\n< 221\n<closed\n"),
+       "without delay the client's rules speak at once, and nothing but QUIT follows");
     stage_close();
     stage_open("smtpd_delay_reject = no\nsmtpd_sender_restrictions = reject_non_fqdn_sender\n");
     OK(stage_run("< 220\n> EHLO c\n< 250\n> MAIL FROM:<a@b>\n< 504 5.5.2\n> MAIL FROM:<a@b.test>\n< 250\n> QUIT\n< 221\n<closed\n"), "without delay the sender's rules speak at MAIL");
@@ -144,6 +161,7 @@ static const struct { const char *name, *conf, *named; } errors[] = {
     { "a missing argument", "smtpd_client_restrictions = check_client_access\n", "smtpd_client_restrictions: needs an argument: \"check_client_access\"" },
     { "an argument that is no table", "smtpd_client_restrictions = check_client_access reject\n", "smtpd_client_restrictions: needs a table as type:name, not: \"reject\"" },
     { "a table of an unknown type", "smtpd_client_restrictions = check_client_access nosuch:x\n", "nosuch" },
+    { "a filter for answers that is none", "smtpd_client_restrictions = reject_rbl_client bl.test=127.0.0.[2..\n", "bad pattern for the addresses of a list" },
     { "an unknown TLS level", "smtpd_tls_security_level = strong\n", "smtpd_tls_security_level" },
     { "TLS required without a certificate", "smtpd_tls_security_level = encrypt\n", "smtpd_tls_cert_file" },
     { "a certificate that is not there", "smtpd_tls_security_level = may\nsmtpd_tls_cert_file = /nonexistent/cert.pem\n", "/nonexistent/cert.pem" },

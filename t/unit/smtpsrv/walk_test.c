@@ -21,8 +21,8 @@ static int model(enum at *at, int command, size_t *messages)
     case C_NOOP: return 2;
     case C_VRFY: return *at == BDAT ? 5 : 2;
     case C_DATA: if (*at != RCPT) return 5; *at = READY; ++*messages; return 3;
-    case C_BDAT: if (*at < RCPT) return 5; *at = BDAT; return 2;
-    case C_BDAT_LAST: if (*at < RCPT) return 5; *at = READY; ++*messages; return 2;
+    case C_BDAT: if (*at < RCPT) { *at = *at == START ? START : READY; return 5; } *at = BDAT; return 2;
+    case C_BDAT_LAST: if (*at < RCPT) { *at = *at == START ? START : READY; return 5; } *at = READY; ++*messages; return 2;
     default: return 5;
     }
 }

@@ -1,34 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tap.h"
-#include "intake/complete.h"
 #include "intake/header.h"
 #include "proto/qrec.h"
-
-static const struct { const char *name, *in, *out; } cases[] = {
-    { "a complete address is not touched", "From: a@b.test (A)", NULL },
-    { "cron's From", "From: root (Cron Daemon)", "From: root@our.test (Cron Daemon)" },
-    { "a name before it", "To: Bob Builder <bob>", "To: Bob Builder <bob@our.test>" },
-    { "a name that needs quotes", "To: \"B. O'b\" <bob>", "To: \"B. O'b\" <bob@our.test>" },
-    { "several, one of them complete", "Cc: a, b@x.test", "Cc: a@our.test,\n\tb@x.test" },
-    { "a group", "To: us: a, b@x.test;, c", "To: us: a@our.test,\n\tb@x.test;,\n\tc@our.test" },
-    { "a field that holds no addresses", "Subject: root", NULL },
-    { "a folded one", "To: a,\n b", "To: a@our.test,\n\tb@our.test" },
-    { "something that is no address is left alone", "To: a, <<>@", NULL },
-    { "an empty list", "To: undisclosed-recipients:;", NULL },
-};
-
-static void test_fields(void)
-{
-    for (size_t i = 0; i < N_ELEMS(cases); i++) {
-        struct buf out = buf_make(0);
-        bool changed = complete_field(str_from(cases[i].in), STR("our.test"), &out);
-        bool ok = changed == (cases[i].out != NULL) && (!changed || str_eqz(buf_str(&out), cases[i].out));
-        if (!ok)
-            printf("# %s\n", buf_cstr(&out));
-        OK(ok, cases[i].name);
-        buf_done(&out);
-    }
-}
 
 /* ---- the header pass ---- */
 
@@ -98,7 +71,6 @@ static void test_passes(void)
 
 int main(void)
 {
-    test_fields();
     test_passes();
     return tap_done();
 }
