@@ -290,16 +290,20 @@ static int name_all(struct append *a, struct err *err)
 
 static enum store_result commit_mbox(struct append *a, struct append_result *ret, struct err *err)
 {
+    struct buf all = buf_make(0), from = buf_make(0);
     for (size_t i = 0; i < a->pieces.n; i++) {
         struct piece *p = a->pieces.p[i];
-        struct buf from = buf_make(256);
+        buf_reset(&from);
         mbox_from_line(&from, STR(""), p->date);
         mbox_put_flags(&from, p->flags, false, buf_str(&p->words));
-        int rc = mbox_append(a->store->inbox_mbox, buf_str(&from), buf_str(&p->mbox), a->store->lock_seconds, 0, err);
-        buf_done(&from);
-        if (rc < 0)
-            return store_error(err);
+        mbox_put_message(&all, buf_str(&from), buf_str(&p->mbox));
+        buf_done(&p->mbox);
     }
+    int rc = mbox_append_text(a->store->inbox_mbox, buf_str(&all), a->store->lock_seconds, 0, err);
+    buf_done(&all);
+    buf_done(&from);
+    if (rc < 0)
+        return store_error(err);
     *ret = (struct append_result){ 0 };
     return STORE_OK;
 }

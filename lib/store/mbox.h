@@ -30,6 +30,9 @@ void mbox_put_flags(struct buf *out, uint8_t flags, bool old, struct str keyword
  * from_line may be followed by fields of ours; those that the message brings along are left out.
  * limit: largest size of the file, 0 = none. A failed write is taken back.
  */
+void mbox_put_message(struct buf *out, struct str from_line, struct str message);
+/* Text of one or several of them: all of it or nothing. */
+int mbox_append_text(const char *path, struct str text, unsigned lock_seconds, uint64_t limit, struct err *err);
 int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, uint64_t limit, struct err *err);
 
 /*

@@ -192,16 +192,27 @@ static int append_locked(struct mbox_file *f, struct str text, uint64_t limit, s
     return rc;
 }
 
-int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, uint64_t limit, struct err *err)
+void mbox_put_message(struct buf *out, struct str from_line, struct str message)
+{
+    buf_add(out, from_line);
+    put_escaped(out, message);
+}
+
+int mbox_append_text(const char *path, struct str text, unsigned lock_seconds, uint64_t limit, struct err *err)
 {
     struct mbox_file f;
-    struct buf text = buf_make(0);
     if (mbox_file_open(path, true, lock_seconds == 0 ? 30 : lock_seconds, &f, err) < 0)
         return -1;
-    buf_add(&text, from_line);
-    put_escaped(&text, message);
-    int rc = append_locked(&f, buf_str(&text), limit, err);
-    buf_done(&text);
+    int rc = append_locked(&f, text, limit, err);
     mbox_file_close(&f);
+    return rc;
+}
+
+int mbox_append(const char *path, struct str from_line, struct str message, unsigned lock_seconds, uint64_t limit, struct err *err)
+{
+    struct buf text = buf_make(0);
+    mbox_put_message(&text, from_line, message);
+    int rc = mbox_append_text(path, buf_str(&text), lock_seconds, limit, err);
+    buf_done(&text);
     return rc;
 }

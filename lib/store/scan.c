@@ -100,19 +100,87 @@ static void names_done(struct names *n)
     htab_done(&n->by_base);
 }
 
-/* The same base twice (a copy by hand): the one in cur/ that was seen first counts. */
-static void names_add(struct names *n, const char *file, bool in_new, bool recent)
+static void names_insert(struct names *n, const char *file, bool in_new, bool recent)
 {
-    struct maildir_name name;
-    if (!maildir_name_parse(str_from(file), &name) || htab_get(&n->by_base, name.base) != NULL)
-        return;
     struct found *f = xcalloc(1, sizeof(*f));
     f->text = xstrdup(file);
     f->in_new = in_new;
     f->recent = recent;
-    maildir_name_parse(str_from(f->text), &f->name);
+    ASSERT(maildir_name_parse(str_from(f->text), &f->name));
     htab_put(&n->by_base, f->name.base, f);
     vec_push(&n->all, f);
+}
+
+static bool stat_name(struct box *b, const char *name, bool in_new, struct stat *ret)
+{
+    struct buf path = buf_make(600);
+    buf_printf(&path, "%s/%s", in_new ? "new" : "cur", name);
+    bool ok = fstatat(b->dir, buf_cstr(&path), ret, AT_SYMLINK_NOFOLLOW) == 0;
+    buf_done(&path);
+    return ok;
+}
+
+/* Two names of one base may be one file, seen before and after somebody renamed it. */
+static bool are_two_files(struct box *b, const char *name, bool in_new, const char *other, bool other_in_new)
+{
+    struct stat x, y;
+    return stat_name(b, name, in_new, &x) && stat_name(b, other, other_in_new, &y) && (x.st_ino != y.st_ino || x.st_dev != y.st_dev);
+}
+
+/* Another base name for a file whose own is taken by another file. NULL: it stays where it is, for now unseen. */
+static char *rename_apart(struct box *b, const char *file, bool in_new)
+{
+    struct maildir_name n;
+    struct buf base = buf_make(600), from = buf_make(600), to = buf_make(600);
+    char *result = NULL;
+    if (!b->read_only && maildir_name_parse(str_from(file), &n)) {
+        unique_name(&base, n.has_size ? n.size : SIZE_UNKNOWN, n.has_vsize ? n.vsize : SIZE_UNKNOWN);
+        n.base = buf_str(&base);
+        buf_printf(&from, "%s/%s", in_new ? "new" : "cur", file);
+        buf_puts(&to, "cur/");
+        maildir_name_put(&to, &n, n.flags, n.keywords);
+        if (renameat(b->dir, buf_cstr(&from), b->dir, buf_cstr(&to)) == 0)
+            result = xstrdup(buf_cstr(&to) + 4);
+    }
+    buf_done(&base);
+    buf_done(&from);
+    buf_done(&to);
+    return result;
+}
+
+static void insert_apart(struct box *b, struct names *n, const char *file, bool in_new, bool recent)
+{
+    char *fresh = rename_apart(b, file, in_new);
+    if (fresh != NULL)
+        names_insert(n, fresh, false, recent);
+    free(fresh);
+}
+
+/*
+ * The same base twice: from a backup, or from a deliverer whose clock went back. Two files are two messages; the one
+ * that was here first keeps the name, under which it is in the UID list.
+ */
+static void names_add(struct box *b, struct names *n, const char *file, bool in_new, bool recent)
+{
+    struct maildir_name name;
+    if (!maildir_name_parse(str_from(file), &name))
+        return;
+    struct found *other = htab_get(&n->by_base, name.base);
+    if (other == NULL) {
+        names_insert(n, file, in_new, recent);
+    } else if (are_two_files(b, file, in_new, other->text, other->in_new)) {
+        char *fresh = other->recent && !recent ? rename_apart(b, other->text, other->in_new) : NULL;
+        if (fresh == NULL) {
+            insert_apart(b, n, file, in_new, recent);
+            return;
+        }
+        htab_remove(&n->by_base, other->name.base);
+        free(other->text);
+        *other = (struct found){ .text = fresh, .recent = true };
+        ASSERT(maildir_name_parse(str_from(fresh), &other->name));
+        htab_put(&n->by_base, other->name.base, other);
+        names_insert(n, file, in_new, recent);
+    }
 }
 
 static int each_file(struct box *b, const char *sub, void (*fn)(struct box *b, struct names *n, const char *file), struct names *n, struct err *err)
@@ -130,10 +198,28 @@ static int each_file(struct box *b, const char *sub, void (*fn)(struct box *b, s
     return result;
 }
 
-static void take_cur(struct box *b, struct names *n, const char *file)
+static void take_cur(struct box *b, struct names *n, const char *file) { names_add(b, n, file, false, false); }
+
+/* The entry of that name that is still there. One that has gone may have come back, as a new message. */
+static struct entry *live_entry(const struct box *b, struct str base)
 {
-    (void)b;
-    names_add(n, file, false, false);
+    struct entry *e = htab_get(&b->by_base, base);
+    return e != NULL && !b->msgs.p[e->index].gone ? e : NULL;
+}
+
+/* Never over a file that is there. */
+static int rename_new(struct box *b, const char *from, const char *to)
+{
+    struct stat st;
+    if (renameat2(b->dir, from, b->dir, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (fstatat(b->dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat(b->dir, from, b->dir, to);
 }
 
 /* new/ -> cur/, unless the mailbox is only looked at. A file that cannot be moved is shown where it is. */
@@ -142,19 +228,21 @@ static void take_new(struct box *b, struct names *n, const char *file)
     struct buf from = buf_make(600), to = buf_make(600);
     struct maildir_name name;
     if (b->read_only || !maildir_name_parse(str_from(file), &name)) {
-        names_add(n, file, true, true);
+        names_add(b, n, file, true, true);
     } else {
+        const struct entry *e = live_entry(b, name.base);
+        bool colon = str_chr(str_from(file), ':') >= 0;
         buf_puts(&from, "new/");
         buf_puts(&from, file);
-        buf_printf(&to, "cur/%.*s:2,", STR_FMT(name.base));
-        if (str_chr(str_from(file), ':') >= 0) {
-            buf_reset(&to);
-            buf_puts(&to, "cur/");
-            buf_puts(&to, file);
-        }
-        bool moved = renameat(b->dir, buf_cstr(&from), b->dir, buf_cstr(&to)) == 0;
-        if (moved || errno != ENOENT)
-            names_add(n, moved ? buf_cstr(&to) + 4 : file, !moved, true);
+        buf_printf(&to, "cur/%.*s%s", STR_FMT(colon ? str_from(file) : name.base), colon ? "" : ":2,");
+        if (e != NULL && are_two_files(b, file, true, e->name, e->in_new))
+            insert_apart(b, n, file, true, true);
+        else if (rename_new(b, buf_cstr(&from), buf_cstr(&to)) == 0)
+            names_add(b, n, buf_cstr(&to) + 4, false, true);
+        else if (errno == EEXIST)
+            insert_apart(b, n, file, true, true);
+        else if (errno != ENOENT)
+            names_add(b, n, file, true, true);
     }
     buf_done(&from);
     buf_done(&to);
@@ -220,13 +308,6 @@ static int by_time(const void *a, const void *b)
     if (sx.n != sy.n)
         return sx.n < sy.n ? -1 : 1;    /* seconds: the longer number is the later one */
     return str_cmp(x->name.base, y->name.base);
-}
-
-/* The entry of that name that is still there. One that has gone may have come back, as a new message. */
-static struct entry *live_entry(const struct box *b, struct str base)
-{
-    struct entry *e = htab_get(&b->by_base, base);
-    return e != NULL && !b->msgs.p[e->index].gone ? e : NULL;
 }
 
 /*

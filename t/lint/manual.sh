@@ -7,7 +7,8 @@ build=${POSTERN_DEV:-$root/build-dev}
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/man1" "$work/man5" &&
-    cp "$root"/etc/man/*.1 "$work/man1" && cp "$root"/etc/man/*.5 "$work/man5" && cp -r "$build/man" "$work/man8" && cd "$work" || exit 2
+    cp "$root"/etc/man/*.1 "$work/man1" && cp "$root"/etc/man/*.5 "$build"/man/*.5 "$work/man5" &&
+    mkdir "$work/man8" && cp "$build"/man/*.8 "$work/man8" && cd "$work" || exit 2
 n=0 failed=0
 result() {                                  # status sentence
     n=$((n + 1))

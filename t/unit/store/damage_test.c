@@ -329,6 +329,45 @@ static void test_renamed(void)
     store_close(s);
 }
 
+static bool reads(struct box *b, size_t i, const char *want)
+{
+    struct buf text = buf_make(0);
+    bool ok = i < box_count(b) && box_read(b, i, &text, &err) == STORE_OK && str_eqz(buf_str(&text), want);
+    buf_done(&text);
+    return ok;
+}
+
+/* Two messages under one base name: from a backup, or from a deliverer whose clock went back. */
+static void test_same_name(void)
+{
+    static const char *const there[] = { "1.x.h:2,S", "1.x.h:2,", "1.x.h:2,RS" };
+    for (size_t i = 0; i < N_ELEMS(there); i++)
+        for (int known = 0; known < 2; known++) {
+            char store[20], path[100];
+            snprintf(store, sizeof(store), "same%zu%d", i, known);
+            store_close(open_store(store));
+            snprintf(path, sizeof(path), "%s/cur/%s", store, there[i]);
+            put_file(path, "old\n");
+            if (known)
+                OK(count(store) == 1, "a message");
+            snprintf(path, sizeof(path), "%s/new/1.x.h", store);
+            put_file(path, "new\n");
+            struct store *s = open_store(store);
+            struct box *b = must_open(s, "INBOX");
+            OK(box_count(b) == 2 && (!known || (reads(b, 0, "old\r\n") && box_msgs(b)[0].uid == 1 && reads(b, 1, "new\r\n"))),
+               "another of its name comes in: both are there, the first is itself");
+            OK((reads(b, 0, "old\r\n") && reads(b, 1, "new\r\n")) || (reads(b, 0, "new\r\n") && reads(b, 1, "old\r\n")), "with their texts");
+            box_close(b);
+            store_close(s);
+            OK(count(store) == 2, "and stay");
+        }
+    store_close(open_store("same"));
+    put_file("same/cur/1.x.h:2,", "a\n");
+    put_file("same/cur/1.x.h:2,S", "b\n");
+    OK(count("same") == 2, "two in cur/ are two");
+    OK(count("same") == 2, "also at the next look");
+}
+
 static int look(void)
 {
     struct store *s = open_store("ro");
@@ -439,6 +478,7 @@ int main(void)
     test_no_link();
     test_odd_names();
     test_renamed();
+    test_same_name();
     test_no_leave();
     test_missing_row();
     test_crash();

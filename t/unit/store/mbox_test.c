@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "proto/mbox_scan.h"
@@ -229,6 +231,39 @@ static void test_append_flags(void)
     store_close(s);
 }
 
+static bool append_to(struct store *s, const char *box, const char *text)
+{
+    struct append *a;
+    struct append_result r;
+    bool ok = append_open(s, str_from(box), &a, &err) == STORE_OK;
+    ok = ok && append_begin(a, 0, NULL, 0, 0, &err) == STORE_OK && append_write(a, str_from(text), &err) == STORE_OK && append_commit(a, &r, &err) == STORE_OK;
+    append_free(a);
+    return ok;
+}
+
+/* RFC 3501 §6.4.7: a COPY that fails leaves the target as it was. */
+static void test_copy_whole(void)
+{
+    put_file("inbox", two);
+    struct store *s = open_store();
+    struct box *b = NULL;
+    struct append_result r;
+    uint32_t both[] = { 0, 1 };
+    struct rlimit limit;
+    OK(store_create(s, STR("x"), &err) == STORE_OK && append_to(s, "x", "Subject: small\r\n\r\n") && append_to(s, "x", "Subject: large\r\n\r\nmore than there is room for\r\n")
+       && box_open(s, STR("x"), 0, &b, &err) == STORE_OK && box_count(b) == 2, "two messages");
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = sizeof(two) + 80;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    OK(box_copy(b, both, 2, STR("INBOX"), false, &r, &err) == STORE_LIMIT && !file_has("inbox", "small"), "of which one fits are not copied by halves");
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    OK(box_copy(b, both, 2, STR("INBOX"), false, &r, &err) == STORE_OK && file_has("inbox", "small") && file_has("inbox", "large"), "and then are");
+    box_close(b);
+    store_close(s);
+}
+
 int main(void)
 {
     if (mkdtemp(root) == NULL)
@@ -240,6 +275,7 @@ int main(void)
     test_torn_end();
     test_line_ends();
     test_append_flags();
+    test_copy_whole();
     char command[200];
     snprintf(command, sizeof(command), "rm -rf %s", root);
     if (system(command) != 0)
