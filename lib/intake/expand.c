@@ -117,13 +117,32 @@ static struct str masquerade(struct expand *x, struct str address, struct arena 
     return address;
 }
 
+static bool has_class(const char *classes, const char *class)
+{
+    struct str rest = str_from(classes), word;
+    while (str_token(&rest, ", \t\r\n", &word))
+        if (str_ieqz(word, class))
+            return true;
+    return false;
+}
+
+/* The maps that rewrite this class of addresses, one after the other. */
+static enum expand_result canonical_both(struct expand *x, struct map_list *own, const char *own_classes, const char *class, struct str *address,
+                                         struct arena *a, struct err *err)
+{
+    if (has_class(own_classes, class) && canonical(x, own, address, a, err) == EXPAND_TEMP)
+        return EXPAND_TEMP;
+    return has_class(x->conf->canonical_classes, class) ? canonical(x, x->canonical, address, a, err) : EXPAND_OK;
+}
+
 enum expand_result expand_sender(struct expand *x, struct str address, struct arena *a, struct str *ret, struct err *err)
 {
     struct str out = resolve_rewrite(x->resolve, address, a);
     if (out.n > 0) {
-        if (canonical(x, x->sender_canonical, &out, a, err) == EXPAND_TEMP || canonical(x, x->canonical, &out, a, err) == EXPAND_TEMP)
+        if (canonical_both(x, x->sender_canonical, x->conf->sender_canonical_classes, "envelope_sender", &out, a, err) == EXPAND_TEMP)
             return EXPAND_TEMP;
-        out = masquerade(x, out, a);
+        if (has_class(x->conf->masquerade_classes, "envelope_sender"))
+            out = masquerade(x, out, a);
     }
     *ret = out;
     return EXPAND_OK;
@@ -196,7 +215,7 @@ static enum expand_result expand_aliases(struct expand *x, struct str address, s
 enum expand_result expand_recipient(struct expand *x, struct str address, struct arena *a, struct expand_list *list, struct err *err)
 {
     struct str out = resolve_rewrite(x->resolve, address.n == 0 ? str_from(x->conf->empty_recipient) : address, a);
-    if (canonical(x, x->recipient_canonical, &out, a, err) == EXPAND_TEMP || canonical(x, x->canonical, &out, a, err) == EXPAND_TEMP)
+    if (canonical_both(x, x->recipient_canonical, x->conf->recipient_canonical_classes, "envelope_recipient", &out, a, err) == EXPAND_TEMP)
         return EXPAND_TEMP;
     if (map_list_is_empty(x->aliases)) {
         vec_push(&list->addrs, out);

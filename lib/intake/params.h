@@ -52,6 +52,14 @@
     P(STR, canonical_maps, "canonical_maps", "", 0, 0, "Tables that rewrite every address.")                          \
     P(STR, sender_canonical_maps, "sender_canonical_maps", "", 0, 0, "Tables that rewrite sender addresses.")         \
     P(STR, recipient_canonical_maps, "recipient_canonical_maps", "", 0, 0, "Tables that rewrite recipient addresses.") \
+    P(STR, canonical_classes, "canonical_classes", "envelope_sender, envelope_recipient, header_sender, header_recipient", 0, 0, \
+      "What canonical_maps rewrites; of these, the two of the envelope are.")                                          \
+    P(STR, sender_canonical_classes, "sender_canonical_classes", "envelope_sender, header_sender", 0, 0,               \
+      "What sender_canonical_maps rewrites; of these, the one of the envelope is.")                                    \
+    P(STR, recipient_canonical_classes, "recipient_canonical_classes", "envelope_recipient, header_recipient", 0, 0,   \
+      "What recipient_canonical_maps rewrites; of these, the one of the envelope is.")                                 \
+    P(STR, masquerade_classes, "masquerade_classes", "envelope_sender, header_sender, header_recipient", 0, 0,         \
+      "What masquerade_domains rewrites; of these, the sender of the envelope is.")                                    \
     P(STR, masquerade_domains, "masquerade_domains", "", 0, 0, "Domains whose subdomains are cut off from senders.")  \
     P(STR, masquerade_exceptions, "masquerade_exceptions", "", 0, 0, "Users whose address is not masqueraded.")       \
     P(STR, local_recipient_maps, "local_recipient_maps", "proxy:unix:passwd.byname $alias_maps", 0, 0,                \
