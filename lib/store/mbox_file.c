@@ -140,6 +140,17 @@ static void put_escaped(struct buf *out, struct str message)
     buf_putc(out, '\n');
 }
 
+/* A crash may have left half a message: what follows must begin on a line of its own, after an empty one. */
+static int end_last_message(const struct mbox_file *f, off_t size)
+{
+    char last[2] = { '\n', '\n' };
+    size_t n = size < 2 ? (size_t)size : 2;
+    if (n > 0 && pread(f->fd, last + 2 - n, n, size - (off_t)n) != (ssize_t)n)
+        return -1;
+    size_t lacking = last[1] != '\n' ? 2 : last[0] != '\n' ? 1 : 0;
+    return lacking == 0 ? 0 : fs_write_all(f->fd, "\n\n", lacking);
+}
+
 static int append_locked(struct mbox_file *f, struct str text, uint64_t limit, struct err *err)
 {
     struct stat st;
@@ -150,7 +161,7 @@ static int append_locked(struct mbox_file *f, struct str text, uint64_t limit, s
         return err_sys(err, ERR_LIMIT, "mailbox %s", f->name);
     }
     int rc = 0;
-    if (lseek(f->fd, 0, SEEK_END) < 0 || fs_write_all(f->fd, text.p, text.n) < 0 || fsync(f->fd) < 0) {
+    if (lseek(f->fd, 0, SEEK_END) < 0 || end_last_message(f, st.st_size) < 0 || fs_write_all(f->fd, text.p, text.n) < 0 || fsync(f->fd) < 0) {
         rc = err_sys(err, ERR_TEMP, "write mailbox %s", f->name);
         (void)!ftruncate(f->fd, st.st_size);
     }
