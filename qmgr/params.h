@@ -34,6 +34,7 @@
     P(STR, twobounce_recipient, "2bounce_notice_recipient", "postmaster", 0, 0, "Who gets undeliverable bounces.") \
     P(STR, double_bounce_sender, "double_bounce_sender", "double-bounce", 0, 0, "Sender of mail that must not bounce.") \
     P(STR, defer_transports, "defer_transports", "", 0, 0, "Transports whose mail waits for a flush.")             \
+    P(BOOL, soft_bounce, "soft_bounce", "no", 0, 0, "Undeliverable mail waits instead of going back; smtpd says 4xx for 5xx.") \
     P(STR, flush_users, "authorized_flush_users", "static:anyone", 0, 0, "Who may flush the queue.")               \
     P(STR, mailq_users, "authorized_mailq_users", "static:anyone", 0, 0, "Who may see the queue.")                 \
     P(STR, syslog_name, "syslog_name", "postfix", 0, 0, "Prefix of log idents.")

@@ -51,7 +51,7 @@ static void on_result(struct chan *c, const struct ipc_result *res)
         msg_settle(a, res->n, res->outcome, res->dsn, res->text);
         break;
     case OUTCOME_BOUNCED:
-        msg_set_reason(r, RCPT_BOUNCED, res->dsn, res->text, res->remote_mta, res->remote_reply);
+        msg_set_reason(r, qm.conf.soft_bounce ? RCPT_DEFERRED : RCPT_BOUNCED, res->dsn, res->text, res->remote_mta, res->remote_reply);
         break;
     default:
         msg_set_reason(r, RCPT_DEFERRED, res->dsn, res->text, res->remote_mta, res->remote_reply);

@@ -168,7 +168,7 @@ void sched_resolved(uint32_t id, const struct ipc_resolved *res)
         defer_rcpt(a, n, "4.3.0", buf_cstr(&why));
         buf_done(&why);
     } else if (res->outcome == OUTCOME_BOUNCED) {
-        msg_set_reason(&a->m->rcpts[n], RCPT_BOUNCED, STR("5.1.1"), res->text, STR(""), STR(""));
+        msg_set_reason(&a->m->rcpts[n], qm.conf.soft_bounce ? RCPT_DEFERRED : RCPT_BOUNCED, STR("5.1.1"), res->text, STR(""), STR(""));
         a->working--;
     } else {
         queue_rcpt(a, n, res->transport, res->nexthop);

@@ -16,6 +16,7 @@ struct pipe_service {
     char *user_name, *home;
     uint32_t uid, gid;
     uint64_t size_limit;
+    uint32_t seconds;
     const char *null_sender;
     const char *const *argv;
     size_t n_argv;
@@ -63,10 +64,25 @@ static void take_arg(struct pipe_service *p, const char *arg)
         p->null_sender = value.p;
 }
 
-static void take_service(const struct service *s)
+/* SERVICE_time_limit, or command_time_limit. */
+static uint32_t time_limit(struct config *config, const char *service)
+{
+    char name[128];
+    struct { uint32_t seconds; } value = { router->conf.command_time_limit };
+    struct err err;
+    (void)snprintf(name, sizeof(name), "%s_time_limit", service);
+    const struct param row = { name, PARAM_SECS, 0, "$command_time_limit", 1, 864000, "" };
+    const struct param_table table = { &row, 1 };
+    if (config_raw(config, name) != NULL && config_fill(config, &table, &value, &err) != 0)
+        log_warning("%s; command_time_limit is used", err.text);
+    return value.seconds;
+}
+
+static void take_service(struct config *config, const struct service *s)
 {
     struct pipe_service *p = vec_add(&all.rows);
     p->name = s->name;
+    p->seconds = time_limit(config, s->name);
     p->null_sender = "MAILER-DAEMON";
     for (size_t i = 0; i < s->n_args; i++) {
         if (strncmp(s->args[i], "argv=", 5) != 0) {
@@ -92,7 +108,7 @@ int pipe_load(struct config *config, struct err *err)
         return err->sys == ENOENT ? 0 : -1;     /* master would have said so */
     for (size_t i = 0; i < list.n; i++)
         if (strcmp(list.rows[i].command, "pipe") == 0)
-            take_service(&list.rows[i]);
+            take_service(config, &list.rows[i]);
     return 0;
 }
 
@@ -203,7 +219,7 @@ void deliver_pipe(struct rcpt *r)
     }
     struct act_user user = { p->user_name, p->home, p->uid, p->gid, 0 };
     struct ipc_action a = {
-        .kind = ACTION_PIPE, .path = str_dup(&r->arena, buf_str(&argv)), .headers = headers(p, r), .seconds = router->conf.command_time_limit,
+        .kind = ACTION_PIPE, .path = str_dup(&r->arena, buf_str(&argv)), .headers = headers(p, r), .seconds = p->seconds,
         .environment = str_make(environment, sizeof(environment)), .file = -1,
     };
     bool too_long = argv.full;

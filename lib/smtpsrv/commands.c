@@ -20,7 +20,7 @@ void transaction_reset(struct session *s)
     s->msg = (struct intake_msg){ .fd = -1 };
     s->mail = (struct smtp_mail){ 0 };
     s->sender = s->rcpt = s->only_rcpt = s->prepend = STR("");
-    s->n_rcpt = s->n_refused = 0;
+    s->n_rcpt = 0;
     s->hold = s->discard = false;
     s->bdat_bytes = 0;
     s->rule_state = (struct rule_state){ 0 };

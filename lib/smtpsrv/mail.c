@@ -203,7 +203,6 @@ void cmd_rcpt(struct session *s, struct str args)
         return;
     s->rcpt = STR("");
     if (!smtp_rcpt_parse(args, flags, &s->txn, &r, &fault)) {
-        s->n_refused++;
         reply_fault(s, &fault, args);
         return;
     }
@@ -211,7 +210,6 @@ void cmd_rcpt(struct session *s, struct str args)
     s->rcpt = resolve_rewrite(s->srv->intake.resolve, r.to.address, &s->txn);
     switch (rules_for_rcpt(s)) {
     case V_REJECT:
-        s->n_refused++;
         reply_reject(s, "RCPT", &s->reject);
         break;
     case V_DISCARD:

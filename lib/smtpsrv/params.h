@@ -74,6 +74,7 @@
     P(STR, sasl_local_domain, "smtpd_sasl_local_domain", "", 0, 0, "Realm of the users.")                              \
     P(BOOL, sasl_header, "smtpd_sasl_authenticated_header", "no", 0, 0, "Name the user in Received.")                  \
     P(STR, sender_login_maps, "smtpd_sender_login_maps", "", 0, 0, "Tables from sender addresses to the users who own them.") \
+    P(BOOL, soft_bounce, "soft_bounce", "no", 0, 0, "Say 4xx where 5xx is meant: senders keep their mail.")             \
     P(BOOL, delay_reject, "smtpd_delay_reject", "yes", 0, 0, "Say no at RCPT TO, not earlier.")                        \
     P(BOOL, relay_before_rcpt, "smtpd_relay_before_recipient_restrictions", "${{$compatibility_level} <level {3.6} ? {no} : {yes}}", 0, 0, \
       "smtpd_relay_restrictions come before smtpd_recipient_restrictions.")                                            \

@@ -32,6 +32,16 @@ void reply_plain(struct session *s, const char *text)
     conn_puts(s->conn, "\r\n");
 }
 
+/* soft_bounce: "550 5.7.1" becomes "450 4.7.1". */
+static void soften(char *line)
+{
+    if (line[0] != '5')
+        return;
+    line[0] = '4';
+    if (strlen(line) > 5 && line[4] == '5' && line[5] == '.')
+        line[4] = '4';
+}
+
 /* After many errors every refusal comes late (Postfix's smtpd_soft_error_limit). */
 static void account(struct session *s, const char *line)
 {
@@ -53,6 +63,8 @@ void reply(struct session *s, const char *fmt, ...)
     for (char *p = line; *p != '\0'; p++)       /* what a client sent may be in it */
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
+    if (s->conf->soft_bounce)
+        soften(line);
     account(s, line);
     reply_plain(s, line);
 }
@@ -70,7 +82,9 @@ static struct str printable(struct session *s, struct str in)
 void log_reject(struct session *s, const char *what, const char *stage, const struct reject *r)
 {
     struct buf b = buf_make(0);
-    buf_printf(&b, "%s: %s: %s from " CLIENT_FMT ": %u %s %.*s;", queue_id(s), what, stage, CLIENT(s), r->code, r->dsn, STR_FMT(r->text));
+    bool soft = s->conf->soft_bounce && r->code >= 500;
+    buf_printf(&b, "%s: %s: %s from " CLIENT_FMT ": %u %s%s %.*s;", queue_id(s), what, stage, CLIENT(s), soft ? r->code - 100 : r->code,
+               soft && r->dsn[0] == '5' ? "4" : "", r->dsn + (soft && r->dsn[0] == '5'), STR_FMT(r->text));
     if (s->state & ST_TRANSACTION)
         buf_printf(&b, " from=<%.*s>", STR_FMT(printable(s, s->mail.from.address)));
     if (s->rcpt.n > 0)

@@ -76,7 +76,7 @@ struct session {
     struct str sender;                  /* standard form */
     struct str rcpt;                    /* in work, or the last; standard form */
     struct str only_rcpt;               /* the one recipient, as the client gave it */
-    uint32_t n_rcpt, n_refused;
+    uint32_t n_rcpt;
     struct intake_msg msg;
     struct resolved dest;               /* of rcpt */
     bool rcpt_is_plain;                 /* no table rewrites rcpt */

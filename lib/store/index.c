@@ -126,9 +126,9 @@ static void set_aside(int signo)
     (void)unlink(last_act.bad_lock);
     (void)rmdir(last_act.bad);
     (void)rename(last_act.dir, last_act.bad);
+    /* All of them: what happens next may be another one. */
     for (size_t i = 0; i < N_ELEMS(fatal_signals); i++)
-        if (fatal_signals[i] == signo)
-            (void)sigaction(signo, &last_act.before[i], NULL);
+        (void)sigaction(fatal_signals[i], &last_act.before[i], NULL);
     errno = saved;
     (void)raise(signo);     /* comes when this handler has returned */
 }

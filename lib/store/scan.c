@@ -127,7 +127,7 @@ static bool are_two_files(struct box *b, const char *name, bool in_new, const ch
     return stat_name(b, name, in_new, &x) && stat_name(b, other, other_in_new, &y) && (x.st_ino != y.st_ino || x.st_dev != y.st_dev);
 }
 
-/* Another base name for a file whose own is taken by another file. NULL: it stays where it is, unseen. */
+/* Another base name for a file whose own is taken by another file. NULL: it stays where it is, and is not seen until then. */
 static char *rename_apart(struct box *b, const char *file, bool in_new)
 {
     struct maildir_name n;

@@ -126,7 +126,21 @@ def clock_was_wrong():
     ok(wait_until(lambda: got(a, later), 10), 'the time of the next attempt may be wrong, but not by years')
 
 
-for fn in (deleted_while_it_waits, file_is_gone, forward_larger_than_a_segment, nobody_composes, clock_was_wrong):
+def soft_bounce():
+    """After the others: qmgr starts again."""
+    ok(q.drain() == 0, 'a stop')
+    with open(q.dir + '/etc/main.cf', 'a') as f:
+        f.write('soft_bounce = yes\n')
+    q.start()
+    again = Intake(q)
+    Worker(q, 'out', lambda address: (3, '5.1.1', 'no such user'))
+    Worker(q, 'router')
+    ident = again.submit('a@example.test', ['x@soft.example'])
+    again.wait(ident)
+    ok(wait_until(lambda: ident in q.files('deferred')), 'with soft_bounce what would be returned waits', q.log[-3:])
+
+
+for fn in (deleted_while_it_waits, file_is_gone, forward_larger_than_a_segment, nobody_composes, clock_was_wrong, soft_bounce):
     case(fn.__name__, fn)
 q.done()
 done()

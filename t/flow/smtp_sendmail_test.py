@@ -52,7 +52,7 @@ def from_header(i):
 def exit_codes(i):
     ok(sendmail(i).returncode == 64, 'no recipient is 64')
     ok(sendmail(i, '-t').returncode == 64, 'none in the header is 64')
-    ok(sendmail(i, '-N', 'sometimes', 'alice@example.test').returncode == 64, 'a bad -N is 64')
+    ok(sendmail(i, '-N', 'sometimes', '-R', 'all', 'alice@example.test', text='Subject: bad options\n\nx\n').returncode == 0 and i.wait_mail('alice', 'bad options'), 'a bad -N or -R keeps no mail')
     ok(sendmail(i, '-bz').returncode == 64, 'an unknown mode is 64')
     ok(sendmail(i, 'alice@example.test', text='Subject: x\n\n' + 'x' * 70 + '\n' * 11000000).returncode == 65, 'too large is 65')
     ok(sendmail(i, '-oi', '-oem', '-v', '-n', '-B8BITMIME', '-N', 'never', '-R', 'hdrs', '-V', 'id1', '-odq', 'alice@example.test', text='Subject: options\n\nx\n').returncode == 0 and

@@ -109,6 +109,11 @@ def checks(i):
     check('an unknown table type', ['main.cf, line ' + line, 'nosuch:/x', 'postconf -m'], 'transport_maps = nosuch:/x')
     check('a table that is not there', ['main.cf, line ' + line, '/no/such', 'postmap'], 'transport_maps = hash:/no/such')
     check('a broken rule in a table', ['no closing delimiter', 'main.cf, line ' + line], 'header_checks = regexp:{ {/x y} }')
+    i.append_main('slow_destination_rate_delay = 1s')
+    p = i.tool('postfix', 'check')
+    ok(p.returncode == 0 and 'slow_destination_rate_delay is a parameter of Postfix that has no effect here' in p.stdout, "check names a transport's parameter that nobody asks for", p.stdout)
+    with open(i.etc + '/main.cf', 'w') as f:
+        f.write(main)
     check('a table in a restriction', ['main.cf, line ' + line, 'nosuchfile'], 'smtpd_recipient_restrictions = check_client_access cidr:/nosuchfile')
     check('a table of one service', ['master.cf', '/no/such'], '', '127.0.0.1:%d inet n - n - - smtpd -o transport_maps=hash:/no/such' % (i.port + 26))
     check('a missing certificate', ['/no/cert.pem', 'line ' + line, 'PEM'], 'smtpd_tls_cert_file = /no/cert.pem')

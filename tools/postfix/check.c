@@ -61,18 +61,35 @@ static bool is_silent(const char *name)
     return false;
 }
 
-/* A name that Postfix makes from a transport's: "slow_destination_rate_delay". */
+/* A name that is made from a transport's or service's and that somebody here asks for. */
 static bool is_transport_name(const char *name)
 {
-    return strstr(name, "_destination_") != NULL || strstr(name, "_time_limit") != NULL || strstr(name, "_delivery_slot_") != NULL
-        || strstr(name, "_recipient_limit") != NULL || strstr(name, "_recipient_refill_") != NULL || strstr(name, "_initial_destination") != NULL;
+    static const char *const suffixes[] = { "_destination_concurrency_limit", "_destination_recipient_limit", "_initial_destination_concurrency", "_time_limit" };
+    for (size_t i = 0; i < N_ELEMS(suffixes); i++)
+        if (str_iends(str_from(name), str_from(suffixes[i])) && strncmp(name, "default_", 8) != 0)
+            return true;
+    return false;
+}
+
+/* ... and one that nobody asks for: Postfix has no default of its own for it. */
+static bool is_lost_transport_name(const char *name)
+{
+    static const char *const suffixes[] = {
+        "_destination_rate_delay", "_transport_rate_delay", "_destination_concurrency_failed_cohort_limit", "_destination_concurrency_positive_feedback",
+        "_destination_concurrency_negative_feedback", "_delivery_slot_cost", "_delivery_slot_discount", "_delivery_slot_loan", "_minimum_delivery_slots",
+        "_extra_recipient_limit", "_recipient_refill_limit", "_recipient_refill_delay",
+    };
+    for (size_t i = 0; i < N_ELEMS(suffixes); i++)
+        if (str_iends(str_from(name), str_from(suffixes[i])))
+            return true;
+    return false;
 }
 
 static void note_unhonoured(struct check *k)
 {
     const char *name;
     for (size_t pos = 0; config_each(k->config, &pos, &name);) {
-        if (has_row(name) || is_silent(name) || config_default(k->config, name) == NULL || is_transport_name(name))
+        if (has_row(name) || is_silent(name) || is_transport_name(name) || (config_default(k->config, name) == NULL && !is_lost_transport_name(name)))
             continue;
         check_warn(k, "%s: %s is a parameter of Postfix that has no effect here", config_where(k->config, name), name);
     }

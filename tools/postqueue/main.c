@@ -140,7 +140,7 @@ static void list_queue(bool json, bool long_ids)
         die(EX_UNAVAILABLE, "Queue report unavailable - mail system is down");
     if (!print_list(buf_str(&raw), json, long_ids, &text))
         die(EX_SOFTWARE, "malformed showq server response");
-    if (fwrite(text.p, 1, text.n, stdout) != text.n && text.n > 0)
+    if (text.n > 0 && fwrite(text.p, 1, text.n, stdout) != text.n)
         die(EX_IOERR, "output write error");
     if (fflush(stdout) != 0)
         die(EX_IOERR, "output write error");

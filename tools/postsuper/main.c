@@ -32,14 +32,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-struct action { char option; enum queue_op op; const char *did, *sum; uint32_t n; };
+struct action { char option; enum queue_op op; const char *did, *sum; uint32_t n; bool asked; };
 static const struct action table[] = {
-    { 'd', QUEUE_DELETE, "removed", "Deleted", 0 },
-    { 'h', QUEUE_HOLD, "placed on hold", "Placed on hold", 0 },
-    { 'H', QUEUE_RELEASE, "released from hold", "Released from hold", 0 },
-    { 'r', QUEUE_REQUEUE, "requeued", "Requeued", 0 },
-    { 'e', QUEUE_EXPIRE, "expired", "Force-expired", 0 },
-    { 'f', QUEUE_EXPIRE, "expired", "Force-expired", 0 },
+    { 'd', QUEUE_DELETE, "removed", "Deleted", 0, false },
+    { 'h', QUEUE_HOLD, "placed on hold", "Placed on hold", 0, false },
+    { 'H', QUEUE_RELEASE, "released from hold", "Released from hold", 0, false },
+    { 'r', QUEUE_REQUEUE, "requeued", "Requeued", 0, false },
+    { 'e', QUEUE_EXPIRE, "expired", "Force-expired", 0, false },
+    { 'f', QUEUE_EXPIRE, "expired", "Force-expired", 0, false },
 };
 
 struct work { int qmgr; struct qio io; VEC(const char *) queues; bool quiet; };
@@ -109,12 +109,15 @@ static bool by_order(struct work *w, const struct action *a, const char *id)
 
 static void one(struct work *w, struct action *a, const char *id)
 {
-    if (!qid_is_valid(str_from(id)))
-        log_fatal("bad queue file name: %s", id);
+    if (!qid_is_valid(str_from(id))) {
+        log_warning("invalid mail queue id: %s", id);
+        return;
+    }
     if (!(w->qmgr >= 0 ? by_order(w, a, id) : on_files(w, a, id)))
         return;
     a->n++;
-    log_info("%s: %s", id, a->did);
+    if (w->qmgr < 0)
+        log_info("%s: %s", id, a->did);     /* otherwise qmgr has logged it */
 }
 
 /* ---- all, or those on standard input ---- */
@@ -174,7 +177,7 @@ static void names_from_input(struct names *names)
         if (s.n > 0 && str_to_fixed(s, id, sizeof id))
             vec_push(&names->v, xstrdup(id));
         else if (s.n > 0)
-            log_fatal("bad queue file name: %.*s", STR_FMT(s));
+            log_warning("invalid mail queue id: %.*s", STR_FMT(s));
     }
 }
 
@@ -250,10 +253,12 @@ int main(int argc, char **argv)
         log_fatal("%s", err.text);
     for (size_t i = 0; i < requests.n; i++)
         for (size_t k = 0; k < N_ELEMS(actions); k++)
-            if (actions[k].option == requests.p[i].option)
+            if (actions[k].option == requests.p[i].option) {
+                actions[k].asked = true;
                 act(&w, &actions[k], requests.p[i].arg);
+            }
     for (size_t k = 0; k < N_ELEMS(actions); k++)
-        if (actions[k].n > 0)
+        if (actions[k].asked)
             log_info("%s: %u message%s", actions[k].sum, actions[k].n, actions[k].n == 1 ? "" : "s");
     vec_done(&requests);
     vec_done(&w.queues);

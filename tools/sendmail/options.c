@@ -13,6 +13,13 @@ static int complain(const char *what, const char *value)
     return EX_USAGE;
 }
 
+/* A mistake in what is asked for beside the mail must not keep the mail. */
+static int ignore(const char *option, const char *value)
+{
+    (void)fprintf(stderr, "sendmail: warning: bad %s option value \"%s\" -- ignored\n", option, value);
+    return 0;
+}
+
 /* What follows the letter, or the next argument. */
 static const char *value_of(struct scan *s)
 {
@@ -57,14 +64,14 @@ static int set_notify(struct options *o, const char *value)
     if (ok)
         o->notify = r.notify;
     arena_done(&a);
-    return ok ? 0 : complain("-N needs never, or success, failure, delay", value);
+    return ok ? 0 : ignore("-N", value);
 }
 
 static int set_ret(struct options *o, const char *value)
 {
     struct str v = str_from(value);
     o->ret = str_ieqz(v, "full") ? SMTP_RET_FULL : str_ieqz(v, "hdrs") ? SMTP_RET_HDRS : SMTP_RET_NONE;
-    return o->ret != SMTP_RET_NONE ? 0 : complain("-R needs full or hdrs", value);
+    return o->ret != SMTP_RET_NONE ? 0 : ignore("-R", value);
 }
 
 static void set_queue(struct options *o, const char *value)

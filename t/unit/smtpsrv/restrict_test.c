@@ -109,6 +109,7 @@ static const struct { const char *name, *conf, *helo, *from, *to, *reply; } rule
     { "DEFER_IF_REJECT and nothing rejects", "smtpd_sender_restrictions = check_sender_access inline:{{a@good.test=DEFER_IF_REJECT later}}\n", "c.test", "a@good.test", "u@our.test", "250" },
     { "reject_unlisted_recipient has the code of the class", "smtpd_recipient_restrictions = reject_unlisted_recipient\nvirtual_mailbox_domains = vm.test\nvirtual_mailbox_maps = inline:{x@vm.test=x/}\nunknown_virtual_mailbox_reject_code = 450\n", "c.test", "", "y@vm.test", "450 4.1.1 <y@vm.test>" },
     { "smtpd_reject_unlisted_sender", "smtpd_reject_unlisted_sender = yes\n", "c.test", "nosuch@our.test", "u@our.test", "550 5.1.0 <nosuch@our.test>: Sender address rejected: User unknown in local recipient table" },
+    { "soft_bounce", "soft_bounce = yes\n", "c.test", "", "nosuch@our.test", "450 4.1.1 <nosuch@our.test>: Recipient address rejected: User unknown in local recipient table" },
     { "the check switched off", "smtpd_reject_unlisted_recipient = no\n", "c.test", "", "nosuch@our.test", "250" },
 };
 
@@ -151,6 +152,14 @@ static void test_stages(void)
     OK(stage_run("< 220\n> EHLO c\n< 250\n> MAIL FROM:<>\n< 250\n> RCPT TO:<u@our.test>\n< 250\n> RCPT TO:<v@our.test>\n< 250\n> DATA\n< 354\n> .\n< 250\n> QUIT\n< 221\n<closed\n") &&
        (stage.got.p[0].flags & MSG_HOLD) != 0 && content_has(0, "X-Seen: yes\n") && stage_logged("NOQUEUE: hold: RCPT from"), "HOLD and PREPEND do what they say");
     stage_close();
+    static const char *const rewrite[] = { "", "local_header_rewrite_clients =\n" };
+    for (size_t i = 0; i < N_ELEMS(rewrite); i++) {
+        stage_open(rewrite[i]);
+        stage.client = "192.0.2.1";
+        OK(stage_run("< 220\n> EHLO c\n< 250\n> MAIL FROM:<>\n< 250\n> RCPT TO:<u@our.test>\n< 250\n> DATA\n< 354\n> Subject: x\n> \n> .\n< 250\n> QUIT\n< 221\n<closed\n") &&
+           content_has(0, "Date: ") == (i == 0), i == 0 ? "a client here gets the fields that are missing" : "not when local_header_rewrite_clients is empty");
+        stage_close();
+    }
     stage_open("smtpd_recipient_restrictions = check_recipient_access inline:{u@our.test=DISCARD}\n");
     OK(stage_run("< 220\n> EHLO c\n< 250\n> MAIL FROM:<>\n< 250\n> RCPT TO:<u@our.test>\n< 250\n> DATA\n< 354\n> .\n< 250\n> QUIT\n< 221\n<closed\n") && stage.got.n == 0, "DISCARD takes the message and throws it away");
     stage_close();

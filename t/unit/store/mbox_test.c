@@ -116,6 +116,27 @@ static void test_reading(void)
     buf_done(&from);
 }
 
+/* Half a message, from a crash in the middle of an append, does not swallow the next one. */
+static void test_after_half(void)
+{
+    static const char *const halves[] = { "From a@b Mon Jan  2 15:04:05 2006\nSubject: half\n\nhalf a li", "From a@b Mon Jan  2 15:04:05 2006\nSubject: half\n\na line\n", "" };
+    for (size_t i = 0; i < N_ELEMS(halves); i++) {
+        char path[200];
+        struct buf from = buf_make(0);
+        put_file("inbox", halves[i]);
+        snprintf(path, sizeof(path), "%s/inbox", root);
+        mbox_from_line(&from, STR("new@x"), 1136214245);
+        bool ok = mbox_append(path, buf_str(&from), STR("Subject: next\n\nx\n"), 1, 0, &err) == 0;
+        struct store *s = open_store();
+        struct box *b = NULL;
+        OK(ok && s != NULL && box_open(s, STR("INBOX"), 0, &b, &err) == STORE_OK && box_count(b) == (i < 2 ? 2 : 1), i == 0 ? "a delivery after half a line is a message of its own"
+           : i == 1 ? "and after a line" : "and in an empty file");
+        box_close(b);
+        store_close(s);
+        buf_done(&from);
+    }
+}
+
 static void test_crash(void)
 {
     put_file("inbox", two);
@@ -270,6 +291,7 @@ int main(void)
         return 1;
     test_scan();
     test_reading();
+    test_after_half();
     test_crash();
     test_forged();
     test_torn_end();
