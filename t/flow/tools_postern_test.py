@@ -109,12 +109,6 @@ def checks(i):
     check('an unknown table type', ['main.cf, line ' + line, 'nosuch:/x', 'postconf -m'], 'transport_maps = nosuch:/x')
     check('a table that is not there', ['main.cf, line ' + line, '/no/such', 'postmap'], 'transport_maps = hash:/no/such')
     check('a broken rule in a table', ['no closing delimiter', 'main.cf, line ' + line], 'header_checks = regexp:{ {/x y} }')
-    i.append_main('canonical_maps = inline:{a@b=c@d}\nsender_canonical_maps = inline:{a@b=c@d}\nsender_canonical_classes = envelope_sender')
-    p = i.tool('postfix', 'check')
-    ok(p.returncode == 0 and 'canonical_maps: addresses in headers are not rewritten here' in p.stdout and 'sender_canonical_maps: addresses' not in p.stdout,
-       'check says what is rewritten in the envelope only', p.stdout)
-    with open(i.etc + '/main.cf', 'w') as f:
-        f.write(main)
     i.append_main('slow_destination_rate_delay = 1s')
     p = i.tool('postfix', 'check')
     ok(p.returncode == 0 and 'slow_destination_rate_delay is a parameter of Postfix that has no effect here' in p.stdout, "check names a transport's parameter that nobody asks for", p.stdout)

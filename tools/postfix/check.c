@@ -96,23 +96,6 @@ static void note_unhonoured(struct check *k)
 }
 
 /* A default that depends on compatibility_level, and its new value from `level` on. */
-/* Rewriting of addresses stops at the envelope. */
-static void note_header_classes(struct check *k)
-{
-    static const struct { const char *name, *classes; } rows[] = {
-        { "canonical_maps", "canonical_classes" }, { "sender_canonical_maps", "sender_canonical_classes" },
-        { "recipient_canonical_maps", "recipient_canonical_classes" }, { "masquerade_domains", "masquerade_classes" },
-    };
-    struct err err;
-    for (size_t i = 0; i < N_ELEMS(rows); i++) {
-        const char *value = config_raw(k->config, rows[i].name) == NULL ? NULL : config_get(k->config, rows[i].name, &err);
-        const char *classes = config_get(k->config, rows[i].classes, &err);
-        if (value != NULL && *value != '\0' && classes != NULL && strstr(classes, "header_") != NULL)
-            check_warn(k, "%s: %s: addresses in headers are not rewritten here, whatever %s says", config_where(k->config, rows[i].name), rows[i].name,
-                       rows[i].classes);
-    }
-}
-
 static void note_old_default(struct check *k, const char *name, const char *def, uint64_t level)
 {
     struct str rest = str_from(def), number, junk;
@@ -166,7 +149,6 @@ void check_params(struct check *k, bool notes)
     if (!notes)
         return;
     note_unhonoured(k);
-    note_header_classes(k);
     note_old_defaults(k);
 }
 
