@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "ipc/chan.h"
+#include "ipc/chan_int.h"
 #include "base/enc.h"
-#include "base/vec.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -9,59 +8,9 @@
 #include <unistd.h>
 
 enum {
-    CHAN_BUDGET = 4 << 20,      /* bytes queued for a peer that does not read */
     READ_ROOM = 16 << 10,       /* least room of a read */
     KEEP_ROOM = 32 << 10,       /* an idle buffer above this is given back */
     READS_PER_TURN = 8,         /* then the others have their turn */
-    CALL_BUCKETS = 64,
-};
-
-/* A fiber in chan_call(); lives on its stack. */
-struct call {
-    struct list node;           /* unlinked = answered, or the channel is gone */
-    struct cond done;
-    uint32_t id;
-    enum ipc_type want, or_type, got;
-    enum chan_result result;
-    struct arena *arena;
-    union ipc_any *ret_msg;
-    size_t lacking;             /* bytes that the arena had no room for */
-};
-
-/* A fiber in chan_wait_room(). */
-struct room_wait { struct list node; struct cond woken; enum chan_result result; };
-
-/* A descriptor waiting to be sent, with the frame that begins at `start`. */
-struct out_fd { uint64_t start, end; int fd; };
-
-struct chan {
-    struct watch watch;
-    struct deferred flush;
-    const struct chan_ops *ops;
-    void *user;
-    enum role self, peer;
-    int fd;
-    uint32_t last_id;
-    uint64_t peer_id;
-    char service[65];
-    bool closed;                /* nothing more is sent or received */
-    bool broken;                /* nothing more can be sent; the reading side will tell */
-    bool wipes;                 /* passwords and keys pass here: nothing of a frame stays in memory */
-    bool flush_queued;          /* the loop holds `flush`: the struct must stay */
-    bool told;                  /* on_closed has been called */
-    unsigned busy;              /* depth of callbacks: freeing waits for 0 */
-    bool free_later;
-
-    struct buf in;
-    size_t in_at;               /* decoded up to here */
-    VEC(int) in_fds;            /* arrived, not yet claimed by a frame */
-
-    struct buf out;
-    size_t out_at;              /* sent up to here */
-    uint64_t sent;              /* bytes, ever */
-    VEC(struct out_fd) out_fds;
-    struct list room;           /* struct room_wait */
-    struct list calls[CALL_BUCKETS];
 };
 
 /* With whom one speaks of passwords or keys. */
@@ -115,30 +64,11 @@ int chan_take_fd(int *fd)
     return taken;
 }
 
-static void close_fd(int *fd)
+void chan_close_fd(int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);
     *fd = -1;
-}
-
-/* Everyone who waits for this channel learns that it is gone. */
-static void wake_all(struct chan *c)
-{
-    for (size_t i = 0; i < CALL_BUCKETS; i++) {
-        LIST_EACH(it, &c->calls[i]) {
-            struct call *call = container_of(it, struct call, node);
-            list_remove(it);
-            call->result = CHAN_CLOSED;
-            cond_signal(&call->done);
-        }
-    }
-    LIST_EACH(it, &c->room) {
-        struct room_wait *w = container_of(it, struct room_wait, node);
-        list_remove(it);
-        w->result = CHAN_CLOSED;
-        cond_signal(&w->woken);
-    }
 }
 
 /* What moved to the front is still there, behind it. */
@@ -168,13 +98,13 @@ static void shut(struct chan *c)
         return;
     c->closed = true;
     watch_stop(&c->watch);
-    close_fd(&c->fd);
+    chan_close_fd(&c->fd);
     for (size_t i = 0; i < c->in_fds.n; i++)
-        close_fd(&c->in_fds.p[i]);
+        chan_close_fd(&c->in_fds.p[i]);
     for (size_t i = 0; i < c->out_fds.n; i++)
-        close_fd(&c->out_fds.p[i].fd);
+        chan_close_fd(&c->out_fds.p[i].fd);
     c->in_fds.n = c->out_fds.n = 0;
-    wake_all(c);
+    chan_wake_all(c);
 }
 
 void chan_free(struct chan *c)
@@ -212,15 +142,7 @@ static void fail(struct chan *c)
 
 /* ---- receiving ---- */
 
-static size_t body_strings(const struct ipc_message *m, const char *msg)
-{
-    size_t n = 0;
-    for (const struct ipc_field *f = m->fields; f < m->fields + m->n_fields; f++)
-        n += f->kind == IPC_STR ? ((const struct str *)(const void *)(msg + f->offset))->n : 0;
-    return n;
-}
-
-static int *fd_field(const struct ipc_message *m, void *msg)
+int *chan_fd_field(const struct ipc_message *m, void *msg)
 {
     for (const struct ipc_field *f = m->fields; f < m->fields + m->n_fields; f++)
         if (f->kind == IPC_FD)
@@ -228,60 +150,15 @@ static int *fd_field(const struct ipc_message *m, void *msg)
     return NULL;
 }
 
-static struct call *find_call(struct chan *c, enum ipc_type type, uint32_t id)
-{
-    struct list *bucket = &c->calls[id % CALL_BUCKETS];
-    LIST_EACH(it, bucket) {
-        struct call *call = container_of(it, struct call, node);
-        if (call->id == id && (call->want == type || call->or_type == type))
-            return call;
-    }
-    return NULL;
-}
-
-/*
- * Hand the answer to the fiber that waits for it. Its strings go to its arena;
- * if they do not fit, the fiber runs into the limit by itself, since here, on
- * the loop's stack, exhausting the arena would end the process.
- */
-static void complete(struct call *call, enum ipc_type type, union ipc_any *msg)
-{
-    const struct ipc_message *m = ipc_message(type);
-    size_t need = body_strings(m, (const char *)msg) + m->n_fields * 32;
-    list_remove(&call->node);
-    if (call->arena == NULL || need > call->arena->limit - call->arena->used) {
-        int *fd = fd_field(m, msg);
-        if (fd != NULL)
-            close_fd(fd);
-        call->lacking = need;
-        call->result = CHAN_CLOSED;
-        cond_signal(&call->done);
-        return;
-    }
-    for (const struct ipc_field *f = m->fields; f < m->fields + m->n_fields; f++) {
-        if (f->kind == IPC_STR) {
-            struct str *s = (void *)((char *)msg + f->offset);
-            *s = str_dup(call->arena, *s);
-        }
-    }
-    *call->ret_msg = *msg;
-    call->got = type;
-    call->result = CHAN_OK;
-    cond_signal(&call->done);
-}
-
 static void deliver(struct chan *c, enum ipc_type type, uint32_t id, union ipc_any *msg, int *fd)
 {
-    struct call *call = id == 0 ? NULL : find_call(c, type, id);
-    if (call != NULL) {
-        complete(call, type, msg);
+    if (chan_answer(c, type, id, msg))
         return;
-    }
     enter(c);
     if (c->ops != NULL && c->ops->on_message != NULL)
         c->ops->on_message(c, type, id, msg);
     if (fd != NULL)
-        close_fd(fd);
+        chan_close_fd(fd);
     leave(c);
 }
 
@@ -320,7 +197,7 @@ static enum frame next_frame(struct chan *c, size_t *ret_need)
     union ipc_any msg;
     if (!ipc_decode((enum ipc_type)type, p + IPC_FRAME_HEAD, n - IPC_FRAME_HEAD, &msg))
         return FRAME_BAD;
-    int *fd = fd_field(ipc_message(type), &msg);
+    int *fd = chan_fd_field(ipc_message(type), &msg);
     if (!claim_fd(c, fd))
         return FRAME_BAD;
     c->in_at += n;
@@ -403,18 +280,6 @@ static void read_input(struct chan *c)
 
 /* ---- sending ---- */
 
-static void wake_room(struct chan *c)
-{
-    if (chan_queued(c) > CHAN_BUDGET / 2)
-        return;
-    LIST_EACH(it, &c->room) {
-        struct room_wait *w = container_of(it, struct room_wait, node);
-        list_remove(it);
-        w->result = CHAN_OK;
-        cond_signal(&w->woken);
-    }
-}
-
 static ssize_t send_piece(struct chan *c, size_t n, int fd)
 {
     union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control = { .bytes = { 0 } };
@@ -448,7 +313,7 @@ static ssize_t send_next(struct chan *c)
     }
     ssize_t sent = send_piece(c, n, fd);
     if (sent > 0 && fd >= 0) {
-        close_fd(&c->out_fds.p[0].fd);
+        chan_close_fd(&c->out_fds.p[0].fd);
         c->out_fds.n--;
         memmove(c->out_fds.p, c->out_fds.p + 1, c->out_fds.n * sizeof *c->out_fds.p);
     }
@@ -486,7 +351,7 @@ void chan_flush(struct chan *c)
     uint32_t events = all ? EPOLLIN : EPOLLIN | EPOLLOUT;
     if (c->watch.events != events)
         watch_start(&c->watch, c->fd, events, on_ready);
-    wake_room(c);
+    chan_wake_room(c);
 }
 
 static void on_turn_end(struct deferred *d)
@@ -541,65 +406,4 @@ bool chan_send(struct chan *c, enum ipc_type type, uint32_t id, const void *msg)
         loop_defer(&c->flush, on_turn_end);
     c->flush_queued = true;
     return true;
-}
-
-/* ---- waiting ---- */
-
-static void unlink_node(void *arg) { list_remove(arg); }
-
-static enum chan_result of_wait(enum wait w)
-{
-    switch (w) {
-    case WAIT_OK: return CHAN_OK;
-    case WAIT_TIMEOUT: return CHAN_TIMEOUT;
-    case WAIT_CANCELLED: return CHAN_CANCELLED;
-    }
-    UNREACHABLE();
-}
-
-enum chan_result chan_call(struct chan *c, enum ipc_type type, const void *msg, enum ipc_type want, enum ipc_type or_type,
-                           int64_t deadline, struct arena *arena, enum ipc_type *ret_type, union ipc_any *ret_msg)
-{
-    struct call call = { .id = chan_next_id(c), .want = want, .or_type = or_type, .arena = arena, .ret_msg = ret_msg };
-    enum chan_result room = CHAN_OK;
-    while (!chan_send(c, type, call.id, msg)) {
-        if (c->closed || c->broken || chan_queued(c) == 0)
-            return CHAN_CLOSED;
-        room = chan_wait_room(c, deadline);
-        if (room != CHAN_OK)
-            return room;
-    }
-    struct cleanup undo;
-    list_append(&c->calls[call.id % CALL_BUCKETS], &call.node);
-    cleanup_push(&undo, unlink_node, &call.node);
-    enum wait w = WAIT_OK;
-    while (w == WAIT_OK && !list_is_empty(&call.node))
-        w = cond_wait(&call.done, deadline);
-    bool answered = list_is_empty(&call.node);
-    cleanup_pop(&undo, true);
-    if (!answered)
-        return of_wait(w);
-    if (call.lacking > 0)
-        (void)arena_alloc(arena, call.lacking);     /* meets the session's limit, on the session's stack */
-    if (call.result == CHAN_OK)
-        *ret_type = call.got;
-    return call.result;
-}
-
-enum chan_result chan_wait_room(struct chan *c, int64_t deadline)
-{
-    if (c->closed || c->broken)
-        return CHAN_CLOSED;
-    if (chan_queued(c) <= CHAN_BUDGET / 2)
-        return CHAN_OK;
-    struct room_wait me = { .result = CHAN_OK };
-    struct cleanup undo;
-    list_append(&c->room, &me.node);
-    cleanup_push(&undo, unlink_node, &me.node);
-    enum wait w = WAIT_OK;
-    while (w == WAIT_OK && !list_is_empty(&me.node))
-        w = cond_wait(&me.woken, deadline);
-    bool woken = list_is_empty(&me.node);
-    cleanup_pop(&undo, true);
-    return woken ? me.result : of_wait(w);
 }

@@ -480,9 +480,9 @@ size_t box_count(const struct box *b) { return b->shown; }
 const struct box_msg *box_msgs(const struct box *b) { return b->msgs.p; }
 bool box_needs_flush(const struct box *b) { return b->mbox != NULL ? mbox_needs_flush(b) : !flaglog_is_empty(&b->log); }
 
-size_t box_find(const struct box *b, uint32_t uid)
+size_t box_find_among(const struct box *b, size_t n, uint32_t uid)
 {
-    size_t low = 0, high = b->shown;
+    size_t low = 0, high = n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (b->msgs.p[mid].uid < uid)
@@ -492,6 +492,8 @@ size_t box_find(const struct box *b, uint32_t uid)
     }
     return low;
 }
+
+size_t box_find(const struct box *b, uint32_t uid) { return box_find_among(b, b->shown, uid); }
 
 const char *box_keyword_name(const struct box *b, unsigned n)
 {

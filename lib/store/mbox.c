@@ -178,19 +178,6 @@ static void take_base(struct box *b, const struct mbox_message *p)
     (void)keyword_bits(b, p->base_keywords);
 }
 
-static size_t first_from(const struct box *b, uint32_t uid)
-{
-    size_t low = 0, high = b->msgs.n;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (b->msgs.p[mid].uid < uid)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 /*
  * A UID counts when it rises and was given out already, and is that of a message which is there or can follow
  * those which are: one that is gone, or was never seen among the others, would not be written back.
@@ -199,7 +186,7 @@ static bool uid_fits(const struct box *b, const struct mbox_message *p, uint32_t
 {
     if (b->head.uidvalidity == 0 || p->uid <= last || p->uid >= b->head.uidnext)
         return false;
-    size_t i = first_from(b, p->uid);
+    size_t i = box_find_among(b, b->msgs.n, p->uid);
     return i == b->msgs.n || (b->msgs.p[i].uid == p->uid && !b->msgs.p[i].gone);
 }
 
@@ -207,7 +194,7 @@ static bool take_message(struct box *b, const struct mbox_message *p, uint32_t *
 {
     bool fits = uid_fits(b, p, *last);
     uint32_t uid = fits ? p->uid : b->head.uidnext++;
-    size_t i = first_from(b, uid);
+    size_t i = box_find_among(b, b->msgs.n, uid);
     *last = uid;
     struct entry *e = i < b->msgs.n ? b->ents.p[i] : NULL;
     if (e == NULL) {

@@ -150,6 +150,8 @@ void box_drop_blobs(struct box *b);
 /* --- entries of the array (box.c) */
 void box_forget(struct box *b);      /* all entries, here and in the index */
 void box_drop_entries(struct box *b);
+/* The first of the first n messages whose UID is at least this; n if there is none. */
+size_t box_find_among(const struct box *b, size_t n, uint32_t uid);
 struct entry *box_add_entry(struct box *b, uint32_t uid, struct str name, bool in_new, struct str ext);
 void entry_set_name(struct box *b, struct entry *e, struct str name, bool in_new);
 void entry_set_ext(struct entry *e, struct str ext);

@@ -4,7 +4,6 @@
  * others: no message may disappear.
  */
 #include "store/index.h"
-#include "store/store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,28 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "tap.h"
-
-static char root[] = "/tmp/damage_test.XXXXXX";
-static struct err err;
-
-static struct store *open_store(const char *name)
-{
-    char location[200];
-    snprintf(location, sizeof(location), "maildir:%s/%s", root, name);
-    return store_open(&(struct store_conf){ .location = location, .user = "u@example.test", .home = root, .lock_seconds = 2 }, &err);
-}
-
-static void put_file(const char *path, const char *text)
-{
-    char full[400];
-    snprintf(full, sizeof(full), "%s/%s", root, path);
-    FILE *f = fopen(full, "w");
-    if (f == NULL)
-        return;
-    fputs(text, f);
-    fclose(f);
-}
+#include "dir.h"
 
 static struct str get_file(const char *path)
 {
@@ -46,14 +24,6 @@ static struct str get_file(const char *path)
     if (f != NULL)
         fclose(f);
     return str_make(text, n);
-}
-
-static struct box *must_open(struct store *s, const char *name)
-{
-    struct box *b = NULL;
-    if (box_open(s, str_from(name), 0, &b, &err) != STORE_OK)
-        printf("# %s: %s\n", name, err.text);
-    return b;
 }
 
 static size_t count(const char *store)
@@ -195,14 +165,6 @@ static void test_stale_row(void)
     OK(box_count(b) == 2 && (box_msgs(b)[0].flags & FLAG_SEEN) != 0, "the mark is still there");
     box_close(b);
     store_close(s);
-}
-
-static bool has_file(const char *path)
-{
-    char full[400];
-    struct stat st;
-    snprintf(full, sizeof(full), "%s/%s", root, path);
-    return stat(full, &st) == 0;
 }
 
 /* No file can grow: mail can be read and removed, and nothing is lost or torn. */
