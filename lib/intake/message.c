@@ -109,6 +109,15 @@ static bool seen(const struct intake_msg *m, struct str address)
     return false;
 }
 
+/* Where it goes: to its sender, if it was refused. */
+static enum resolve_result route(struct intake_msg *m, struct str address, struct resolved *ret, struct err *err)
+{
+    if (m->refused.n == 0)
+        return resolve_address(m->in->resolve, m->sender, address, m->arena, ret, err);
+    *ret = (struct resolved){ .class = CLASS_DEFAULT, .transport = STR("error"), .nexthop = m->refused, .recipient = address };
+    return RESOLVE_OK;
+}
+
 /* Everything in list, once each. */
 static enum expand_result put_all(struct intake_msg *m, const struct expand_list *list, struct str orig, unsigned notify, struct str orcpt, struct err *err)
 {
@@ -116,7 +125,7 @@ static enum expand_result put_all(struct intake_msg *m, const struct expand_list
         struct resolved where;
         if (seen(m, list->addrs.p[i]))
             continue;
-        if (resolve_address(m->in->resolve, m->sender, list->addrs.p[i], m->arena, &where, err) == RESOLVE_TEMP)
+        if (route(m, list->addrs.p[i], &where, err) == RESOLVE_TEMP)
             return EXPAND_TEMP;
         put_rcpt(m, where.recipient, orig, notify, orcpt, &where);
         vec_push(&m->seen.addrs, list->addrs.p[i]);
@@ -145,7 +154,7 @@ enum expand_result intake_rcpt(struct intake_msg *m, struct str address, unsigne
             r = put_all(m, &list, address, notify, orcpt, err);
         list.addrs.n = 0;
     }
-    if (r == EXPAND_OK) {
+    if (r == EXPAND_OK && m->refused.n == 0) {
         r = expand_bcc(m->in->expand, m->sender, address, m->arena, &list, err);
         if (r == EXPAND_OK)
             r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), err);
@@ -261,7 +270,7 @@ bool intake_start_content(struct intake_msg *m, struct str received)
     struct err err = { 0 };
     struct cleanup undo;
     cleanup_push(&undo, free_list, &list);
-    enum expand_result r = expand_bcc(m->in->expand, m->sender, STR(""), m->arena, &list, &err);
+    enum expand_result r = m->refused.n > 0 ? EXPAND_OK : expand_bcc(m->in->expand, m->sender, STR(""), m->arena, &list, &err);
     if (r == EXPAND_OK)
         r = put_all(m, &list, STR(""), SMTP_NOTIFY_NEVER, STR(""), &err);
     cleanup_pop(&undo, true);
@@ -269,7 +278,7 @@ bool intake_start_content(struct intake_msg *m, struct str received)
         return fail(m, 451, "4.3.0", "Error: queue file write error");
     m->header = (struct header_pass){ .out = &m->content, .size_max = c->header_size_limit, .fields_max = c->header_count_limit,
                                       .hops_max = c->hopcount_limit, .on_end = on_header_end, .arg = m };
-    if (m->context != HEADER_LEFT_ALONE || !map_list_is_empty(m->in->header_checks))
+    if (m->refused.n == 0 && (m->context != HEADER_LEFT_ALONE || !map_list_is_empty(m->in->header_checks)))
         m->header.on_field = on_field;
     if (m->prepend.n > 0)
         header_pass_add(&m->header, str_head(m->prepend, m->prepend.n - 1));
@@ -289,6 +298,8 @@ void intake_line(struct intake_msg *m, struct str line, bool ends)
         return;
     }
     header_pass_line(&m->header, line, ends);
+    if (m->refused.n > 0)
+        return;
     if (m->header.fault == HEADER_LOOP)
         (void)fail(m, 554, "5.4.0", "Error: too many hops");
     else if (m->header.fault == HEADER_TOO_MANY)

@@ -46,6 +46,7 @@ struct intake_msg {
     struct str token;               /* authd's, with sasl_username */
     uint32_t n_rcpt;                /* R records */
     bool fix_headers;               /* a local or authenticated client: add From, Date, Message-ID */
+    struct str refused;             /* "DSN text": it goes back to its sender with this, as it is, instead of to its recipients */
     enum header_context context;    /* whose addresses in the header get rewritten, and how */
     bool discard;                   /* take it, and throw it away */
     struct str origin;              /* "NAME[ADDR]" or "local", for logs */

@@ -16,6 +16,7 @@
  *     any local user and are read as such: see intake/drop.h for all that one
  *     may hold. A link, a device, a file with two names, an unknown record or
  *     attribute is refused, named in the log, and set aside as "refused-NAME".
+ *     A message that is refused for what it says (header_checks) goes back to its sender.
  *     The owner of the file is who the mail is from, in log and Received field.
  *
  * DIAGNOSTICS
@@ -118,11 +119,13 @@ static bool put_content(struct intake_msg *m, const struct drop *d, const struct
     return ok;
 }
 
-static bool submit(const struct drop *d, const struct stat *st, struct arena *a, struct queue_reply *why)
+/* refused: empty, or what the sender gets it back with. */
+static bool submit(const struct drop *d, const struct stat *st, struct str refused, struct arena *a, struct queue_reply *why)
 {
     struct intake_msg m;
     bool ok = intake_begin(&m, &self.intake, a, (uint64_t)clock_wall_us(), deadline_in(10000));
     if (ok) {
+        m.refused = refused;
         m.fix_headers = true;
         m.context = HEADER_LOCAL;
         m.origin = STR("local");
@@ -133,6 +136,13 @@ static bool submit(const struct drop *d, const struct stat *st, struct arena *a,
     *why = m.failed;
     intake_abandon(&m);
     return ok;
+}
+
+/* What is refused for good, its sender must hear of: nobody waits at the other end of a pipe. */
+static bool send_back(const struct drop *d, const struct stat *st, struct arena *a, struct queue_reply *why)
+{
+    struct str text = str_printf(a, "%s %s", why->dsn, why->text);
+    return submit(d, st, text, a, why);
 }
 
 static void refuse(const char *name, const char *why)
@@ -152,7 +162,7 @@ static void submit_file(const char *name, struct str file, const struct stat *st
     struct arena a = arena_make(MEMORY_MAX);
     if (drop_parse(file, &d, &err) < 0) {
         refuse(name, err.text);
-    } else if (submit(&d, st, &a, &why)) {
+    } else if (submit(&d, st, STR(""), &a, &why) || (why.code >= 500 && send_back(&d, st, &a, &why))) {
         if (!maildrop_remove(name, st)) {
             log_warning("maildrop/%s: is in the queue but cannot be removed: %m", name);
             remember(st);

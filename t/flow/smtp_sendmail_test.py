@@ -101,7 +101,14 @@ def crafted(i):
     ok(len(re.findall('warning: maildrop/', i.log())) == count, 'refused files are not looked at again')
 
 
-with Instance() as instance:
-    for what, fn in (('while down', while_down), ('from the header', from_header), ('exit codes', exit_codes), ('SMTP on a pipe', smtp_on_pipe), ('crafted files', crafted)):
+def refused_for_good(i):
+    ok(sendmail(i, '-f', 'bob@example.test', 'alice@example.test', text='Subject: forbidden\n\ntext that comes back\n').returncode == 0, 'sendmail takes what will be refused')
+    back = i.wait_mail('bob', 'text that comes back')
+    ok(back and b'not in this house' in back[0] and b'From: MAILER-DAEMON@' in back[0], 'its sender gets it back with the reason', (back, i.log()[-2000:]))
+    ok(not [m for m in i.mails('alice') if b'forbidden' in m] and not glob.glob(i.spool() + '/maildrop/refused-*'), 'and nobody else')
+
+
+with Instance(main='header_checks = regexp:{ {/^Subject: forbidden/ REJECT 5.7.0 not in this house} }\n') as instance:
+    for what, fn in (('refused for good', refused_for_good), ('while down', while_down), ('from the header', from_header), ('exit codes', exit_codes), ('SMTP on a pipe', smtp_on_pipe), ('crafted files', crafted)):
         case(what + ': no exception', lambda f=fn: f(instance))
 done()
