@@ -44,7 +44,7 @@ static void on_answer(struct pool_job *job, const struct ipc_verdict *v)
     if (v->verdict == VERDICT_MATCH) {
         struct account a = { .user = s->vars.user, .has_ids = v->has_ids, .uid = v->uid, .gid = v->gid, .groups = v->groups, .home = v->home };
         add_ids(s, &a);
-        if (!s->db->is_userdb && !s->verified)
+        if (str_eqz(job->ask.backend, "pam"))
             auth_cache_put(authd()->cache, s->vars.user, s->vars.password, s->stored, &a, loop_now());
     }
     s->done(s, (enum auth_verdict)v->verdict);
@@ -87,7 +87,6 @@ static struct str state_of_system(struct arena *a)
 
 static void pam_step(struct db_step *s)
 {
-    const struct account *known;
     if (s->query->kind != DB_VERIFY) {
         s->text = "PAM checks passwords only";
         s->done(s, VERDICT_UNKNOWN);
@@ -98,13 +97,9 @@ static void pam_step(struct db_step *s)
         return;
     }
     s->stored = state_of_system(s->query->arena);
-    known = auth_cache_get(authd()->cache, s->vars.user, s->vars.password, s->stored, loop_now());
-    if (known != NULL) {
-        add_ids(s, known);
-        s->done(s, VERDICT_MATCH);
-        return;
-    }
-    ask(s, "pam", STR(""));
+    /* What spares the modules that check passwords does not spare those that say who may log in now. */
+    bool known = auth_cache_get(authd()->cache, s->vars.user, s->vars.password, s->stored, loop_now()) != NULL;
+    ask(s, known ? "pam-account" : "pam", STR(""));
 }
 
 static int nothing_to_open(struct db *db, bool private_instance, struct err *err)

@@ -30,6 +30,7 @@ auth [success=ignore default=1] pam_succeed_if.so quiet user = hangs
 auth optional pam_exec.so quiet /bin/sleep 20
 auth optional pam_exec.so quiet log=/run/pam-environment /usr/bin/env
 auth required pam_unix.so
+account required pam_nologin.so file=/run/no-login
 account required pam_unix.so
 session required pam_deny.so
 """
@@ -172,6 +173,23 @@ def killed(t):
     ok(wait_until(lambda: Auth(t).ask('amy', 'amy-secret').startswith('OK'), 10, 0.3), 'and only that')
 
 
+def remembered(t):
+    with open(t.dir + '/etc/main.cf', 'a') as f:
+        f.write('postern_auth_cache_ttl = 300\n')
+    before = t.pids('authd')
+    t.signal(signal.SIGHUP)
+    ok(wait_until(lambda: set(t.pids('authd')) and not set(before) & set(t.pids('authd')), 20, 0.2), 'the cache is switched on')
+    ok(wait_until(lambda: Auth(t).ask('amy', 'amy-secret').startswith('OK'), 10, 0.3), 'a password is remembered')
+    os.truncate('/run/pam-environment', 0)
+    ok(Auth(t).ask('amy', 'amy-secret').startswith('OK') and os.path.getsize('/run/pam-environment') == 0, 'the modules that check it are not asked again')
+    with open('/run/no-login', 'w') as f:
+        f.write('not now\n')
+    line = Auth(t).ask('amy', 'amy-secret')
+    ok(line.startswith('FAIL'), 'those that say who may log in are', line)
+    os.unlink('/run/no-login')
+    ok(Auth(t).ask('amy', 'amy-secret').startswith('OK'), 'each time')
+
+
 def check(t, text=None):
     """What postfix check says of PAM, with this as the service's file."""
     if text is not None:
@@ -203,7 +221,7 @@ def inside():
         started = toys.start()
         ok(started.returncode == 0, 'the system starts', started.stdout)
         wait_until(lambda: os.path.exists(toys.dir + '/spool/private/auth'), 10)
-        for test in (shadow, accounts, confined, hangs, killed, probed):
+        for test in (shadow, accounts, confined, hangs, killed, remembered, probed):
             case(test.__name__, lambda t=test: t(toys))
     finally:
         toys.close()
