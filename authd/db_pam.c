@@ -87,12 +87,14 @@ static struct str state_of_system(struct arena *a)
 
 static void pam_step(struct db_step *s)
 {
-    if (s->query->kind != DB_VERIFY) {
+    /* Who logs in by a token or a certificate, or as a user for whom a master's password was right, must be one who may. */
+    bool is_login = s->query->kind == DB_LOOKUP && s->vars.mech.n > 0;
+    if (s->query->kind != DB_VERIFY && !is_login) {
         s->text = "PAM checks passwords only";
         s->done(s, VERDICT_UNKNOWN);
         return;
     }
-    if (s->verified) {
+    if (s->verified || is_login) {
         ask(s, "pam-account", STR(""));
         return;
     }

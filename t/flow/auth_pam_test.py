@@ -69,7 +69,8 @@ def install():
     for program in PROGRAMS:
         shutil.copy('%s/bin/%s' % (BUILD, program), toys.dir + '/bin/' + program)
     toys.write_main(ACCOUNTS + 'postern_passdb = passwd-file:%s/etc/passwd, pam\npostern_auth_failure_delay = 0\nauth_verbose = yes\npostern_auth_cache_ttl = 0\n'
-                    'postern_auth_worker_limit = 4\nalias_maps =\nalias_database =\n' % toys.dir, private=False)
+                    'postern_auth_worker_limit = 4\npostern_auth_mechanisms = plain external\npostern_auth_ssl_username_from_cert = yes\n'
+                    'postern_auth_listeners = unix:private/auth, { unix:private/auth-trusted, trusted=yes, mode=0600 }\nalias_maps =\nalias_database =\n' % toys.dir, private=False)
     with open(toys.dir + '/etc/passwd', 'w') as f:
         f.write('virtual:%s:::::\n' % stored('BLF-CRYPT', 'right', '-r', '5'))
     os.chmod(toys.dir + '/etc/passwd', 0o644)
@@ -78,10 +79,10 @@ def install():
 
 
 class Auth:
-    def __init__(self, toys):
+    def __init__(self, toys, name='auth'):
         self.s = socket.socket(socket.AF_UNIX)
         self.s.settimeout(30)
-        self.s.connect(toys.dir + '/spool/private/auth')
+        self.s.connect(toys.dir + '/spool/private/' + name)
         self.f = self.s.makefile('rb')
         while self.f.readline() != b'DONE\n':
             pass
@@ -131,6 +132,18 @@ def accounts(t):
     line = a.ask('stale', 'stale-secret', '192.0.2.61')
     ok(line.startswith('FAIL\t2\tuser=stale') and 'code=' in line, 'so is one whose password must be changed', line)
     ok('pam_acct_mgmt() failed' in t.log(), 'by the account rules of PAM', t.log()[-1500:])
+
+
+def certified(t):
+    """Somebody else has proven who the user is: PAM says whether that user may log in."""
+    def ask(user):
+        a = Auth(t, 'auth-trusted')
+        a.s.sendall(('AUTH\t1\tEXTERNAL\tservice=smtp\trip=192.0.2.62\tvalid-client-cert\tcert_username=%s\tresp=\n' % user).encode())
+        return a.line()
+    ok(ask('amy') == 'OK\t1\tuser=amy', 'a user of PAM with a certificate logs in', ask('amy'))
+    ok(ask('virtual') == 'OK\t1\tuser=virtual', 'so does one whom PAM does not know', ask('virtual'))
+    ok(ask('gone').startswith('FAIL\t1\tuser=gone'), 'an expired account is refused whatever proves the user', ask('gone'))
+    ok(ask('nobody-here').startswith('FAIL'), 'nobody is nobody')
 
 
 def confined(t):
@@ -221,7 +234,7 @@ def inside():
         started = toys.start()
         ok(started.returncode == 0, 'the system starts', started.stdout)
         wait_until(lambda: os.path.exists(toys.dir + '/spool/private/auth'), 10)
-        for test in (shadow, accounts, confined, hangs, killed, remembered, probed):
+        for test in (shadow, accounts, certified, confined, hangs, killed, remembered, probed):
             case(test.__name__, lambda t=test: t(toys))
     finally:
         toys.close()
