@@ -221,6 +221,13 @@ static int64_t next_deadline(const struct session *s)
     return MIN(idle, end);
 }
 
+/* After a reload, or before a stop: who has come with a message gets to hand it over, and is then sent to our successor. */
+static bool has_to_go(const struct session *s)
+{
+    bool served = s->ok[SMTP_DATA] + s->ok[SMTP_BDAT] > 0;
+    return s->srv->draining && served && !(s->state & ST_TRANSACTION) && conn_pending(s->conn).n == 0;
+}
+
 static void talk(struct session *s)
 {
     while (s->state != ST_CLOSING) {
@@ -230,7 +237,7 @@ static void talk(struct session *s)
             say(s, "too many errors after %s from " CLIENT_FMT, s->where, CLIENT(s));
             break;
         }
-        if (s->srv->draining && !(s->state & ST_TRANSACTION) && conn_pending(s->conn).n == 0) {
+        if (has_to_go(s)) {
             session_lost(s, READ_CANCELLED, 0);
             break;
         }

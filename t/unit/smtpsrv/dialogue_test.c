@@ -148,6 +148,14 @@ static void test_rewriting(void)
     stage_close();
 }
 
+static void test_draining(void)
+{
+    stage_open("");
+    smtpsrv_drain(stage.srv);
+    OK(stage_run(HELLO ENVELOPE "> DATA\n< 354\n> text\n> .\n< 250\n< 421 4.3.2\n<closed\n") && stage.got.n == 1, "who came before a reload hands over a message, then is sent away");
+    stage_close();
+}
+
 static void test_large(void)
 {
     struct buf script = buf_make(0), line = buf_make(0);
@@ -175,6 +183,7 @@ int main(void)
     test_queue_lost();
     test_content();
     test_rewriting();
+    test_draining();
     test_large();
     buf_done(&stage_log);
     return tap_done();
