@@ -57,7 +57,7 @@ bool intake_begin(struct intake_msg *m, struct intake *in, struct arena *a, uint
     struct queue_reply why;
     *m = (struct intake_msg){ .in = in, .arena = a, .arrival_us = arrival_us, .fd = -1,
         .envelope.limit = ENVELOPE_MAX, .rcpts.limit = ENVELOPE_MAX, .routes.limit = ROUTES_MAX };
-    if (!queue_client_is_open(in->queue, &why) && queue_client_is_connected(in->queue))
+    if (!queue_client_await(in->queue, deadline, &why))
         return fail(m, why.code, why.dsn, why.text);
     if (!queue_client_take_id(in->queue, deadline, m->id))
         return fail(m, 451, "4.3.0", "Error: queue file write error");

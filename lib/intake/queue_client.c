@@ -66,6 +66,7 @@ static void on_state(struct queue_client *q, const struct ipc_queue_state *msg)
     q->state.code = msg->code;
     if (!str_to_fixed(msg->dsn, q->state.dsn, sizeof q->state.dsn) || !str_to_fixed(msg->text, q->state.text, sizeof q->state.text))
         q->state = no_queue;
+    cond_broadcast(&q->changed);
 }
 
 static void answer(struct queue_client *q, struct str id, bool done, const struct queue_reply *reply)
@@ -117,6 +118,7 @@ static void drop_chan(struct queue_client *q)
     struct verdict_wait *w;
     for (size_t pos = 0; (w = htab_each(&q->waits, &pos)) != NULL;)
         answer(q, w->id, false, &no_queue);
+    cond_broadcast(&q->changed);
     chan_free(old);
 }
 
@@ -141,17 +143,21 @@ void queue_client_attach(struct queue_client *q, struct chan *c)
     cond_broadcast(&q->changed);
 }
 
-bool queue_client_is_connected(const struct queue_client *q)
-{
-    return q->chan != NULL;
-}
-
 bool queue_client_is_open(const struct queue_client *q, struct queue_reply *ret_reply)
 {
     if (q->chan != NULL && q->state.code == 0)
         return true;
     *ret_reply = q->chan == NULL ? no_queue : q->state;
     return false;
+}
+
+/* Who is not connected waits for ids, later. */
+bool queue_client_await(struct queue_client *q, int64_t deadline, struct queue_reply *ret_reply)
+{
+    while (!queue_client_is_open(q, ret_reply) && q->chan != NULL)
+        if (q->state.code != no_queue.code || cond_wait(&q->changed, deadline) != WAIT_OK)
+            return false;
+    return true;
 }
 
 bool queue_client_take_id(struct queue_client *q, int64_t deadline, char ret_id[QUEUE_ID_MAX])

@@ -21,13 +21,17 @@ void queue_client_free(struct queue_client *q);
 const struct chan_ops *queue_client_ops(void);
 /* Takes the channel; one before it is closed. */
 void queue_client_attach(struct queue_client *q, struct chan *c);
-bool queue_client_is_connected(const struct queue_client *q);
 
 /* What goes to a client instead of an id or a 250: a reply without its line end. */
 struct queue_reply { unsigned code; char dsn[16]; char text[400]; };
 
 /* May mail be taken? False: say *ret_reply. */
 bool queue_client_is_open(const struct queue_client *q, struct queue_reply *ret_reply);
+/*
+ * WAITS until the deadline for a queue manager that takes no mail for the moment (451), as before its successor comes
+ * at a reload; a full disk is no matter of moments. False: say *ret_reply. True also when there is none at all: its ids are waited for.
+ */
+bool queue_client_await(struct queue_client *q, int64_t deadline, struct queue_reply *ret_reply);
 /* WAITS until the deadline for an unused id. False: no qmgr. */
 bool queue_client_take_id(struct queue_client *q, int64_t deadline, char ret_id[QUEUE_ID_MAX]);
 /* An id that was taken will not be used. */

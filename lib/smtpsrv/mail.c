@@ -2,6 +2,8 @@
 #include "smtpsrv/session.h"
 #include "ipc/schema.h"
 
+enum { QUEUE_PATIENCE_MS = 10000 };
+
 static unsigned path_flags(const struct session *s)
 {
     return s->conf->strict_envelopes ? SMTP_PATH_STRICT : 0;
@@ -71,7 +73,7 @@ void cmd_mail(struct session *s, struct str args)
     }
     if (!mail_parameters_ok(s, &m) || mail_over_limit(s, &m))
         return;
-    if (!queue_client_is_open(s->srv->intake.queue, &closed) && queue_client_is_connected(s->srv->intake.queue)) {
+    if (!queue_client_await(s->srv->intake.queue, deadline_in(QUEUE_PATIENCE_MS), &closed)) {
         reply(s, "%u %s %s", closed.code, closed.dsn, closed.text);
         return;
     }

@@ -122,7 +122,7 @@ def many(i):
         os.chmod(path + '.edit', 0o640)
         os.rename(path + '.edit', path)
         time.sleep(0.3)
-    finished = wait_until(lambda: all(stored(path, u).startswith('{SHA512-CRYPT}') for u in users), 40)
+    finished = wait_until(lambda: all(stored(path, u).startswith('{SHA512-CRYPT}') for u in users), 150)
     over.append(True)
     for t in threads:
         t.join(30)
