@@ -6,7 +6,7 @@
 enum { CANONICAL_ROUNDS = 100 };
 /* canonical_classes and its like; propagate_unmatched_extensions. */
 enum class_bits { ENVELOPE_SENDER = 1, ENVELOPE_RECIPIENT = 2, HEADER_SENDER = 4, HEADER_RECIPIENT = 8 };
-enum extension_bits { EXT_CANONICAL = 1, EXT_VIRTUAL = 2 };
+enum extension_bits { EXT_CANONICAL = 1, EXT_VIRTUAL = 2, EXT_NOWHERE = 4 };
 
 struct expand {
     const struct intake_conf *conf;
@@ -41,8 +41,11 @@ static int read_classes(struct expand *x, struct err *err)
         { "envelope_sender", ENVELOPE_SENDER }, { "envelope_recipient", ENVELOPE_RECIPIENT },
         { "header_sender", HEADER_SENDER }, { "header_recipient", HEADER_RECIPIENT },
     };
-    /* local(8) propagates into nothing that it expands. */
-    static const struct word_bit tables[] = { { "canonical", EXT_CANONICAL }, { "virtual", EXT_VIRTUAL }, };
+    /* Extensions go into nothing that local delivery expands: those words are known, and without effect. */
+    static const struct word_bit tables[] = {
+        { "canonical", EXT_CANONICAL }, { "virtual", EXT_VIRTUAL }, { "alias", EXT_NOWHERE }, { "forward", EXT_NOWHERE },
+        { "include", EXT_NOWHERE }, { "generic", EXT_NOWHERE },
+    };
     const struct { const char *param, *text; const struct word_bit *known; size_t n; unsigned *ret; } rows[] = {
         { "canonical_classes", x->conf->canonical_classes, classes, N_ELEMS(classes), &x->canonical_bits },
         { "sender_canonical_classes", x->conf->sender_canonical_classes, classes, N_ELEMS(classes), &x->sender_canonical_bits },

@@ -61,7 +61,7 @@
     P(STR, masquerade_classes, "masquerade_classes", "envelope_sender, header_sender, header_recipient", 0, 0,        \
       "The addresses that masquerade_domains is for.")                                                                \
     P(STR, propagate_extensions, "propagate_unmatched_extensions", "canonical, virtual", 0, 0,                        \
-      "Kinds of tables, canonical and virtual, whose result gets the address extension that the key left out.")       \
+      "Kinds of tables, canonical and virtual, whose result gets the address extension that the key left out; alias, forward, include and generic have no effect.")       \
     P(STR, remote_rewrite_domain, "remote_header_rewrite_domain", "", 0, 0,                                           \
       "Rewrite the header of mail from other clients than local_header_rewrite_clients too, with this domain for incomplete addresses.") \
     P(STR, masquerade_domains, "masquerade_domains", "", 0, 0, "Domains whose subdomains are cut off from addresses.")  \

@@ -147,6 +147,10 @@ static void test_senders(void)
        expand_sender(expand, STR("a@host.our.test"), &arena, &out, &err) == EXPAND_OK && str_eqz(out, "a@our.test") &&
        expand_sender(expand, STR("root@host.our.test"), &arena, &out, &err) == EXPAND_OK && str_eqz(out, "root@host.our.test"), "masquerading, and its exceptions");
     close_all();
+    OK(open_all("propagate_unmatched_extensions = canonical, virtual, alias, forward, include, generic\n"), "every word of propagate_unmatched_extensions is known");
+    close_all();
+    OK(!open_all("sender_canonical_classes = envelope_sender, nobody\n"), "a class that is none is refused at the start");
+    close_all();
     OK(open_all("sender_canonical_maps = inline:{a=A.User@our.test}\nsender_canonical_classes = header_sender\n") &&
        expand_sender(expand, STR("a"), &arena, &out, &err) == EXPAND_OK && str_eqz(out, "a@our.test"), "sender_canonical_classes without the envelope");
     close_all();
