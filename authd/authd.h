@@ -45,6 +45,7 @@ struct authd {
     struct oauth_conf oauth;
     struct auth_cache *cache;
     struct handover *handover;
+    int64_t handover_by;        /* while draining: how long sessions may still ask */
     struct token_keys keys;
     size_t n_requests;          /* in work, all streams */
     size_t cpus;

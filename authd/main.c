@@ -64,6 +64,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+enum { HANDOVER_PATIENCE_MS = 1000 };
+
 static struct authd state;
 
 struct authd *authd(void) { return &state; }
@@ -142,13 +144,19 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
 
 static void on_drain(void)
 {
+    state.handover_by = deadline_in(HANDOVER_PATIENCE_MS);
     abuse_stop();
     control_stop();
     stream_drain_public();
     master_drain();
 }
 
-static bool idle(void) { return state.n_requests == 0 && rehash_count() == 0; }
+/* Logins whose sessions have not asked yet are over with this process. */
+static bool idle(void)
+{
+    bool handed_over = handover_pending(state.handover) == 0 || loop_now() >= state.handover_by;
+    return state.n_requests == 0 && rehash_count() == 0 && handed_over;
+}
 
 int main(int argc, char **argv)
 {

@@ -102,6 +102,9 @@ static void distrust(const struct stream *s, struct auth_cmd *c)
 
 static bool take_auth(struct stream *s, struct auth_cmd *c)
 {
+    /* Our own processes ask the successor again, when this one has gone without an answer. */
+    if (streams.draining && s->kind != STREAM_PUBLIC)
+        return true;
     if (request_exists(&s->requests, c->id))
         return protocol_error(s, "request id used twice");
     /* A neighbour read the list; our own processes pass on what a stranger asked for, and keep their other exchanges. */

@@ -466,9 +466,11 @@ static void on_overdue(struct timer *t)
     (void)kill(-c->pid, SIGKILL);
 }
 
-/* Who must be alone has a limited time to go; the others go when their sessions end. */
+/* Who must be alone has a limited time to go; the others go when their sessions end, and who works for one process with that one. */
 static void drain_predecessor(struct child *c)
 {
+    if (c->needed_by != 0)
+        return;
     if (start_of(c->service) != START_ALONE) {
         drain_child(c, 0);
         return;

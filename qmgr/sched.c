@@ -229,7 +229,7 @@ struct worker *worker_pick(struct list *list, const char *service)
     int64_t now = clock_mono_ms();
     LIST_EACH(it, list) {
         struct worker *w = container_of(it, struct worker, node);
-        if (!w->ready && w->ask_until > now)
+        if ((!w->ready && w->ask_until > now) || chan_is_leaving(w->chan))
             continue;
         bool fits = service == NULL || strcmp(chan_peer_service(w->chan), service) == 0;
         bool best_fits = best != NULL && (service == NULL || strcmp(chan_peer_service(best->chan), service) == 0);

@@ -34,6 +34,7 @@
 enum {
     HELLO_SECONDS = 5,           /* after which the kernel hands over a silent client */
     SILENT_MS = 1000,            /* after which login gets a client that has been greeted and says nothing */
+    ABSENT_MS = 10000,           /* a login process that died or is reloaded is back by then */
     GREETING_MAX = 1000,
 };
 
@@ -56,7 +57,8 @@ struct start {
     char tls[200];              /* protocol and cipher; "": not yet */
     char binding[136], cert_user[257];  /* for SASL: channel binding in base64, and the name in a certificate that was verified */
     bool greeted;
-    struct timer silence;
+    bool waits;                 /* for a login process */
+    struct timer silence, absence;
 };
 
 struct link { struct list node; struct pump *pump; struct start *start; };
@@ -75,24 +77,16 @@ static const struct param_table params = { rows, N_ELEMS(rows) };
 
 static enum proto proto_of(struct str service) { return str_find(service, STR("pop3")) >= 0 ? PROTO_POP3 : PROTO_IMAP; }
 
-static unsigned newest_generation(void)
-{
-    unsigned newest = 0;
-    LIST_EACH(it, &self.logins)
-        newest = MAX(newest, container_of(it, struct login, node)->generation);
-    return newest;
-}
-
-/* The login processes, which are all of this protocol, take turns; those of an older generation are finishing and get nothing new. */
+/* The login processes, which are all of this protocol, take turns; those that are finishing get nothing new. */
 static struct login *next_login(void)
 {
-    unsigned newest = newest_generation();
+    struct login *next = NULL;
     LIST_EACH(it, &self.logins) {
         struct login *l = container_of(it, struct login, node);
-        if (l->generation == newest)
-            return l;
+        if (!chan_is_leaving(l->chan) && (next == NULL || l->generation > next->generation))
+            next = l;
     }
-    return NULL;
+    return next;
 }
 
 static struct chan *take_turn(void)
@@ -119,6 +113,7 @@ static void start_free(struct start *s)
     if (s == NULL)
         return;
     timer_cancel(&s->silence);
+    timer_cancel(&s->absence);
     close(s->plain);
     free(s);
 }
@@ -133,17 +128,39 @@ static void link_free(struct link *l)
         daemon_rest(false);
 }
 
-/* The rest is login's. */
+static void no_login(struct link *l)
+{
+    log_warning("%s: no login process for a connection from %s", proto_names[l->start->proto], l->start->remote);
+    link_free(l);
+}
+
+static void on_absence(struct timer *t)
+{
+    no_login(container_of(t, struct start, absence)->link);
+}
+
+/* The rest is login's. Who came by login's socket goes back to the process that asked. */
 static void give_to_login(struct link *l)
 {
     struct start *s = l->start;
     if (tell_login(s->ticket != 0 ? s->from : take_turn(), s)) {
         start_free(s);
         l->start = NULL;
-        return;
+    } else if (s->ticket != 0) {
+        no_login(l);
+    } else if (!s->waits) {
+        s->waits = true;
+        timer_set(&s->absence, deadline_in(ABSENT_MS), on_absence);
     }
-    log_warning("%s: no login process for a connection from %s", proto_names[s->proto], s->remote);
-    link_free(l);
+}
+
+static void give_those_who_wait(void)
+{
+    LIST_EACH(it, &self.links) {
+        struct link *l = container_of(it, struct link, node);
+        if (l->start != NULL && l->start->waits)
+            give_to_login(l);
+    }
 }
 
 static void on_silence(struct timer *t)
@@ -315,6 +332,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
     l->wants_binding = true;
     l->chan = daemon_chan(peer, fd, &ops, l);
     list_prepend(&self.logins, &l->node);
+    give_those_who_wait();
 }
 
 static int make_contexts(struct err *err)

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_CHUNK = 8192, READY_WAIT_MS = 5000, OUT_MAX = 4 << 20, MECHS_MAX = 1024 };
+enum { READ_CHUNK = 8192, READY_WAIT_MS = 10000, OUT_MAX = 4 << 20, MECHS_MAX = 1024 };
 
 struct auth_client {
     int fd;                     /* -1: none */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DRAIN_POLL_MS = 50, DRAIN_POLL_LATER_MS = 500, DRAIN_SOON_MS = 10000, STOP_GRACE_MS = 2000 };
+enum { DRAIN_POLL_MS = 50, DRAIN_POLL_LATER_MS = 500, DRAIN_SOON_MS = 10000, STOP_GRACE_MS = 2000, LEAVE_MS = 3000 };
 
 static struct {
     struct daemon_ctx ctx;
@@ -34,15 +34,16 @@ struct param_table daemon_param_table(void) { return (struct param_table){ daemo
 bool daemon_is_draining(void) { return self.draining; }
 bool daemon_is_ending(void) { return self.draining && self.grace_until != FOREVER; }
 
-static bool is_idle(void)
+/* What peers have sent before they heard that this process ends was work, too. */
+static bool is_idle(int64_t now)
 {
-    return serve_clients() == 0 && (self.ops->idle == NULL || self.ops->idle());
+    return serve_clients() == 0 && (chan_all_left() || now - self.drained_at > LEAVE_MS) && (self.ops->idle == NULL || self.ops->idle());
 }
 
 static void drain_poll(struct timer *t)
 {
     int64_t now = clock_mono_ms();
-    if (is_idle() || (self.stopping && now >= self.grace_until)) {
+    if (is_idle(now) || (self.stopping && now >= self.grace_until)) {
         loop_stop();
         return;
     }
@@ -72,6 +73,7 @@ static void begin_drain(uint32_t grace)
     serve_close_listeners();
     if (self.ops->on_drain != NULL)
         self.ops->on_drain();
+    chan_leave_all();
     timer_set(&self.drain_timer, clock_mono_ms(), drain_poll);
 }
 
@@ -164,6 +166,8 @@ struct chan *daemon_chan(const struct ipc_peer *peer, int fd, const struct chan_
     char service[65];
     (void)snprintf(service, sizeof service, "%.*s", STR_FMT(peer->service));
     chan_set_peer(c, peer->peer_id, service);
+    if (self.draining)
+        chan_leave(c);
     return c;
 }
 

@@ -20,8 +20,9 @@
  *
  * Peers: a channel to each process that the table allows comes through
  * on_peer; when the peer dies, so does the channel (its on_closed), and its
- * successor is introduced anew. A peer of an older generation than another one
- * of the same service is finishing: it shall get no new work.
+ * successor is introduced anew. A peer that drains says so, and its channel is
+ * leaving (chan_is_leaving): it shall get no new work. What was on its way to it
+ * then is still done.
  *
  * A process that forks (session zygotes): the child calls loop_init() first,
  * then closes what it does not need; channels of the parent are left alone

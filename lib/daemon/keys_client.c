@@ -46,7 +46,7 @@ static struct chan *best(void)
     struct keeper *found = NULL;
     LIST_EACH(it, &self.keepers) {
         struct keeper *k = container_of(it, struct keeper, node);
-        if (found == NULL || k->generation == self.generation)
+        if (!chan_is_leaving(k->chan) && (found == NULL || k->generation == self.generation))
             found = k;
     }
     return found == NULL ? NULL : found->chan;

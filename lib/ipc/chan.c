@@ -16,6 +16,8 @@ enum {
 /* With whom one speaks of passwords or keys. */
 static const uint32_t secretive = ROLE_BIT(AUTHD) | ROLE_BIT(WORKER) | ROLE_BIT(HASH) | ROLE_BIT(AUTHDB) | ROLE_BIT(KEYS);
 
+static struct list channels = { &channels, &channels };
+
 static void on_ready(struct watch *w, uint32_t events);
 static void on_turn_end(struct deferred *d);
 
@@ -28,6 +30,7 @@ struct chan *chan_new(int fd, enum role self, enum role peer, const struct chan_
     c->wipes = ((secretive >> self | secretive >> peer) & 1) != 0;
     c->ops = ops;
     c->user = user;
+    list_append(&channels, &c->all);
     list_init(&c->room);
     for (size_t i = 0; i < CALL_BUCKETS; i++)
         list_init(&c->calls[i]);
@@ -82,6 +85,7 @@ static void drop(const struct chan *c, struct buf *b, size_t n)
 
 static void free_now(struct chan *c)
 {
+    list_remove(&c->all);
     drop(c, &c->in, c->in.n);
     drop(c, &c->out, c->out.n);
     vec_done(&c->in_fds);
@@ -150,8 +154,22 @@ int *chan_fd_field(const struct ipc_message *m, void *msg)
     return NULL;
 }
 
+static void take_leaving(struct chan *c, bool heard)
+{
+    if (heard) {
+        c->left = true;
+        return;
+    }
+    c->peer_leaving = true;
+    (void)chan_send(c, IPC_LEAVING, 0, &(struct ipc_leaving){ .heard = true });
+}
+
 static void deliver(struct chan *c, enum ipc_type type, uint32_t id, union ipc_any *msg, int *fd)
 {
+    if (type == IPC_LEAVING) {
+        take_leaving(c, msg->leaving.heard);
+        return;
+    }
     if (chan_answer(c, type, id, msg))
         return;
     enter(c);
@@ -405,5 +423,35 @@ bool chan_send(struct chan *c, enum ipc_type type, uint32_t id, const void *msg)
     if (!c->flush_queued)
         loop_defer(&c->flush, on_turn_end);
     c->flush_queued = true;
+    return true;
+}
+
+/* ---- leaving ---- */
+
+bool chan_is_leaving(const struct chan *c) { return c->peer_leaving; }
+
+void chan_leave(struct chan *c)
+{
+    if (!c->said_leaving)
+        (void)chan_send(c, IPC_LEAVING, 0, &(struct ipc_leaving){ .heard = false });
+    c->said_leaving = true;
+}
+
+void chan_leave_all(void)
+{
+    LIST_EACH(it, &channels) {
+        struct chan *c = container_of(it, struct chan, all);
+        if (c->peer != ROLE_MASTER)
+            chan_leave(c);
+    }
+}
+
+bool chan_all_left(void)
+{
+    LIST_EACH(it, &channels) {
+        const struct chan *c = container_of(it, struct chan, all);
+        if (c->said_leaving && !c->left && !c->closed && !c->broken)
+            return false;
+    }
     return true;
 }

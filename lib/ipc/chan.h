@@ -60,6 +60,21 @@ enum chan_result chan_call(struct chan *c, enum ipc_type type, const void *msg, 
                            int64_t deadline, struct arena *arena, enum ipc_type *ret_type, union ipc_any *ret_msg);
 /* WAITS until half of the budget is free again. */
 enum chan_result chan_wait_room(struct chan *c, int64_t deadline);
+
+/*
+ * Leaving. A process that will end says so on all its channels and goes on
+ * reading; a peer's channel answers by itself, behind what it has sent before.
+ * So nothing is on its way to a process that ends, if its peers use a channel
+ * for nothing new once it is leaving.
+ */
+void chan_leave(struct chan *c);
+/* On each channel but those to master. */
+void chan_leave_all(void);
+/* Every one of these has answered, or is gone. */
+bool chan_all_left(void);
+/* The peer will end: what it has still goes on, new requests are for its successor. */
+bool chan_is_leaving(const struct chan *c);
+
 /* Send what is queued now rather than at the end of the turn. */
 void chan_flush(struct chan *c);
 size_t chan_queued(const struct chan *c);

@@ -14,6 +14,7 @@ enum { CHAN_BUDGET = 4 << 20 /* bytes queued for a peer that does not read */, C
 struct out_fd { uint64_t start, end; int fd; };
 
 struct chan {
+    struct list all;            /* of the process */
     struct watch watch;
     struct deferred flush;
     const struct chan_ops *ops;
@@ -28,6 +29,9 @@ struct chan {
     bool wipes;                 /* passwords and keys pass here: nothing of a frame stays in memory */
     bool flush_queued;          /* the loop holds `flush`: the struct must stay */
     bool told;                  /* on_closed has been called */
+    bool said_leaving;          /* we will end, and told the peer */
+    bool left;                  /* and it has heard */
+    bool peer_leaving;
     unsigned busy;              /* depth of callbacks: freeing waits for 0 */
     bool free_later;
 

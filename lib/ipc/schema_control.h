@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * schema_control.h - master and each of its children, over the control socket. */
+ * schema_control.h - master and each of its children, over the control socket; LEAVING: over any channel. */
 #ifndef IPC_SCHEMA_CONTROL_H
 #define IPC_SCHEMA_CONTROL_H
 
@@ -27,11 +27,15 @@
 #define IPC_MSG_DRAIN(F, T)                                                        \
     F(T, U32, grace_seconds, 0, "stop accepting, finish what is running, exit")
 
+#define IPC_MSG_LEAVING(F, T)                                                      \
+    F(T, BOOL, heard, 0, "no: the sender will end and takes nothing new; yes: the answer, after which the other one may end")
+
 #define IPC_CONTROL_MESSAGES(M)                                        \
     M(HELLO, hello, ROLES_ANY, ROLE_BIT(MASTER))                       \
     M(PEER, peer, ROLE_BIT(MASTER), ROLES_ANY)                         \
     M(NEED, need, ROLES_ANY, ROLE_BIT(MASTER))                         \
     M(GIVE_UP, give_up, ROLES_ANY, ROLE_BIT(MASTER))                   \
     M(BUSY, busy, ROLES_ANY, ROLE_BIT(MASTER))                         \
-    M(DRAIN, drain, ROLE_BIT(MASTER), ROLES_ANY)
+    M(DRAIN, drain, ROLE_BIT(MASTER), ROLES_ANY)                       \
+    M(LEAVING, leaving, ROLES_ANY, ROLES_ANY)
 #endif

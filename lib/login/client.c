@@ -71,7 +71,8 @@ static enum login_result not_started(struct login_client *c, struct str why, con
 static enum login_result hand_over(struct login_client *c, struct str tag, const struct auth_exchange *ex, const char *method)
 {
     struct login_state *l = login_state();
-    struct chan *zygote = login_session_chan();
+    int64_t deadline = deadline_in(HANDOVER_MS);
+    struct chan *zygote = login_await_session(deadline);
     union ipc_any reply;
     enum ipc_type type;
     if (zygote == NULL || !conn_flush(c->conn, deadline_in(BYE_MS)))
@@ -81,7 +82,7 @@ static enum login_result hand_over(struct login_client *c, struct str tag, const
         .cookie = ex->cookie, .remote = str_from(c->remote), .local = str_from(c->local), .session_id = str_from(c->session_id),
         .tls = c->tls[0] != '\0', .tag = tag, .read_ahead = conn_pending(c->conn), .stream = conn_fd(c->conn),
     };
-    enum chan_result r = chan_call(zygote, IPC_SESSION_START, &m, IPC_SESSION_STARTED, IPC_TYPE_COUNT, deadline_in(HANDOVER_MS), c->arena, &type, &reply);
+    enum chan_result r = chan_call(zygote, IPC_SESSION_START, &m, IPC_SESSION_STARTED, IPC_TYPE_COUNT, deadline, c->arena, &type, &reply);
     if (r != CHAN_OK || reply.session_started.pid == 0)
         return not_started(c, r == CHAN_OK ? reply.session_started.text : STR("no answer of the session starter"), ex, method);
     login_log_success(c, ex->user, method, reply.session_started.pid);

@@ -22,15 +22,14 @@ struct login_state *login_state(void);
 struct peer_list;
 void login_add_tls(const struct ipc_peer *peer, int fd);
 void login_add_session(const struct ipc_peer *peer, int fd);
-bool login_has_tls(void);
 /* tls-proxy is being started, or started again: for a moment clients wait for it rather than hear that there is no STARTTLS. */
 void login_expect_tls(void);
-/* WAITS for it. */
-void login_await_tls(void);
+/* WAITS for that moment. */
+bool login_has_tls(void);
 /* How clients of this kind are greeted, for tls-proxy, which does it for us; a word only when it has changed. */
 void login_tell_greeting(struct str text, bool binding);
-/* NULL: there is none. */
-struct chan *login_session_chan(void);
+/* WAITS until there is one. NULL: there is none. */
+struct chan *login_await_session(int64_t deadline);
 /* WAITS. Sends the socket to tls-proxy; the plaintext side, or -1. What is known of the TLS session is set in *c. */
 int login_tls_exchange(struct login_client *c, int fd, int64_t deadline);
 

@@ -19,7 +19,6 @@ static void on_client(int fd, const struct sockaddr_storage *peer, const struct 
     c.local_port = net_port(local);
     (void)net_text(peer, c.remote);
     (void)net_text(local, c.local);
-    login_await_tls();
     login_run(&c);
 }
 

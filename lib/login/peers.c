@@ -3,7 +3,7 @@
 #include "login/internal.h"
 #include <unistd.h>
 
-enum { GREETING_MAX = 1000 /* as LOGIN_GREETING has it */, TLS_START_MS = 2000 };
+enum { GREETING_MAX = 1000 /* as LOGIN_GREETING has it */, TLS_START_MS = 5000 };
 
 struct peer { struct list node; struct chan *chan; struct buf told; bool told_binding; };
 
@@ -15,7 +15,7 @@ static struct {
     uint32_t ticket;
     bool ready;
     int64_t tls_by;             /* until then tls-proxy is being started */
-    struct cond tls_came;
+    struct cond tls_came, session_came;
 } self;
 
 static void init(void)
@@ -31,18 +31,33 @@ static void init(void)
 static struct chan *newest(struct list *all)
 {
     init();
-    return list_is_empty(all) ? NULL : container_of(all->next, struct peer, node)->chan;
+    LIST_EACH(it, all) {
+        struct chan *c = container_of(it, struct peer, node)->chan;
+        if (!chan_is_leaving(c))
+            return c;
+    }
+    return NULL;
 }
 
-struct chan *login_session_chan(void) { return newest(&self.sessions); }
-bool login_has_tls(void) { return newest(&self.tls) != NULL; }
+struct chan *login_await_session(int64_t deadline)
+{
+    while (newest(&self.sessions) == NULL)
+        if (cond_wait(&self.session_came, deadline) != WAIT_OK)
+            return NULL;
+    return newest(&self.sessions);
+}
+
 void login_expect_tls(void) { self.tls_by = deadline_in(TLS_START_MS); }
 
-void login_await_tls(void)
+bool login_has_tls(void)
 {
-    while (!login_has_tls() && loop_now() < self.tls_by)
-        if (cond_wait(&self.tls_came, self.tls_by) != WAIT_OK)
-            return;
+    init();
+    /* Those that are there and leave have successors. */
+    int64_t until = list_is_empty(&self.tls) ? self.tls_by : deadline_in(TLS_START_MS);
+    while (newest(&self.tls) == NULL && loop_now() < until)
+        if (cond_wait(&self.tls_came, until) != WAIT_OK)
+            break;
+    return newest(&self.tls) != NULL;
 }
 
 static void wake(struct tls_wait *w)
@@ -64,7 +79,7 @@ static void on_closed(struct chan *c)
     chan_free(c);
     buf_done(&p->told);
     free(p);
-    if (!login_has_tls())
+    if (newest(&self.tls) == NULL)
         login_expect_tls();     /* master starts another */
 }
 
@@ -131,7 +146,11 @@ void login_add_tls(const struct ipc_peer *peer, int fd)
 }
 
 /* master introduces zygotes of our own protocol only, and they check again. */
-void login_add_session(const struct ipc_peer *peer, int fd) { add(&self.sessions, peer, fd); }
+void login_add_session(const struct ipc_peer *peer, int fd)
+{
+    add(&self.sessions, peer, fd);
+    cond_broadcast(&self.session_came);
+}
 
 static void forget_wait(void *arg)
 {

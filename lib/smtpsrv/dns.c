@@ -4,6 +4,8 @@
 #include "base/num.h"
 #include "proto/smtp_path.h"
 
+enum { ABSENT_MS = 2000 };
+
 static void unpack(const struct ipc_dns_answer *msg, struct dns_records *ret)
 {
     struct str rest = msg->records;
@@ -21,17 +23,12 @@ enum dns_result dns_get(struct dns *d, struct str name, enum dns_type type, int6
 {
     const struct ipc_dns_query query = { .name = name, .type = type };
     union ipc_any *answer = ARENA_NEW(a, union ipc_any);
-    enum ipc_type got;
     ret->n = 0;
     if (name.n == 0 || name.n > 253)
         return DNS_NONE;
-    if (d->chan == NULL && d->want != NULL) {
-        int64_t patience = deadline_in(2000);
+    if (!helper_is_there(&d->resolver) && d->want != NULL)
         d->want();
-        while (d->chan == NULL && cond_wait(&d->changed, MIN(deadline, patience)) == WAIT_OK)
-            ;
-    }
-    if (d->chan == NULL || chan_call(d->chan, IPC_DNS_QUERY, &query, IPC_DNS_ANSWER, IPC_TYPE_COUNT, deadline, a, &got, answer) != CHAN_OK)
+    if (helper_call(&d->resolver, IPC_DNS_QUERY, &query, IPC_DNS_ANSWER, d->want != NULL ? ABSENT_MS : 0, deadline, a, answer) != CHAN_OK)
         return DNS_TEMP;
     if (answer->dns_answer.rcode == 3)
         return DNS_NONE;

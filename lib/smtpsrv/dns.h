@@ -5,13 +5,13 @@
  */
 #ifndef SMTPSRV_DNS_H
 #define SMTPSRV_DNS_H
-#include "ipc/chan.h"
+#include "ipc/helper.h"
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 enum dns_result { DNS_FOUND, DNS_NONE, DNS_TEMP };
 enum { DNS_RECORDS_MAX = 16 };
 
-struct dns { struct chan *chan; void (*want)(void); struct cond changed; };
+struct dns { struct helper resolver; void (*want)(void); };
 struct dns_records { uint32_t n; struct str rdata[DNS_RECORDS_MAX]; };
 
 /* WAITS. DNS_NONE: no such name, or no such records. Rdata lives in the arena. */

@@ -99,7 +99,7 @@ void host_on_peer(const struct ipc_peer *peer, int fd)
         smtpsrv_anvil_attach(host.srv, daemon_chan(peer, fd, smtpsrv_anvil_ops(), smtpsrv_limits(host.srv)));
         break;
     case ROLE_RESOLVER:
-        smtpsrv_resolver_attach(host.srv, daemon_chan(peer, fd, smtpsrv_resolver_ops(), host.srv));
+        helper_attach(smtpsrv_resolver(host.srv), daemon_chan(peer, fd, helper_ops(), smtpsrv_resolver(host.srv)));
         break;
     default:
         (void)close(fd);

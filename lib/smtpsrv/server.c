@@ -122,29 +122,12 @@ void smtpsrv_close(struct smtpsrv *srv)
     if (srv->tls != NULL) tls_ctx_free(srv->tls);
     intake_close(&srv->intake);
     shared_done(&srv->limits);
-    chan_free(srv->dns.chan);
+    chan_free(srv->dns.resolver.chan);
     free((void *)(uintptr_t)srv->banner);
     free(srv);
 }
 
-static void dns_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg) { (void)c; (void)type; (void)id; (void)msg; }
-static void dns_closed(struct chan *c)
-{
-    struct smtpsrv *srv = chan_user(c);
-    if (srv->dns.chan == c)
-        srv->dns.chan = NULL;
-    chan_free(c);
-}
-static const struct chan_ops dns_ops = { dns_message, dns_closed };
-const struct chan_ops *smtpsrv_resolver_ops(void) { return &dns_ops; }
-
-void smtpsrv_resolver_attach(struct smtpsrv *srv, struct chan *c)
-{
-    struct chan *old = srv->dns.chan;
-    srv->dns.chan = c;
-    chan_free(old);
-    cond_broadcast(&srv->dns.changed);
-}
+struct helper *smtpsrv_resolver(struct smtpsrv *srv) { return &srv->dns.resolver; }
 
 const struct chan_ops *smtpsrv_anvil_ops(void) { return shared_ops(); }
 void smtpsrv_anvil_attach(struct smtpsrv *srv, struct chan *c) { shared_attach(&srv->limits, c); }

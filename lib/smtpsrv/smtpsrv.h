@@ -13,6 +13,7 @@
 #define SMTPSRV_SMTPSRV_H
 #include <sys/socket.h>
 #include "intake/message.h"
+#include "ipc/helper.h"
 #include "proto/smtp_body.h"
 #include "smtpsrv/params.h"
 
@@ -44,9 +45,8 @@ struct smtpsrv_env {
 /* Opens tables and keys, parses the restriction lists. NULL and *err, which names the parameter. */
 struct smtpsrv *smtpsrv_open(const struct smtpsrv_env *env, struct err *err);
 void smtpsrv_close(struct smtpsrv *srv);
-/* The resolver's channel came: ops for daemon_chan (user = srv), and attach. */
-const struct chan_ops *smtpsrv_resolver_ops(void);
-void smtpsrv_resolver_attach(struct smtpsrv *srv, struct chan *c);
+/* For the resolver's channel. */
+struct helper *smtpsrv_resolver(struct smtpsrv *srv);
 
 /* The same of anvil's (user = smtpsrv_limits(srv)). Without it clients are counted in this process alone. */
 struct shared_limits;

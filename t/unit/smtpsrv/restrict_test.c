@@ -33,7 +33,7 @@ static bool open_with_dns(const char *conf)
     if (!stage_open(conf) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
         return false;
     resolver = chan_new(pair[0], ROLE_RESOLVER, ROLE_SMTPD, &resolver_ops, NULL);
-    smtpsrv_resolver_attach(stage.srv, chan_new(pair[1], ROLE_SMTPD, ROLE_RESOLVER, smtpsrv_resolver_ops(), stage.srv));
+    helper_attach(smtpsrv_resolver(stage.srv), chan_new(pair[1], ROLE_SMTPD, ROLE_RESOLVER, helper_ops(), smtpsrv_resolver(stage.srv)));
     return true;
 }
 
