@@ -7,8 +7,7 @@
 #include "base/enc.h"
 #include "base/htab.h"
 #include "base/vec.h"
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "keep.h"
 
 enum {
     UNITS = 10,                     /* of one guess */
@@ -40,49 +39,23 @@ static int64_t today(void) { return clock_wall_ms() / DAY_MS; }
 
 /* ---- what is kept over restarts ---- */
 
-/* The directory may be another user's: a link there must not lead elsewhere. */
-void abuse_open(const char *data_directory)
-{
-    char path[4096];
-    struct stat st;
-    if ((size_t)snprintf(path, sizeof path, "%s/auth_known", data_directory) >= sizeof path)
-        return;
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid()) {
-        log_warning("%s: not a file of our own: the networks that users are known from are not kept", path);
-        close(fd);
-        return;
-    }
-    self.known_fd = fd;
-}
+void abuse_open(const char *data_directory) { self.known_fd = keep_open(data_directory, "auth_known", "the networks that users are known from"); }
 
 static void load_known(void)
 {
-    struct stat st;
     struct buf text = buf_make(KNOWN_FILE_MAX);
-    if (self.known_fd < 0 || fstat(self.known_fd, &st) != 0 || st.st_size <= 0 || st.st_size > KNOWN_FILE_MAX)
-        return;
-    char *room = buf_room(&text, (size_t)st.st_size);
-    ssize_t n = room == NULL ? -1 : pread(self.known_fd, room, (size_t)st.st_size, 0);
-    if (n > 0) {
-        buf_added(&text, (size_t)n);
+    if (keep_load(self.known_fd, &text))
         (void)known_load(self.known, buf_str(&text), today());
-    }
     buf_done(&text);
 }
 
-/* Not atomic: what a crash cuts off costs a user, at worst, a wait. */
 static void save_known(void)
 {
     struct buf text = buf_make(KNOWN_FILE_MAX);
     self.dirty = false;
-    if (self.known_fd < 0)
-        return;
     known_save(self.known, &text);
-    if (text.full || ftruncate(self.known_fd, 0) != 0 || pwrite(self.known_fd, buf_str(&text).p, text.n, 0) != (ssize_t)text.n)
-        log_warning("auth_known: the networks that users are known from were not written");
+    if (!text.full)
+        keep_save(self.known_fd, buf_str(&text), "auth_known");
     buf_done(&text);
 }
 

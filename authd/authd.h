@@ -91,7 +91,10 @@ void request_abandon_all(struct request_list *all);
 
 /* session.c */
 void session_peer(const struct ipc_peer *peer, int fd);
+
+/* tokens.c */
+void tokens_open(const char *data_directory);
+/* Takes the keys of the process before, or makes the first; renews them. False: no randomness. */
+bool tokens_start(void);
 void qmgr_peer(const struct ipc_peer *peer, int fd);
-/* Makes the first key and renews it. False: no randomness. */
-bool keys_start(void);
 #endif

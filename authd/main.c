@@ -87,6 +87,7 @@ static int before_drop(const struct daemon_ctx *d, struct err *err)
     if (data == NULL)
         return -1;
     abuse_open(data);
+    tokens_open(data);
     control_open(d->queue_directory);
     state.private_instance = d->private_instance;
     state.uid = own_uid(d, err);
@@ -112,7 +113,7 @@ static void start(const struct daemon_ctx *d)
     abuse_start();
     control_start();
     state.handover = handover_new();
-    if (!keys_start())
+    if (!tokens_start())
         log_fatal("no randomness for the key of identity tokens");
     warm_pools();
 }

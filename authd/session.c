@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: ISC
  *
- * session.c - the two who are told things by authd: session zygotes, which
- * ask once for the user behind a cookie, and qmgr, which gets the key that
- * identity tokens are made with.
+ * session.c - session zygotes ask once for the user behind a cookie.
  */
 #include "authd.h"
-
-enum { KEY_RENEW_MS = 12 * 3600 * 1000, QMGRS_MAX = 8 };
 
 static const struct ipc_auth_user nobody = { .user = { "", 0 }, .groups = { "", 0 }, .home = { "", 0 }, .mail = { "", 0 } };
 
@@ -50,69 +46,3 @@ static void on_closed(struct chan *c) { chan_free(c); }
 static const struct chan_ops session_ops = { .on_message = on_message, .on_closed = on_closed };
 
 void session_peer(const struct ipc_peer *peer, int fd) { (void)daemon_chan(peer, fd, &session_ops, NULL); }
-
-static struct { struct chan *qmgrs[QMGRS_MAX]; struct timer renew; } told;
-
-static void send_key(struct chan *c, const struct token_key *k)
-{
-    struct ipc_token_key msg = { .key = str_make(k->bytes, TOKEN_KEY_SIZE), .serial = k->serial };
-    if (k->serial != 0)
-        (void)chan_send(c, IPC_TOKEN_KEY, 0, &msg);
-}
-
-static void on_qmgr_closed(struct chan *c)
-{
-    for (size_t i = 0; i < QMGRS_MAX; i++)
-        if (told.qmgrs[i] == c)
-            told.qmgrs[i] = NULL;
-    chan_free(c);
-}
-
-static void on_qmgr_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
-{
-    (void)c, (void)type, (void)id, (void)msg;
-}
-
-static const struct chan_ops qmgr_ops = { .on_message = on_qmgr_message, .on_closed = on_qmgr_closed };
-
-void qmgr_peer(const struct ipc_peer *peer, int fd)
-{
-    size_t i = 0;
-    while (i < QMGRS_MAX && told.qmgrs[i] != NULL)
-        i++;
-    if (i == QMGRS_MAX) {
-        close(fd);
-        return;
-    }
-    told.qmgrs[i] = daemon_chan(peer, fd, &qmgr_ops, NULL);
-    /* Oldest first: the newest ends in front at the other side too. */
-    for (size_t k = TOKEN_KEYS_KEPT; k-- > 0;)
-        send_key(told.qmgrs[i], &authd()->keys.keys[k]);
-}
-
-/* Serials do not start at 1 after a restart: qmgr may still hold keys of the process before. */
-static bool new_key(void)
-{
-    struct token_key k;
-    uint32_t last = authd()->keys.keys[0].serial;
-    uint32_t serial = last != 0 ? last + 1 : (uint32_t)(clock_wall_ms() / 1000 & 0x7fffffff);
-    if (!token_key_make(serial, &k) || !token_keys_add(&authd()->keys, k.serial, str_make(k.bytes, TOKEN_KEY_SIZE)))
-        return false;
-    for (size_t i = 0; i < QMGRS_MAX; i++)
-        if (told.qmgrs[i] != NULL)
-            send_key(told.qmgrs[i], &k);
-    return true;
-}
-
-static void on_renew(struct timer *t)
-{
-    if (!new_key())
-        log_warning("no randomness: the key of identity tokens stays as it is");
-    timer_set(t, loop_now() + KEY_RENEW_MS, on_renew);
-}
-
-bool keys_start(void)
-{
-    timer_set(&told.renew, loop_now() + KEY_RENEW_MS, on_renew);
-    return new_key();
-}

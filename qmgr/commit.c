@@ -237,7 +237,7 @@ bool everything_spilled(void)
         if (a->m->place == QPLACE_RING || a->spilling)
             return false;
     }
-    return qm.spills == 0 && qm.bigs == 0 && !qm.committing && !journal_is_dirty(qm.q.j);
+    return qm.spills == 0 && !intake_awaits_files() && !qm.committing && !journal_is_dirty(qm.q.j);
 }
 
 /* State of the disk */

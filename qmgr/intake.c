@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { LEASES_MAX = 4096, IDS_PER_CALL = 256, BIGS_MAX = 256 };
+enum { LEASES_MAX = 4096, IDS_PER_CALL = 256, BIGS_MAX = 256, FILE_PATIENCE_MS = 10000, KEY_PATIENCE_MS = 10000 };
 
 struct big { struct job job; struct qbig b; struct active *a; struct intake *in; struct list node, all_node; bool running; };
 
@@ -32,18 +32,50 @@ static void lease_free(struct lease *l)
     free(l);
 }
 
+static void lease(struct intake *in, const char *id)
+{
+    struct lease *l = xcalloc(1, sizeof *l);
+    (void)str_to_fixed(str_from(id), l->id, sizeof l->id);
+    l->in = in;
+    list_append(&in->leases, &l->node);
+    in->n_leases++;
+    (void)htab_put(&qm.leases, str_from(l->id), l);
+}
+
+/* The directories may not have been looked at yet. */
+static bool has_file(const char *id)
+{
+    static const enum qplace places[] = { QPLACE_INCOMING, QPLACE_ACTIVE, QPLACE_DEFERRED, QPLACE_HOLD };
+    struct qio_stat st;
+    char path[QPATH_MAX];
+    for (size_t i = 0; i < N_ELEMS(places); i++) {
+        qid_path(qplace_name(places[i]), id, "", path);
+        if (qm.io.stat(&qm.io, path, &st) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Ids of messages that came in half while our predecessor was there. An id of anything that there is, is not given twice. */
+static void ids_held(struct intake *in, const struct ipc_ids_held *msg)
+{
+    struct str rest = msg->ids, one;
+    char id[QID_MAX + 1];
+    for (uint32_t i = 0; i < msg->n && !in->asked_ids && in->n_leases < LEASES_MAX && str_cut(rest, '\0', &one, &rest); i++)
+        if (qid_is_valid(one) && str_to_fixed(one, id, sizeof id) && !id_is_known(id) && !has_file(id))
+            lease(in, id);
+}
+
 static void ids_wanted(struct intake *in, uint32_t id, uint32_t n)
 {
+    in->asked_ids = true;
     struct buf ids = { 0 };
     uint32_t given = 0;
     for (; given < MIN(n, (uint32_t)IDS_PER_CALL) && in->n_leases < LEASES_MAX; given++) {
-        struct lease *l = xcalloc(1, sizeof *l);
-        make_id(l->id);
-        l->in = in;
-        list_append(&in->leases, &l->node);
-        in->n_leases++;
-        (void)htab_put(&qm.leases, str_from(l->id), l);
-        buf_put(&ids, l->id, strlen(l->id) + 1);
+        char name[QID_MAX + 1];
+        make_id(name);
+        lease(in, name);
+        buf_put(&ids, name, strlen(name) + 1);
     }
     struct ipc_ids reply = { .n = given, .ids = buf_str(&ids) };
     (void)chan_send(in->chan, IPC_IDS, id, &reply);
@@ -64,6 +96,33 @@ void refuse(struct intake *in, uint32_t req, struct str id, uint32_t code, const
 {
     struct ipc_msg_refused r = { .queue_id = id, .code = code, .dsn = str_from(dsn), .text = str_from(text) };
     (void)chan_send(in->chan, IPC_MSG_REFUSED, req, &r);
+}
+
+/* As things stand, but it may come again. */
+static void refuse_now(struct intake *in, uint32_t req, struct str id)
+{
+    struct ipc_msg_refused r = { .queue_id = id, .code = 451, .dsn = STR("4.3.0"), .text = STR("Error: queue file write error"), .again = true };
+    (void)chan_send(in->chan, IPC_MSG_REFUSED, req, &r);
+}
+
+/* authd tells the keys when it meets us; at a start, and at a reload, it may come after its clients. */
+static bool key_may_come(const struct intake *in, struct str token)
+{
+    return token.n > 0 && !in->foreign_auth && qm.keys.keys[0].serial == 0 && loop_now() < qm.started_at + KEY_PATIENCE_MS;
+}
+
+/* False, and the process has its answer, while nothing can be taken. */
+static bool is_open_for(struct intake *in, uint32_t req, struct str id, struct str token)
+{
+    if (qm.state_code == 452) {
+        (void)lease_take(in, id);
+        refuse(in, req, id, 452, "4.3.1", "Insufficient system storage");
+        return false;
+    }
+    if (qm.state_code == 0 && !key_may_come(in, token))
+        return true;
+    refuse_now(in, req, id);
+    return false;
 }
 
 /* Checks */
@@ -154,12 +213,8 @@ static void on_submit(struct intake *in, uint32_t req, const struct ipc_msg_subm
 {
     struct err err;
     uint64_t size;
-    if (qm.state_code != 0) {
-        if (lease_take(in, s->queue_id))
-            refuse(in, req, s->queue_id, qm.state_code, qm.state_code == 452 ? "4.3.1" : "4.3.0",
-                   qm.state_code == 452 ? "Insufficient system storage" : "Error: queue file write error");
+    if (!is_open_for(in, req, s->queue_id, s->token))
         return;
-    }
     struct qmsg *m = make_message(in, s->queue_id, s->arrival_us, s->flags, s->n_rcpt, s->envelope, s->routes, s->token, &err);
     if (m == NULL || !qrec_content_size(s->content, &size)) {
         if (m != NULL)
@@ -203,6 +258,15 @@ bool intake_is_writing(const char *id)
     return false;
 }
 
+/* A slow client shall not keep the successor, and with it all mail, waiting; its message is refused with a 451. */
+bool intake_awaits_files(void)
+{
+    LIST_EACH(it, &writing)
+        if (container_of(it, struct big, all_node)->running || loop_now() < qm.drained_at + FILE_PATIENCE_MS)
+            return true;
+    return false;
+}
+
 static void big_free(struct big *b)
 {
     list_remove(&b->node);
@@ -222,9 +286,10 @@ static void on_open(struct intake *in, uint32_t req, const struct ipc_msg_open *
 {
     struct err err;
     int fd = -1;
-    if (qm.state_code != 0 || qm.bigs >= BIGS_MAX) {
-        if (lease_take(in, o->queue_id))
-            refuse(in, req, o->queue_id, 452, "4.3.1", "Insufficient system storage");
+    if (!is_open_for(in, req, o->queue_id, o->token))
+        return;
+    if (qm.bigs >= BIGS_MAX) {
+        refuse(in, req, o->queue_id, 452, "4.3.1", "Insufficient system storage");
         return;
     }
     struct qmsg *m = make_message(in, o->queue_id, o->arrival_us, o->flags, o->n_rcpt, o->envelope, o->routes, o->token, &err);
@@ -296,7 +361,9 @@ static void on_abort(struct intake *in, const struct ipc_msg_abort *abort)
 static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *msg)
 {
     struct intake *in = chan_user(c);
-    if (type == IPC_IDS_WANT)
+    if (type == IPC_IDS_HELD)
+        ids_held(in, msg);
+    else if (type == IPC_IDS_WANT)
         ids_wanted(in, id, ((struct ipc_ids_want *)msg)->n);
     else if (type == IPC_MSG_SUBMIT)
         on_submit(in, id, msg);

@@ -142,6 +142,7 @@ static void start(const struct daemon_ctx *d)
     static const struct queue_found found = { on_found, on_bad };
     struct err err;
     (void)d;
+    qm.started_at = loop_now();
     if (queue_recover(&qm.q, &found, &err) < 0)
         log_fatal("%s", err.text);
     load_recovered_content();
@@ -186,6 +187,7 @@ static void on_peer(const struct ipc_peer *peer, int fd)
 static void on_drain(void)
 {
     qm.draining = true;
+    qm.drained_at = loop_now();
     commit_stop();
 }
 

@@ -30,7 +30,7 @@
 struct qmgr_conf { QMGR_PARAMS(PARAM_MEMBER) };
 
 /* A process that puts mail into the queue. */
-struct intake { struct chan *chan; struct list node; struct list leases; size_t n_leases; struct list bigs; uint32_t state_sent; bool foreign_auth; };
+struct intake { struct chan *chan; struct list node; struct list leases; size_t n_leases; struct list bigs; uint32_t state_sent; bool foreign_auth, asked_ids; };
 struct lease { char id[QID_MAX + 1]; struct intake *in; struct list node; };
 
 /* A process that delivers, routes or composes. */
@@ -108,6 +108,7 @@ struct qmgr_state {
     struct service_list services;
     struct token_keys keys;
     bool draining, committing, stopped_intake;
+    int64_t started_at, drained_at;
     unsigned spills, bigs;
     int64_t hold_until;         /* no scheduling before: workers tell what is in flight */
     struct ack_list acks, acks_writing;     /* RESULT_ACKs that wait for the next write */
@@ -127,6 +128,8 @@ void commit_soon(void);
 void commit_start(void);
 void check_space(void);
 void send_queue_state(struct intake *in);
+/* Files of messages that are being received, for as long as a qmgr that ends waits for them. */
+bool intake_awaits_files(void);
 bool everything_spilled(void);
 bool needs_file(const struct active *a);
 void make_file(struct active *a);
@@ -206,6 +209,8 @@ void wait_add(const char *id, enum qplace place, int64_t when_ms);
 void wait_remove(const char *id);
 void wait_start(void);
 void wait_scan(void);
+/* Of a message anywhere in the queue, or leased for one. */
+bool id_is_known(const char *id);
 void wait_flush(const char *id);
 bool wait_knows(const char *id);
 struct active *wait_load(const char *id, enum qplace place);

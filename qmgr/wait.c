@@ -99,14 +99,14 @@ static void note_incoming(void *arg, const char *id, const struct qio_stat *st)
         msg_activate(a->m);
 }
 
-static bool is_known(const char *id)
+bool id_is_known(const char *id)
 {
     return wait_knows(id) || intake_is_writing(id) || queue_find(&qm.q, str_from(id)) != NULL || htab_get(&qm.leases, str_from(id)) != NULL;
 }
 
 void wait_scan(void)
 {
-    qm.q.is_known = is_known;
+    qm.q.is_known = id_is_known;
     (void)queue_scan(&qm.q, QPLACE_DEFERRED, note_deferred, NULL);
     (void)queue_scan(&qm.q, QPLACE_HOLD, note_held, NULL);
     (void)queue_scan(&qm.q, QPLACE_INCOMING, note_incoming, NULL);

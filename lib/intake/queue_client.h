@@ -23,7 +23,7 @@ const struct chan_ops *queue_client_ops(void);
 void queue_client_attach(struct queue_client *q, struct chan *c);
 
 /* What goes to a client instead of an id or a 250: a reply without its line end. */
-struct queue_reply { unsigned code; char dsn[16]; char text[400]; };
+struct queue_reply { unsigned code; char dsn[16]; char text[400]; bool again; };
 
 /* May mail be taken? False: say *ret_reply. */
 bool queue_client_is_open(const struct queue_client *q, struct queue_reply *ret_reply);

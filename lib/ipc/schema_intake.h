@@ -3,6 +3,7 @@
  * schema_intake.h - who puts mail into the queue, and qmgr.
  *
  *   intake                          qmgr
+ *   IDS_HELD{n, ids}           ->                            after a reload: ids of messages in work
  *   IDS_WANT{n}                ->
  *                              <-   IDS{n, ids}              a lease of queue ids, unique for ever
  *   MSG_SUBMIT{id, envelope, content}  ->                    up to queue_inline_limit (64 KiB) of content
@@ -27,6 +28,10 @@
 #define IPC_MSG_IDS(F, T)                                                          \
     F(T, U32, n, 0, "how many there are")                                          \
     F(T, STR, ids, 8192, "each followed by NUL")
+
+#define IPC_MSG_IDS_HELD(F, T)                                                     \
+    F(T, U32, n, 0, "how many there are")                                          \
+    F(T, STR, ids, 8192, "each followed by NUL: leased by the qmgr before, for messages that are being received; only before the first IDS_WANT")
 
 #define IPC_MSG_MSG_SUBMIT(F, T)                                                   \
     F(T, STR, queue_id, 32, "from a lease of this channel, unused")                \
@@ -66,7 +71,8 @@
     F(T, STR, queue_id, 32, "is not in the queue")                                 \
     F(T, U32, code, 0, "SMTP reply code: 451, 452, 550 ...")                       \
     F(T, STR, dsn, 16, "enhanced status code")                                     \
-    F(T, STR, text, 400, "text of the reply")
+    F(T, STR, text, 400, "text of the reply")                                      \
+    F(T, BOOL, again, 0, "yes: a moment later, or its successor, may take it; the lease stays")
 
 #define IPC_MSG_QUEUE_STATE(F, T)                                                  \
     F(T, U32, code, 0, "0 = mail is taken; else the reply code for MAIL FROM")     \
@@ -76,6 +82,7 @@
 #define IPC_INTAKE_MESSAGES(M)                                                     \
     M(IDS_WANT, ids_want, ROLES_INTAKE | ROLES_DELIVER, ROLE_BIT(QMGR))            \
     M(IDS, ids, ROLE_BIT(QMGR), ROLES_INTAKE | ROLES_DELIVER)                      \
+    M(IDS_HELD, ids_held, ROLES_INTAKE, ROLE_BIT(QMGR))                            \
     M(MSG_SUBMIT, msg_submit, ROLES_INTAKE, ROLE_BIT(QMGR))                        \
     M(MSG_OPEN, msg_open, ROLES_INTAKE, ROLE_BIT(QMGR))                            \
     M(MSG_FILE, msg_file, ROLE_BIT(QMGR), ROLES_INTAKE)                            \

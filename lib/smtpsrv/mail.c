@@ -2,7 +2,7 @@
 #include "smtpsrv/session.h"
 #include "ipc/schema.h"
 
-enum { QUEUE_PATIENCE_MS = 10000 };
+enum { QUEUE_PATIENCE_MS = 15000 };
 
 static unsigned path_flags(const struct session *s)
 {

@@ -161,6 +161,11 @@ def refused():
         ok(m[''] == 'MSG_REFUSED' and m['code'] == 451, name + ' is refused', m)
     i.c.send('MSG_SUBMIT', 7, queue_id='ABCDEF01', arrival_us=1, n_rcpt=1, envelope=envelope('a', ['b']), content=content('x'))
     ok(i.wait('ABCDEF01')[''] == 'MSG_REFUSED', 'a queue id that was not leased is refused')
+    late = Intake(q)
+    late.lease()
+    late.c.send('IDS_HELD', 0, n=1, ids='ABCDEF02\0')
+    late.c.send('MSG_SUBMIT', 7, queue_id='ABCDEF02', arrival_us=1, n_rcpt=1, envelope=envelope('a', ['b']), content=content('x'))
+    ok(late.wait('ABCDEF02')[''] == 'MSG_REFUSED', 'nor is one that is said to be held after others were asked for')
     lm = Intake(q, 'lmtpd')
     a = lm.submit('a@example.test', ['r@example.net'], routes=[('smtp', 'example.net')])
     ok(lm.wait(a)[''] == 'MSG_REFUSED', 'lmtpd cannot send to other hosts')
@@ -191,7 +196,37 @@ def stop():
     ok(wait_until(lambda: [g for g in w.got if g[0] == silent]), 'with what was deferred', q.log[-8:])
 
 
-for fn in (sent, deferred, bounced, held, big, forwarded, refused, routed, stop):
+def succession():
+    """A message that is being received when the queue manager is replaced keeps its id; nobody else's can be had that way."""
+    def held(*ids):
+        i = Intake(q)
+        i.c.send('IDS_HELD', 0, n=len(ids), ids=''.join(x + '\0' for x in ids))
+        return i
+
+    def submit(i, ident):
+        i.c.send('MSG_SUBMIT', 7, queue_id=ident, arrival_us=int(time.time() * 1e6), n_rcpt=1, envelope=envelope('a@example.test', ['z@example.net']), content=content('x'))
+        return i.wait(ident)['']
+
+    before, other = Intake(q), Intake(q)
+    mine, parked = before.lease(), other.submit('a@example.test', ['h8@example.net'], flags=1)
+    other.wait(parked)
+    wait_until(lambda: parked in q.files('hold'))
+    q.master.send('DRAIN', grace_seconds=10)
+    ok(wait_until(lambda: before.take()[''] == 'QUEUE_STATE' and submit(before, mine) == 'MSG_REFUSED'), 'a queue manager that ends refuses a message')
+    ok(wait_until(lambda: before.c.recv() is None) and before.c.is_leaving and q.process.wait(20) == 0, 'says that it leaves, and ends')
+    q.control.close()
+    q.start()
+    Worker(q, 'out', lambda a: (1, '2.0.0', 'ok'))
+    Worker(q, 'router')
+    i = held(mine, parked, '../../x', 'x' * 31)
+    ok(submit(i, mine) == 'MSG_DONE' and q.wait_log(mine + ': removed'), 'its successor takes it by the id it has', q.log[-5:])
+    ok(submit(i, parked) == 'MSG_REFUSED', 'but not by the id of another message')
+    ok(submit(held(mine), mine) == 'MSG_DONE', 'an id that is free again is as good as a new one')
+    a, b = held('ABCDEF03'), held('ABCDEF03')
+    ok(sorted([submit(a, 'ABCDEF03'), submit(b, 'ABCDEF03')]) == ['MSG_DONE', 'MSG_REFUSED'], 'and is given to one process')
+
+
+for fn in (sent, deferred, bounced, held, big, forwarded, refused, routed, stop, succession):
     case(fn.__name__, fn)
 q.done()
 done()

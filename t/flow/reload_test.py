@@ -81,6 +81,68 @@ def reloads(i):
     ok(len(i.files('alice')) == len(wanted), 'once each', (len(i.files('alice')), len(wanted)))
 
 
+def queue_id(reply):
+    m = re.search(r'queued as (\w+)', reply[1].decode())
+    return m and m.group(1)
+
+
+def in_work(i):
+    """What was begun before a reload ends after it, under the queue id that it had."""
+    plain, user, large, other = i.smtp(), i.submission('bob'), i.smtp(), i.smtp()
+    for s in (plain, large):
+        s.ehlo('x.outside.test')
+        s.docmd('MAIL', 'FROM:<x@outside.test>')
+        s.docmd('RCPT', 'TO:<alice@example.test>')
+    ident = re.findall(r'smtpd\[\d+\]: (\w+): client=', i.log())[0]
+    large.docmd('DATA')
+    large.sock.sendall(b'Subject: large\r\n\r\n' + b'a line of some length, again and again\r\n' * 5000)
+    ok(i.wait_log(r': (\w+): client='), 'a message is being received')
+    time.sleep(1)
+    old = i.pids_of('qmgr')
+    i.reload()
+    time.sleep(1)
+    ok(i.pids_of('qmgr') == old, 'the queue manager waits for the file of a large one')
+    other.ehlo('y.outside.test')
+    other.sock.sendall(b'MAIL FROM:<y@outside.test>\r\n')
+    time.sleep(0.5)
+    large.sock.sendall(b'\r\n.\r\n')
+    ok(large.getreply()[0] == 250, 'which is taken')
+    ok(other.getreply()[0] == 250, 'MAIL of another client has waited')
+    ok(wait_until(lambda: i.pids_of('qmgr') and i.pids_of('qmgr') != old), 'the successor is there')
+    reply = plain.data(message('plain'))
+    ok(reply[0] == 250 and queue_id(reply) == ident, 'a small one is taken by it', (reply, ident))
+    user.docmd('MAIL', 'FROM:<bob@example.test>')
+    user.docmd('RCPT', 'TO:<alice@example.test>')
+    ok(user.data(message('user'))[0] == 250, 'and one by a user who had logged in before')
+    for text in ('large', 'plain', 'user'):
+        ok(i.wait_mail('alice', 'Subject: ' + text), 'and it is there: ' + text)
+    ok(b'with ESMTP id ' + ident.encode() in i.wait_mail('alice', 'Subject: plain')[0], 'and says so in its header')
+    for s in (plain, user, large, other):
+        s.close()
+    for path in i.files('alice'):
+        os.unlink(path)
+
+
+def slow(i):
+    """A client that does not go on keeps nobody waiting for long."""
+    s = i.smtp()
+    s.ehlo('x.outside.test')
+    s.docmd('MAIL', 'FROM:<x@outside.test>')
+    s.docmd('RCPT', 'TO:<alice@example.test>')
+    s.docmd('DATA')
+    s.sock.sendall(b'Subject: slow\r\n\r\n' + b'a line of some length, again and again\r\n' * 5000)
+    time.sleep(1)
+    i.reload()
+    time.sleep(1)
+    ok(i.send('y@outside.test', ['alice@example.test'], message('beside')) == {} and i.wait_mail('alice', 'Subject: beside'), 'other mail goes on')
+    s.sock.sendall(b'.\r\n')
+    r = s.getreply()
+    ok(r[0] == 451, 'its own is refused for the moment', r)
+    s.close()
+    for path in i.files('alice'):
+        os.unlink(path)
+
+
 def deaths(i):
     """A client that comes while there is no login process waits for the next one."""
     for program in ('imap-login', 'pop3-login'):
@@ -96,6 +158,6 @@ def deaths(i):
 
 
 with Instance(main='postern_service_processes = 2') as instance:
-    for test in (deaths, reloads):
+    for test in (deaths, in_work, slow, reloads):
         case(test.__name__, lambda t=test: t(instance))
 done()

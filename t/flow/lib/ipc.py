@@ -94,6 +94,7 @@ def decode(kind, body, fds):
 class Chan:
     def __init__(self, sock):
         self.sock, self.got, self.fds, self.next_id = sock, b'', [], 1
+        self.is_leaving = False
 
     def send(self, kind, ident=0, /, more_fds=(), **values):
         """more_fds: descriptors that no field speaks of."""
@@ -121,7 +122,12 @@ class Chan:
             self.got += data
         n, kind, ident = struct.unpack('>IHI', self.got[:10])
         body, self.got = self.got[10:4 + n], self.got[4 + n:]
-        return ident, decode(TYPES[kind], body, self.fds)
+        message = decode(TYPES[kind], body, self.fds)
+        if message[''] != 'LEAVING':
+            return ident, message
+        self.is_leaving = True
+        self.send('LEAVING', heard=True)
+        return self.recv(timeout)
 
     def call(self, kind, /, timeout=15, **values):
         self.next_id += 1

@@ -239,7 +239,7 @@ static void set_up(const char *dir)
     state.cache = auth_cache_new(state.conf.cache_size, 0);
     state.handover = handover_new();
     abuse_start();
-    bool ok = keys_start();
+    bool ok = tokens_start();
     ASSERT(ok);
 }
 
