@@ -86,11 +86,19 @@ def show(result):
     name, good, bad, text, seconds = result
     print('%s %s: %d passed, %d failed (%.1f s)' % ('ok  ' if bad == 0 else 'FAIL', name, good, bad, seconds), flush=True)
     if bad:
-        lines = text.splitlines()
-        for i, line in enumerate(lines):
-            if line.startswith('not ok'):
-                print('    ' + '\n    '.join(lines[i:i + 4]))
-        print('    | ' + '\n    | '.join(lines[-60:]), flush=True)
+        print('    | ' + '\n    | '.join(text.splitlines()[-60:]), flush=True)
+
+
+def complaints(result):
+    """What failed, and what the test says of it."""
+    name, _, _, text, _ = result
+    lines = text.splitlines()
+    found = [i for i, line in enumerate(lines) if line.startswith('not ok')]
+    for i in found:
+        said = [line for line in lines[i + 1:i + 12] if line.startswith('#')]
+        yield '\n    '.join(line[:400] for line in [name + ': ' + lines[i], *said])
+    if not found:
+        yield '\n    '.join(line[:400] for line in [name + ': ended badly', *lines[-5:]])
 
 
 def run_all(chosen):
@@ -139,6 +147,9 @@ def main():
     results = run_all(chosen)
     good, bad = sum(r[1] for r in results), sum(r[2] for r in results)
     failed = [r[0] for r in results if r[2]]
+    for r in results:
+        if r[2]:
+            print('\n'.join(complaints(r)))
     if failed:
         print('failed: ' + ' '.join(failed))
     print('%d passed, %d failed' % (good, bad))
