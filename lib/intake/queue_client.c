@@ -14,7 +14,7 @@ enum {
 struct id { char text[QUEUE_ID_MAX]; };
 
 /* What became of a message. UNSENT: it never was on its way; UNKNOWN: the queue manager died over it. */
-enum fate { FATE_UNKNOWN, FATE_UNSENT, FATE_DONE, FATE_REFUSED };
+enum fate { FATE_UNKNOWN, FATE_NEW, FATE_UNSENT, FATE_DONE, FATE_REFUSED };
 
 /* A fiber that waits for the verdict on a message; on its stack. qmgr answers whole batches, by queue id. */
 struct verdict_wait { struct str id; struct cond woken; bool answered; enum fate fate; struct queue_reply reply; };
@@ -274,17 +274,16 @@ static enum fate ask_verdict(struct queue_client *q, enum ipc_type type, const v
 /* WAITS until it makes sense to ask, for the first time or again. False: it does not, or patience is over. */
 static bool may_ask(struct queue_client *q, enum fate fate, int64_t patience, struct queue_reply *reply)
 {
-    if (fate == FATE_DONE || fate == FATE_UNKNOWN || (fate == FATE_REFUSED && !reply->again))
+    bool again = fate == FATE_UNSENT || (fate == FATE_REFUSED && reply->again);
+    if (again && (loop_now() >= patience || fiber_sleep(deadline_in(AGAIN_MS)) == WAIT_CANCELLED))
         return false;
-    if (fate == FATE_REFUSED && (loop_now() >= patience || fiber_sleep(deadline_in(AGAIN_MS)) == WAIT_CANCELLED))
-        return false;
-    return await(q, patience, reply);
+    return (again || fate == FATE_NEW) && await(q, patience, reply);
 }
 
 bool queue_client_submit(struct queue_client *q, const struct ipc_msg_submit *msg, int64_t deadline, struct queue_reply *ret_reply)
 {
     int64_t patience = MIN(deadline, deadline_in(PATIENCE_MS));
-    enum fate fate = FATE_UNSENT;
+    enum fate fate = FATE_NEW;
     while (may_ask(q, fate, patience, ret_reply))
         fate = ask_verdict(q, IPC_MSG_SUBMIT, msg, msg->queue_id, deadline, ret_reply);
     if (fate == FATE_DONE || fate == FATE_UNKNOWN)
@@ -312,7 +311,7 @@ bool queue_client_open(struct queue_client *q, const struct ipc_msg_open *msg, i
 {
     union ipc_any *any = ARENA_NEW(a, union ipc_any);
     int64_t patience = MIN(deadline, deadline_in(PATIENCE_MS));
-    enum fate fate = FATE_UNSENT;
+    enum fate fate = FATE_NEW;
     while (may_ask(q, fate, patience, ret_reply)) {
         *ret_epoch = q->epoch;
         fate = ask_file(q, msg, deadline, a, any, ret_reply);

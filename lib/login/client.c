@@ -72,10 +72,10 @@ static enum login_result hand_over(struct login_client *c, struct str tag, const
 {
     struct login_state *l = login_state();
     int64_t deadline = deadline_in(HANDOVER_MS);
-    struct chan *zygote = login_await_session(deadline);
+    struct chan *zygote = conn_flush(c->conn, deadline_in(BYE_MS)) ? login_await_session(deadline) : NULL;
     union ipc_any reply;
     enum ipc_type type;
-    if (zygote == NULL || !conn_flush(c->conn, deadline_in(BYE_MS)))
+    if (zygote == NULL)
         return LOGIN_TEMPFAIL;
     struct ipc_session_start m = {
         .login_id = ex->request, .service = str_from(c->protocol->service), .auth_channel = auth_client_channel(l->auth), .auth_request = ex->request,

@@ -5,13 +5,14 @@
 #include "conf/param.h"
 #include "conf/save.h"
 #include "map/lmdb_file.h"
+#include "map/map_type.h"
 #include "map/source.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VALUE_FILE_MAX = 1 << 20 };
+enum { VALUE_FILE_MAX = 1 << 20, BUILD_TRIES = 3 };
 
 static void warn(const struct build *b, const char *text)
 {
@@ -78,69 +79,141 @@ static int put_all(const struct build *b, struct lmdb_batch *batch, struct sourc
     return rc < 0 ? -1 : 0;
 }
 
-static int fill_file(const struct build *b, struct lmdb_file *f, const char *name, struct str text, struct err *err)
+/* A build: of a text, or of a file, which is read when nobody else can write the table. */
+struct work {
+    const struct build *b;
+    const char *name, *source, *path;   /* source NULL: text is given */
+    struct str text;
+    struct buf read;
+    struct stat seen;                   /* the source, before it was read */
+};
+
+bool map_is_newer(const struct stat *a, const struct stat *b)
+{
+    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+static int read_source(struct work *w, struct err *err)
+{
+    if (w->source == NULL)
+        return 0;
+    if (stat(w->source, &w->seen) < 0)
+        return err_sys(err, ERR_CONFIG, "open %s", w->source);
+    buf_reset(&w->read);
+    int rc = lex_read_file(w->source, MAP_FILE_MAX, &w->read, err);
+    w->text = buf_str(&w->read);
+    return rc;
+}
+
+/* Another process has built it meanwhile. */
+static bool is_done(const struct work *w, const struct build *b)
+{
+    struct stat source, table;
+    return b->if_older && w->source != NULL && stat(w->source, &source) == 0 && stat(w->path, &table) == 0 && !map_is_newer(&source, &table);
+}
+
+static int fill_file(struct work *w, const struct build *b, struct lmdb_file *f, struct err *err)
 {
     struct source src;
     struct lmdb_batch *batch = lmdb_batch_begin(f, b->keep, err);
     if (batch == NULL)
         return -1;
-    source_init(&src, name, text, b->aliases);
-    int rc = put_all(b, batch, &src, err);
-    source_done(&src);
+    if (is_done(w, b)) {
+        lmdb_batch_abort(batch);
+        return 0;
+    }
+    int rc = read_source(w, err);
+    if (rc == 0) {
+        source_init(&src, w->name, w->text, b->aliases);
+        rc = put_all(b, batch, &src, err);
+        source_done(&src);
+    }
     if (rc == 0)
         return lmdb_batch_commit(batch, err);
     lmdb_batch_abort(batch);
     return -1;
 }
 
-static int fill_aside(const struct build *b, const char *name, struct str text, const char *path, const char *tmp, uint64_t map_size, struct err *err)
+static int fill_aside(struct work *w, const char *tmp, uint64_t map_size, struct err *err)
 {
-    struct build all = *b;
-    all.keep = false;
+    struct build all = *w->b;
+    all.keep = all.if_older = false;
     (void)unlink(tmp);
-    int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)b->mode);
+    int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)all.mode);
     if (fd < 0)
         return err_sys(err, ERR_CONFIG, "create %s", tmp);
-    (void)fchmod(fd, (mode_t)b->mode);
+    (void)fchmod(fd, (mode_t)all.mode);
     (void)close(fd);
-    struct lmdb_file *f = lmdb_file_open(tmp, true, b->mode, map_size, err);
-    int rc = f == NULL ? -1 : fill_file(&all, f, name, text, err);
+    struct lmdb_file *f = lmdb_file_open(tmp, true, all.mode, map_size, err);
+    int rc = f == NULL ? -1 : fill_file(w, &all, f, err);
     lmdb_file_close(f);
-    if (rc == 0 && rename(tmp, path) < 0)
+    if (rc == 0 && rename(tmp, w->path) < 0)
         rc = err_sys(err, ERR_CONFIG, "rename %s", tmp);
     if (rc < 0)
         (void)unlink(tmp);
     else
-        conf_sync_parent(path);
+        conf_sync_parent(w->path);
     return rc;
 }
 
 /* No file is there that can be used: make one aside. */
-static int build_aside(const struct build *b, const char *name, struct str text, const char *path, uint64_t map_size, struct err *err)
+static int build_aside(struct work *w, uint64_t map_size, struct err *err)
 {
     struct buf tmp = buf_make(0);
-    buf_printf(&tmp, "%s.%ld.tmp", path, (long)getpid());
-    int rc = fill_aside(b, name, text, path, buf_cstr(&tmp), map_size, err);
+    buf_printf(&tmp, "%s.%ld.tmp", w->path, (long)getpid());
+    int rc = fill_aside(w, buf_cstr(&tmp), map_size, err);
     buf_done(&tmp);
     return rc;
 }
 
+static int build_in_place(struct work *w, uint64_t map_size, struct err *err)
+{
+    struct stat st;
+    if (stat(w->path, &st) < 0 && errno == ENOENT)
+        return build_aside(w, map_size, err);
+    struct lmdb_file *f = lmdb_file_open(w->path, true, w->b->mode, map_size + (uint64_t)st.st_size * 2, err);
+    if (f == NULL)
+        return err->kind != ERR_PROTO || w->b->keep ? -1 : build_aside(w, map_size, err);
+    int rc = fill_file(w, w->b, f, err);
+    lmdb_file_close(f);
+    return rc;
+}
+
+/* As old as the source that was read: what changed since then is newer. */
+static void set_time(const struct work *w)
+{
+    const struct timespec times[2] = { w->seen.st_mtim, w->seen.st_mtim };
+    (void)utimensat(AT_FDCWD, w->path, w->source == NULL ? NULL : times, 0);
+}
+
+static bool source_has_changed(const struct work *w)
+{
+    struct stat now;
+    return w->source != NULL && w->seen.st_nlink > 0 && stat(w->source, &now) == 0 &&
+           (map_is_newer(&now, &w->seen) || map_is_newer(&w->seen, &now) || now.st_ino != w->seen.st_ino);
+}
+
 int map_build(const struct build *b, const char *name, struct str text, const char *lmdb_path, struct err *err)
 {
-    uint64_t map_size = MAX(b->map_size, (uint64_t)text.n * 8 + (4 << 20));
-    struct stat st;
-    if (stat(lmdb_path, &st) < 0 && errno == ENOENT)
-        return build_aside(b, name, text, lmdb_path, map_size, err);
-    struct lmdb_file *f = lmdb_file_open(lmdb_path, true, b->mode, map_size + (uint64_t)st.st_size * 2, err);
-    if (f == NULL) {
-        if (err->kind != ERR_PROTO || b->keep)
-            return -1;
-        return build_aside(b, name, text, lmdb_path, map_size, err);
-    }
-    int rc = fill_file(b, f, name, text, err);
-    lmdb_file_close(f);
+    struct work w = { .b = b, .name = name, .text = text, .path = lmdb_path };
+    int rc = build_in_place(&w, MAX(b->map_size, (uint64_t)text.n * 8 + (4 << 20)), err);
     if (rc == 0)
-        (void)utimensat(AT_FDCWD, lmdb_path, NULL, 0);      /* newer than its source, also when nothing changed */
+        set_time(&w);
+    return rc;
+}
+
+int map_build_file(const struct build *b, const char *source, const char *lmdb_path, struct err *err)
+{
+    struct work w = { .b = b, .name = source, .source = source, .path = lmdb_path };
+    struct stat st = { 0 };
+    int rc, tries = 0;
+    do {
+        (void)stat(source, &st);
+        rc = build_in_place(&w, MAX(b->map_size, (uint64_t)st.st_size * 8 + (4 << 20)), err);
+        if (rc == 0 && w.seen.st_nlink > 0)
+            set_time(&w);
+    } while (rc == 0 && source_has_changed(&w) && ++tries < BUILD_TRIES);
+    buf_done(&w.read);
     return rc;
 }
 

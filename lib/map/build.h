@@ -18,6 +18,7 @@ struct build {
     bool fold;              /* keys to lower case */
     bool with_nul;
     bool keep;              /* records that are there stay (postmap -i) */
+    bool if_older;          /* map_build_file: nothing is to be done for a table that is not older than its source */
     bool file_values;       /* values are names of files whose content is stored in base64 (postmap -F) */
     enum build_duplicates duplicates;
     unsigned mode;          /* of a new file */
@@ -28,6 +29,15 @@ struct build {
 
 /* text: what is in the source, named `name` in messages. lmdb_path: with ".lmdb". */
 int map_build(const struct build *b, const char *name, struct str text, const char *lmdb_path, struct err *err);
+/*
+ * The same from a file, which is read while nobody else can write the table:
+ * of two that build at once, the one with the newer source has the last word.
+ * The table gets the source's time.
+ */
+int map_build_file(const struct build *b, const char *source, const char *lmdb_path, struct err *err);
+struct stat;
+/* By the time of their last change. */
+bool map_is_newer(const struct stat *a, const struct stat *b);
 /* Is spec's table among alias_maps or alias_database, and so its source in aliases(5) form? */
 struct config;
 bool map_is_alias_table(struct config *config, const char *path);

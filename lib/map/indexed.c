@@ -54,13 +54,13 @@ static bool may_write_beside(const char *path)
     return stat(dir, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
 }
 
-static int build_index(struct map *m, struct str text, const char *path, const struct stat *source, struct config *config, struct err *err)
+static int build_index(struct map *m, const char *path, const struct stat *source, struct config *config, struct err *err)
 {
     const struct build b = {
-        .aliases = map_is_alias_table(config, m->arg), .fold = true, .with_nul = true, .duplicates = BUILD_IGNORE,
+        .aliases = map_is_alias_table(config, m->arg), .fold = true, .with_nul = true, .if_older = true, .duplicates = BUILD_IGNORE,
         .mode = source->st_mode & 0644, .map_size = map_lmdb_size(config),
     };
-    return may_write_beside(path) ? map_build(&b, m->arg, text, path, err) : err_set(err, ERR_CONFIG, "%s: not ours to write", path);
+    return may_write_beside(path) ? map_build_file(&b, m->arg, path, err) : err_set(err, ERR_CONFIG, "%s: not ours to write", path);
 }
 
 static void load_memory(struct map *m, struct str text, bool aliases)
@@ -80,16 +80,13 @@ static int make_from_source(struct map *m, const char *path, const struct stat *
 {
     struct buf text = buf_make(0);
     struct err why = { 0 };
+    if (build_index(m, path, source, config, &why) == 0 && open_file(m, path, config, &why) == 0)
+        return 0;
     int rc = lex_read_file(m->arg, MAP_FILE_MAX, &text, err);
-    if (rc == 0 && (build_index(m, buf_str(&text), path, source, config, &why) < 0 || open_file(m, path, config, &why) < 0))
+    if (rc == 0)
         load_memory(m, buf_str(&text), map_is_alias_table(config, m->arg));
     buf_done(&text);
     return rc;
-}
-
-static bool is_newer(const struct stat *a, const struct stat *b)
-{
-    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
 }
 
 static int no_table(struct map *m, const char *path, bool aliases, struct err *err)
@@ -106,7 +103,7 @@ static int open_any(struct map *m, bool rebuild_old, struct config *config, stru
     const char *path = str_printf(&m->arena, "%s.lmdb", m->arg).p;
     struct stat source, table;
     bool has_source = stat(m->arg, &source) == 0, has_table = stat(path, &table) == 0;
-    if (has_table && !(rebuild_old && has_source && is_newer(&source, &table))) {
+    if (has_table && !(rebuild_old && has_source && map_is_newer(&source, &table))) {
         if (open_file(m, path, config, err) == 0)
             return 0;
         if (err->kind != ERR_PROTO || !has_source)

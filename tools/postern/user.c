@@ -112,13 +112,7 @@ static int replace_lines(const char *path, const char *key, const char *seps, co
 static int rebuild(struct users *u, const char *path)
 {
     const struct build b = { .fold = true, .with_nul = true, .duplicates = BUILD_IGNORE, .mode = 0644, .map_size = map_lmdb_size(u->config) };
-    struct buf text = buf_make(0);
-    const char *index = str_printf(&u->arena, "%s.lmdb", path).p;
-    int rc = lex_read_file(path, USERS_FILE_MAX, &text, u->err);
-    if (rc == 0)
-        rc = map_build(&b, path, buf_str(&text), index, u->err);
-    buf_done(&text);
-    return rc;
+    return map_build_file(&b, path, str_printf(&u->arena, "%s.lmdb", path).p, u->err);
 }
 
 static bool uses(struct users *u, const char *name, const char *path)

@@ -70,7 +70,6 @@ static int build_table(const struct options *o, const struct table *t, struct er
     struct buf text = buf_make(SOURCE_MAX);
     struct build b = o->build;
     struct stat st;
-    const char *name = b.keep ? "stdin" : t->file;
     b.mode = 0644;
     int rc = 0;
     if (stat(b.keep ? t->index : t->file, &st) == 0) {
@@ -79,10 +78,10 @@ static int build_table(const struct options *o, const struct table *t, struct er
     } else if (!b.keep) {
         rc = err_sys(err, ERR_CONFIG, "open %s", t->file);
     }
-    if (rc == 0)
-        rc = b.keep ? read_stdin(&text, err) : lex_read_file(t->file, SOURCE_MAX, &text, err);
-    if (rc == 0)
-        rc = map_build(&b, name, buf_str(&text), t->index, err);
+    if (rc == 0 && !b.keep)
+        rc = map_build_file(&b, t->file, t->index, err);
+    else if (rc == 0 && (rc = read_stdin(&text, err)) == 0)
+        rc = map_build(&b, "stdin", buf_str(&text), t->index, err);
     buf_done(&text);
     return rc;
 }

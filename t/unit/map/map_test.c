@@ -5,6 +5,7 @@
 #include "tap.h"
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -245,6 +246,55 @@ static void test_build(void)
     arena_done(&a);
 }
 
+/* ---- two that build the same table ---- */
+
+/* A process that holds the table for a moment, as postmap does. */
+static pid_t hold(const char *path, unsigned ms)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int fd = open(path, O_RDWR);
+    int rc = fd < 0 ? -1 : fcntl(fd, F_SETLK, &lock);
+    (void)usleep(ms * 1000);
+    _exit(rc == 0 ? 0 : 1);
+}
+
+static void test_build_file(void)
+{
+    struct arena a = arena_make(1 << 20);
+    struct err err = { 0 };
+    struct stat st, table;
+    char source[200], path[220];
+    int status = 0;
+    (void)snprintf(source, sizeof source, "%s/race", dir);
+    (void)snprintf(path, sizeof path, "%s.lmdb", source);
+    struct build b = { .fold = true, .with_nul = true, .mode = 0600, .map_size = 1 << 20 };
+    write_file("race", "a 1\n");
+    OK(map_build_file(&b, source, path, &err) == 0 && str_eqz(lookup("hash:@/race", "a", &a, 0), "1"), "a table is made of a file");
+    OK(stat(source, &st) == 0 && stat(path, &table) == 0 && !map_is_newer(&st, &table) && !map_is_newer(&table, &st), "and is as old as that");
+    pid_t holder = hold(path, 300);
+    (void)usleep(50000);
+    pid_t builder = fork();
+    if (builder == 0)
+        _exit(map_build_file(&b, source, path, &err) == 0 ? 0 : 1);
+    (void)usleep(100000);                   /* it waits for the table now */
+    write_file("race", "a 1\nb 2\n");
+    OK(waitpid(holder, &status, 0) == holder && status == 0 && waitpid(builder, &status, 0) == builder && status == 0, "while another program has the table, it waits");
+    OK(str_eqz(lookup("lmdb:@/race", "b", &a, 0), "2"), "and then takes what the source is by then");
+    write_file("race", "c 3\n");
+    const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+    OK(utimensat(AT_FDCWD, source, old, 0) == 0 && str_eqz(lookup("hash:@/race", "c", &a, 0), "(none)"), "a source that is older than the table is not looked at");
+    b.if_older = true;
+    OK(map_build_file(&b, source, path, &err) == 0 && str_eqz(lookup("lmdb:@/race", "c", &a, 0), "(none)"), "nor is it where only an old table is to be made anew");
+    b.if_older = false;
+    OK(map_build_file(&b, source, path, &err) == 0 && str_eqz(lookup("lmdb:@/race", "c", &a, 0), "3"), "postmap takes it");
+    (void)unlink(source);
+    OK(map_build_file(&b, source, path, &err) < 0 && str_eqz(lookup("lmdb:@/race", "c", &a, 0), "3"), "without its source a table stays");
+    arena_done(&a);
+}
+
 static void test_lock(void)
 {
     struct arena a = arena_make(1 << 20);
@@ -407,6 +457,7 @@ int main(void)
     test_refused();
     test_rebuild();
     test_build();
+    test_build_file();
     test_lock();
     test_addresses();
     test_matches();
