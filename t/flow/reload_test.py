@@ -98,7 +98,9 @@ def in_work(i):
     large.sock.sendall(b'Subject: large\r\n\r\n' + b'a line of some length, again and again\r\n' * 5000)
     ok(i.wait_log(r': (\w+): client='), 'a message is being received')
     time.sleep(1)
-    old = i.pids_of('qmgr')
+    path = i.postconf('data_directory') + '/auth_token_keys'
+    old, keys = i.pids_of('qmgr'), open(path).read()
+    ok(len(keys.splitlines()) == 1 and os.stat(path).st_mode & 0o777 == 0o600, 'authd keeps the key of tokens', os.stat(path))
     i.reload()
     time.sleep(1)
     ok(i.pids_of('qmgr') == old, 'the queue manager waits for the file of a large one')
@@ -114,6 +116,7 @@ def in_work(i):
     user.docmd('MAIL', 'FROM:<bob@example.test>')
     user.docmd('RCPT', 'TO:<alice@example.test>')
     ok(user.data(message('user'))[0] == 250, 'and one by a user who had logged in before')
+    ok(open(path).read() == keys, 'by the same key')
     for text in ('large', 'plain', 'user'):
         ok(i.wait_mail('alice', 'Subject: ' + text), 'and it is there: ' + text)
     ok(b'with ESMTP id ' + ident.encode() in i.wait_mail('alice', 'Subject: plain')[0], 'and says so in its header')
