@@ -237,7 +237,9 @@ bool everything_spilled(void)
         if (a->m->place == QPLACE_RING || a->spilling)
             return false;
     }
-    return qm.spills == 0 && !intake_awaits_files() && !qm.committing && !journal_is_dirty(qm.q.j);
+    /* Also a record that waits for the end of this turn: who is behind it has no answer yet. */
+    bool written = journal_durable_lsn(qm.q.j) + 1 == journal_next_lsn(qm.q.j);
+    return qm.spills == 0 && !intake_awaits_files() && !qm.committing && written;
 }
 
 /* State of the disk */

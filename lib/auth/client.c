@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_CHUNK = 8192, READY_WAIT_MS = 10000, OUT_MAX = 4 << 20, MECHS_MAX = 1024 };
+enum { READ_CHUNK = 8192, READY_WAIT_MS = 10000, OUT_MAX = 4 << 20, MECHS_MAX = 1024, READS_AT_END = 8 };
 
 struct auth_client {
     int fd;                     /* -1: none */
@@ -181,6 +181,9 @@ static void send_cmd(struct auth_client *c, const struct auth_cmd *cmd)
 
 void auth_client_attach(struct auth_client *c, int fd)
 {
+    /* What the one before has said may not have been read yet. */
+    for (int i = 0; i < READS_AT_END && c->fd >= 0 && read_some(c); i++)
+        ;
     disconnect(c);
     c->fd = fd;
     c->out.full = false;

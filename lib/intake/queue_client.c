@@ -17,7 +17,7 @@ struct id { char text[QUEUE_ID_MAX]; };
 enum fate { FATE_UNKNOWN, FATE_NEW, FATE_UNSENT, FATE_DONE, FATE_REFUSED };
 
 /* A fiber that waits for the verdict on a message; on its stack. qmgr answers whole batches, by queue id. */
-struct verdict_wait { struct str id; struct cond woken; bool answered; enum fate fate; struct queue_reply reply; };
+struct verdict_wait { struct str id; const struct chan *chan; struct cond woken; bool answered; enum fate fate; struct queue_reply reply; };
 
 struct queue_client {
     struct chan *chan;
@@ -107,9 +107,9 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
 {
     struct queue_client *q = chan_user(c);
     (void)id;
-    if (type == IPC_IDS)
+    if (type == IPC_IDS && c == q->chan)
         on_ids(q, msg);
-    else if (type == IPC_QUEUE_STATE)
+    else if (type == IPC_QUEUE_STATE && c == q->chan)
         on_state(q, msg);
     else if (type == IPC_MSG_DONE)
         answer(q, ((struct ipc_msg_done *)msg)->queue_id, FATE_DONE, &no_queue);
@@ -118,26 +118,26 @@ static void on_message(struct chan *c, enum ipc_type type, uint32_t id, void *ms
     /* A MSG_FILE here answers a call that was given up. */
 }
 
-static void drop_chan(struct queue_client *q)
+static void set_chan(struct queue_client *q, struct chan *c)
 {
-    struct chan *old = q->chan;
-    q->chan = NULL;
+    q->chan = c;
     q->asked = false;
     q->ids.n = 0;
     q->state.code = 0;
-    struct verdict_wait *w;
-    for (size_t pos = 0; (w = htab_each(&q->waits, &pos)) != NULL;)
-        answer(q, w->id, FATE_UNKNOWN, &no_queue);
     cond_broadcast(&q->changed);
-    chan_free(old);
 }
 
 static void on_closed(struct chan *c)
 {
     struct queue_client *q = chan_user(c);
+    struct verdict_wait *w;
+    for (size_t pos = 0; (w = htab_each(&q->waits, &pos)) != NULL;)
+        if (w->chan == c)
+            answer(q, w->id, FATE_UNKNOWN, &no_queue);
     if (q->chan == c)
-        drop_chan(q);
-    if (q->want != NULL)
+        set_chan(q, NULL);
+    chan_free(c);
+    if (q->chan == NULL && q->want != NULL)
         q->want();
 }
 
@@ -161,12 +161,10 @@ static void tell_held(struct queue_client *q)
 
 void queue_client_attach(struct queue_client *q, struct chan *c)
 {
-    drop_chan(q);
-    q->chan = c;
+    set_chan(q, c);
     q->epoch++;
     tell_held(q);
     ask_ids(q);
-    cond_broadcast(&q->changed);
 }
 
 bool queue_client_is_open(const struct queue_client *q, struct queue_reply *ret_reply)
@@ -258,7 +256,7 @@ static bool send(struct queue_client *q, enum ipc_type type, const void *msg, in
 /* Send a message, wait for its verdict. */
 static enum fate ask_verdict(struct queue_client *q, enum ipc_type type, const void *msg, struct str id, int64_t deadline, struct queue_reply *ret_reply)
 {
-    struct verdict_wait w = { .id = id, .reply = no_queue };
+    struct verdict_wait w = { .id = id, .chan = q->chan, .reply = no_queue };
     struct waiting x = { q, &w };
     struct cleanup undo;
     (void)htab_put(&q->waits, id, &w);

@@ -19,7 +19,7 @@ struct queue_client *queue_client_new(void (*want)(void));
 void queue_client_free(struct queue_client *q);
 /* For daemon_chan(): the channel's ops; its user must be the client. */
 const struct chan_ops *queue_client_ops(void);
-/* Takes the channel; one before it is closed. */
+/* Takes the channel. What one before it still says of messages that it has been given, counts. */
 void queue_client_attach(struct queue_client *q, struct chan *c);
 
 /* What goes to a client instead of an id or a 250: a reply without its line end. */
