@@ -97,7 +97,7 @@ bool auth_client_next_mech(const struct auth_client *c, const struct auth_offer 
 bool auth_client_has_mech(const struct auth_client *c, struct str mech);
 
 /*
- * WAITS for a connection (at most 5 s of the deadline) and for the answer.
+ * WAITS for a connection (at most 10 s of the deadline) and for the answer.
  * initial: the client's initial response in base64 ("=" or "" = an empty one), NULL = it sent none.
  * Strings set in *ret_ex are in the arena. A mechanism that authd does not offer is AUTH_REFUSED with
  * code "auth_mech_invalid" without a question. When authd goes away before its answer, its successor is asked once
